@@ -1,0 +1,12 @@
+/// \file
+/// Where a call runs on the CPU.
+#pragma once
+
+namespace tsenor {
+
+/// First argument of a call that runs on the CPU: it returns when the work is done. Results do not depend on `threads`.
+struct cpu_executor {
+  int threads = 0;  ///< threads to use; 0: one for each hardware thread
+};
+
+}  // namespace tsenor

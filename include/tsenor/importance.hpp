@@ -1,0 +1,58 @@
+/// \file
+/// How much a weight matters: functors (weight, row, col, batch) -> importance >= 0.
+///
+/// `weight` is a double for double weights and a float for all other types; the importance returned is of that type. NaN
+/// (told by its bits, so that fast-math builds agree) and negative importances count as 0, infinite ones as the largest
+/// finite value; each is counted in tile_report::replaced. A functor must be pure: it is called more than once an element.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/detail/config.hpp"
+
+namespace tsenor {
+
+/// |w|. The default.
+struct magnitude {
+  template <class T>
+  TSENOR_HOST_DEVICE constexpr T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
+    return weight < 0 ? -weight : weight;
+  }
+};
+
+/// w^2, squared after each tile has been scaled by a power of two, so that neither tiny nor huge weights are lost.
+struct squared {
+  /// |w|: find_mask squares what this returns, see detail::squares_after_scaling.
+  template <class T>
+  TSENOR_HOST_DEVICE constexpr T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
+    return weight < 0 ? -weight : weight;
+  }
+};
+
+/// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory that
+/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch.
+struct wanda {
+  const float* column_norms = nullptr;
+  template <class T>
+  TSENOR_HOST_DEVICE constexpr T operator()(T weight, std::int64_t, std::int64_t col, std::int64_t) const {
+    return (weight < 0 ? -weight : weight) * T(column_norms[col]);
+  }
+};
+
+namespace detail {
+
+template <class Importance>
+inline constexpr bool squares_after_scaling = std::is_same_v<Importance, squared>;
+
+/// The type in which a weight is handed to its importance functor, and the importance comes back.
+template <class Weight>
+using importance_value = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
+
+template <class Importance, class Weight>
+inline constexpr bool is_importance =
+    std::is_invocable_r_v<importance_value<Weight>, const Importance&, importance_value<Weight>, std::int64_t,
+                          std::int64_t, std::int64_t>;
+
+}  // namespace detail
+}  // namespace tsenor

@@ -1,0 +1,44 @@
+/// \file
+/// Where find_mask writes: caller-owned buffers, each of them optional.
+#pragma once
+
+#include <cstdint>
+
+#include "tsenor/report.hpp"
+
+namespace tsenor {
+
+/// One output buffer; null means "not wanted". A stride of 0 means dense. Converts from a plain pointer.
+template <class T>
+struct output_buffer {
+  T* data = nullptr;
+  std::int64_t row_stride = 0;    ///< elements from a row to the next; 0: as many as a row has
+  std::int64_t batch_stride = 0;  ///< elements from a matrix to the next; 0: rows * row_stride
+
+  constexpr output_buffer() = default;
+  constexpr output_buffer(T* data_, std::int64_t row_stride_ = 0, std::int64_t batch_stride_ = 0)
+      : data(data_), row_stride(row_stride_), batch_stride(batch_stride_) {}
+};
+
+/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. No two may overlap; padding between rows
+/// is not written.
+template <class Weight>
+struct mask_outputs {
+  /// `[batch, rows, cols]`: 1 where the weight is kept, else 0.
+  output_buffer<std::uint8_t> mask;
+
+  /// `[batch, rows, ceil(cols / M)]` words, one for the part of a matrix row that lies in one tile: bit k (of value 1 << k)
+  /// stands for the tile's column k, unused bits are 0. A word is uint8_t for M <= 8, uint16_t for M <= 16, uint32_t for
+  /// M <= 32, else uint64_t; strides count words. For M = 8, 16, 32, 64 on a little-endian machine these are the bytes of
+  /// `numpy.packbits(mask, axis=-1, bitorder='little')`.
+  output_buffer<void> packed;
+
+  /// `[batch, rows, cols]`: the weight where it is kept, else +0.0. Either disjoint from the input or the very same
+  /// pointer with the same strides (pruning in place).
+  output_buffer<Weight> pruned;
+
+  /// One tile_report per tile, dense, in the order that tile_report documents.
+  tile_report* reports = nullptr;
+};
+
+}  // namespace tsenor

@@ -1,0 +1,31 @@
+/// \file
+/// Non-owning views of caller-owned matrices. Sizes are 64-bit, strides count elements.
+#pragma once
+
+#include <cstdint>
+
+namespace tsenor {
+
+/// A row-major matrix `[rows, cols]`, or `batch` of them with equal shape: element (b, i, j) is
+/// `data[b * batch_stride + i * row_stride + j]`. Trivially copyable; owns nothing. `T` may be const.
+template <class T>
+struct matrix_view {
+  T* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t row_stride = 0;    ///< elements from a row to the next, at least `cols`
+  std::int64_t batch = 1;         ///< number of matrices
+  std::int64_t batch_stride = 0;  ///< elements from a matrix to the next
+
+  constexpr matrix_view() = default;
+  /// A dense matrix; pass a row stride for one that is a part of a wider one.
+  constexpr matrix_view(T* data_, std::int64_t rows_, std::int64_t cols_) : matrix_view(data_, rows_, cols_, cols_) {}
+  constexpr matrix_view(T* data_, std::int64_t rows_, std::int64_t cols_, std::int64_t row_stride_)
+      : data(data_), rows(rows_), cols(cols_), row_stride(row_stride_) {}
+  /// `batch` matrices, `batch_stride` elements apart.
+  constexpr matrix_view(T* data_, std::int64_t rows_, std::int64_t cols_, std::int64_t row_stride_, std::int64_t batch_,
+                        std::int64_t batch_stride_)
+      : data(data_), rows(rows_), cols(cols_), row_stride(row_stride_), batch(batch_), batch_stride(batch_stride_) {}
+};
+
+}  // namespace tsenor

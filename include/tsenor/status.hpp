@@ -1,0 +1,45 @@
+/// \file
+/// What a call reports back: a value, never an exception, never a print, never an allocation.
+#pragma once
+
+#include <cstdint>
+
+namespace tsenor {
+
+enum class status_code {
+  success,
+  invalid_pattern,     ///< N:M outside 1 <= N <= M, 2 <= M <= 64
+  invalid_shape,       ///< negative or overflowing sizes, a stride smaller than a row
+  not_divisible,       ///< rows or columns are no multiple of M under edge::reject
+  invalid_pointer,     ///< null or misaligned
+  overlapping_buffers, ///< two buffers share memory and are not allowed to
+  invalid_option,      ///< an option outside its range
+  no_device,           ///< no CUDA device, or no kernel for its architecture in this program
+  device_error         ///< the CUDA runtime reported an error, in this call or pending from before
+};
+
+/// The outcome of a call. `message()` is static text that says what was wrong and what to do; `observed()` and
+/// `required()` are the offending number and its limit where there is one (for the device codes `observed()` is the
+/// `cudaError_t`). Unless `ok()`, nothing was launched and nothing was written; the one exception is documented at
+/// status_code::device_error of the launching call itself.
+class [[nodiscard]] status {
+ public:
+  constexpr status() = default;
+  constexpr status(status_code code, const char* message, std::int64_t observed = 0, std::int64_t required = 0)
+      : code_(code), message_(message), observed_(observed), required_(required) {}
+
+  constexpr bool ok() const { return code_ == status_code::success; }
+  constexpr explicit operator bool() const { return ok(); }
+  constexpr status_code code() const { return code_; }
+  constexpr const char* message() const { return message_; }
+  constexpr std::int64_t observed() const { return observed_; }
+  constexpr std::int64_t required() const { return required_; }
+
+ private:
+  status_code code_ = status_code::success;
+  const char* message_ = "success";
+  std::int64_t observed_ = 0;
+  std::int64_t required_ = 0;
+};
+
+}  // namespace tsenor

@@ -1,0 +1,64 @@
+/// \file
+/// 16- and 8-bit floating-point weights as plain bit layouts, for programs without the CUDA toolkit. Each has the size,
+/// alignment and bits of CUDA's type of the same format and is interchangeable with it (reinterpret_cast the pointer).
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "tsenor/detail/config.hpp"
+
+namespace tsenor {
+
+struct float16 { std::uint16_t bits; };        ///< IEEE binary16; CUDA's __half
+struct bfloat16 { std::uint16_t bits; };       ///< the upper half of a float; CUDA's __nv_bfloat16
+struct float8_e4m3 { std::uint8_t bits; };     ///< OCP E4M3, no infinity, largest 448; CUDA's __nv_fp8_e4m3
+struct float8_e5m2 { std::uint8_t bits; };     ///< OCP E5M2, largest 57344; CUDA's __nv_fp8_e5m2
+
+namespace detail {
+
+// The library's own type for a weight type; find_mask.cuh adds CUDA's types. `void` if it is not a weight type.
+template <class T> struct storage { using type = void; };
+template <> struct storage<float> { using type = float; };
+template <> struct storage<double> { using type = double; };
+template <> struct storage<float16> { using type = float16; };
+template <> struct storage<bfloat16> { using type = bfloat16; };
+template <> struct storage<float8_e4m3> { using type = float8_e4m3; };
+template <> struct storage<float8_e5m2> { using type = float8_e5m2; };
+
+template <class T>
+using storage_t = typename storage<std::remove_const_t<T>>::type;
+template <class T>
+inline constexpr bool is_weight = !std::is_void_v<storage_t<T>>;
+
+TSENOR_HOST_DEVICE inline float float_of_bits(std::uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// The value of a small IEEE-like format (1 sign, E exponent, P fraction bits) as a float, exactly. NaN and infinity are
+// the formats' own: an all-ones exponent, except in E4M3, where only all-ones exponent and fraction is NaN.
+template <int E, int P, bool HasInfinity>
+TSENOR_HOST_DEVICE inline float decode(std::uint32_t x) {
+  constexpr std::uint32_t bias = (1u << (E - 1)) - 1u, top = (1u << E) - 1u, fraction_mask = (1u << P) - 1u;
+  const std::uint32_t sign = (x >> (E + P) & 1u) << 31, exponent = x >> P & top, fraction = x & fraction_mask;
+  const bool special = exponent == top && (HasInfinity || fraction == fraction_mask);
+  if (special) return float_of_bits(sign | 0x7f800000u | (HasInfinity ? fraction : 1u) << (23 - P));
+  if (exponent == 0) {  // subnormal: fraction * 2^(1 - bias - P), a product of exact factors
+    const float magnitude = float(fraction) * float_of_bits((127u + 1u - bias - P) << 23);
+    return sign ? -magnitude : magnitude;
+  }
+  return float_of_bits(sign | (exponent + 127u - bias) << 23 | fraction << (23 - P));
+}
+
+TSENOR_HOST_DEVICE inline float to_arithmetic(float x) { return x; }
+TSENOR_HOST_DEVICE inline double to_arithmetic(double x) { return x; }
+TSENOR_HOST_DEVICE inline float to_arithmetic(float16 x) { return decode<5, 10, true>(x.bits); }
+TSENOR_HOST_DEVICE inline float to_arithmetic(bfloat16 x) { return float_of_bits(std::uint32_t(x.bits) << 16); }
+TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e4m3 x) { return decode<4, 3, false>(x.bits); }
+TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) { return decode<5, 2, true>(x.bits); }
+
+}  // namespace detail
+}  // namespace tsenor
