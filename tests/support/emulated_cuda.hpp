@@ -1,0 +1,156 @@
+/// \file
+/// CUDA's names for a plain C++ compiler, over the emulated warp. Include this before the CUDA code under test, in
+/// place of cuda_runtime.h, and run that code with tsenor::test::run_warp().
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "support/emulated_warp.hpp"
+
+#define __host__
+#define __device__
+#define __global__
+#define __shared__ static
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __align__(n) alignas(n)
+
+struct alignas(8) int2 {
+  int x, y;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
+namespace tsenor::test {
+
+/// One collective of the running lane: gives its operand, and the warp in which the others' can be read.
+template <class T>
+emulated_warp& exchange(const char* name, unsigned mask, const T& operand, int width, const char* file, int line) {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(std::uint64_t), "CUDA exchanges up to 64 bits");
+  collective_call call{name, file, line, width, mask, 0};
+  std::memcpy(&call.operand, &operand, sizeof operand);
+  emulated_warp& warp = emulated_warp::current();
+  warp.meet(call);
+  return warp;
+}
+
+template <class T>
+T operand_of(const emulated_warp& warp, int lane) {
+  const std::uint64_t bytes = warp.operand_of(lane);
+  T value;
+  std::memcpy(&value, &bytes, sizeof value);
+  return value;
+}
+
+/// All lanes' operands of a collective, combined from lane 0 on.
+template <class T, class Combine>
+T reduce(const char* name, unsigned mask, T operand, const char* file, int line, const Combine& combine) {
+  const emulated_warp& warp = exchange(name, mask, operand, 32, file, line);
+  bool is_first = true;
+  T result{};
+  for (int k = 0; k < 32; ++k) {
+    if ((mask >> k & 1u) == 0) continue;
+    const T other = operand_of<T>(warp, k);
+    result = is_first ? other : combine(result, other);
+    is_first = false;
+  }
+  return result;
+}
+
+}  // namespace tsenor::test
+
+// The intrinsics. The place of a call tells two collectives of a kind apart.
+#define TSENOR_TEST_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+inline void __syncwarp(unsigned mask = 0xffffffffu, TSENOR_TEST_CALLER) {
+  tsenor::test::exchange("__syncwarp", mask, 0, 32, file, line);
+}
+inline unsigned __ballot_sync(unsigned mask, bool flag, TSENOR_TEST_CALLER) {
+  const unsigned mine = flag ? 1u << tsenor::test::emulated_warp::current().lane() : 0u;
+  return tsenor::test::reduce("__ballot_sync", mask, mine, file, line, [](unsigned a, unsigned b) { return a | b; });
+}
+inline int __any_sync(unsigned mask, bool flag, TSENOR_TEST_CALLER) {
+  return tsenor::test::reduce("__any_sync", mask, int{flag}, file, line, [](int a, int b) { return a | b; });
+}
+inline int __all_sync(unsigned mask, bool flag, TSENOR_TEST_CALLER) {
+  return tsenor::test::reduce("__all_sync", mask, int{flag}, file, line, [](int a, int b) { return a & b; });
+}
+template <class T>
+T __shfl_sync(unsigned mask, T value, int source, int width = 32, TSENOR_TEST_CALLER) {
+  const auto& warp = tsenor::test::exchange("__shfl_sync", mask, value, width, file, line);
+  return tsenor::test::operand_of<T>(warp, (warp.lane() & ~(width - 1)) | (source & (width - 1)));
+}
+// A lane of a later group than the own, which a too large lane_mask names, gives the own value, as CUDA has it.
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, TSENOR_TEST_CALLER) {
+  const auto& warp = tsenor::test::exchange("__shfl_xor_sync", mask, value, width, file, line);
+  const int source = warp.lane() ^ lane_mask, last_of_group = warp.lane() | (width - 1);
+  return source > last_of_group ? value : tsenor::test::operand_of<T>(warp, source);
+}
+template <class T>
+T __reduce_add_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
+  return tsenor::test::reduce("__reduce_add_sync", mask, value, file, line, [](T a, T b) { return a + b; });
+}
+template <class T>
+T __reduce_min_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
+  return tsenor::test::reduce("__reduce_min_sync", mask, value, file, line, [](T a, T b) { return std::min(a, b); });
+}
+template <class T>
+T __reduce_max_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
+  return tsenor::test::reduce("__reduce_max_sync", mask, value, file, line, [](T a, T b) { return std::max(a, b); });
+}
+#undef TSENOR_TEST_CALLER
+
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
+inline int __ffsll(long long x) { return __builtin_ffsll(x); }
+inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
+inline unsigned __brev(unsigned x) {
+  unsigned reversed = 0;
+  for (int k = 0; k < 32; ++k) reversed |= (x >> k & 1u) << (31 - k);
+  return reversed;
+}
+
+namespace tsenor::test {
+template <class To, class From>
+To same_bits(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+}  // namespace tsenor::test
+
+inline int __float_as_int(float x) { return tsenor::test::same_bits<int>(x); }
+inline float __int_as_float(int x) { return tsenor::test::same_bits<float>(x); }
+inline unsigned __float_as_uint(float x) { return tsenor::test::same_bits<unsigned>(x); }
+inline float __uint_as_float(unsigned x) { return tsenor::test::same_bits<float>(x); }
+inline float __fdividef(float a, float b) { return a / b; }
+template <class T>
+T __ldg(const T* p) {
+  return *p;
+}
+// The C library declares functions of these names, so they cannot be functions here.
+#define __exp2f(x) std::exp2(static_cast<float>(x))
+#define __log2f(x) std::log2(static_cast<float>(x))
