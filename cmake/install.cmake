@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tsenor)
 
 install(DIRECTORY include/tsenor DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS tsenor_cpu tsenor_cuda EXPORT tsenor-targets)
+install(TARGETS tsenor_cpu tsenor_cuda EXPORT tsenor-targets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT tsenor-targets NAMESPACE tsenor:: DESTINATION ${package_dir})
 
 configure_package_config_file(cmake/tsenor-config.cmake.in tsenor-config.cmake INSTALL_DESTINATION ${package_dir})
