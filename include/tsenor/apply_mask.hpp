@@ -88,13 +88,14 @@ matrix_view<const std::remove_const_t<T>> read_only(const matrix_view<T>& view) 
 /// \param mask     bytes of the same shape; any value but 0 means "kept"
 /// \param pruned   the same shape; either disjoint from the weights or the very same pointer with the same strides
 ///                 (pruning in place). Padding between rows is not written.
-/// \return an error, and nothing written, for bad sizes or strides, shapes that differ, null or misaligned pointers and
-///         overlapping buffers. Empty matrices succeed; their pointers may be null.
+/// \return an error, and nothing written, for bad sizes or strides, shapes that differ, null or misaligned pointers,
+///         overlapping buffers and negative threads. Empty matrices succeed; their pointers may be null.
 ///
 /// Deterministic. Cost: one pass; memory O(threads).
 template <class T>
 status apply_mask(cpu_executor executor, matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
                   matrix_view<std::remove_const_t<T>> pruned) {
+  if (const status s = detail::check_threads(executor.threads); !s) return s;
   const auto from = detail::read_only(weights);
   if (const status s = detail::check_apply_arguments(from, mask, pruned); !s) return s;
   detail::apply_mask_on_cpu(executor.threads, from, mask, pruned);

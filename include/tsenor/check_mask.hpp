@@ -117,12 +117,13 @@ inline mask_violations count_violations(int threads, const mask_bands& bands) {
 /// and
 ///                 bottom edge are held to at most N, whatever `kept` says
 /// \return an error, and `*result` untouched, for an unsupported pattern, bad sizes or strides, a null or misaligned
-///         pointer, a `result` within the mask, or a size that is no multiple of M under edge::reject. An empty mask
-///         has no violations; its pointer may be null.
+///         pointer, a `result` within the mask, negative threads, or a size that is no multiple of M under
+///         edge::reject. An empty mask has no violations; its pointer may be null.
 ///
 /// Deterministic. Cost: one pass over the mask; memory O(threads).
 inline status check_mask(cpu_executor executor, pattern p, matrix_view<const std::uint8_t> mask,
                          mask_violations* result, constraint kept = constraint::at_most, edge at_edge = edge::reject) {
+  if (const status s = detail::check_threads(executor.threads); !s) return s;
   if (const status s = detail::check_mask_arguments(p, mask, result, kept, at_edge); !s) return s;
   *result = detail::count_violations(executor.threads, {mask, p, kept == constraint::exactly});
   return {};

@@ -81,11 +81,12 @@ inline report_summary summarize_on_cpu(int threads, const tile_report* reports, 
 /// \param result   one struct, written before the call returns; must not be null
 /// \return an error, and `*result` untouched, for a negative count, null or misaligned pointers (`reports` may be null
 /// if
-///         there are none) and a `result` within the reports
+///         there are none), a `result` within the reports and negative threads
 ///
 /// The sums are in double and in a fixed order: the same input gives the same bits on every run (the GPU's order is
 /// another one, so its last digits may differ). Cost: one pass; memory O(threads).
 inline status summarize(cpu_executor executor, const tile_report* reports, std::int64_t count, report_summary* result) {
+  if (const status s = detail::check_threads(executor.threads); !s) return s;
   if (const status s = detail::check_summarize_arguments(reports, count, result); !s) return s;
   *result = detail::summarize_on_cpu(executor.threads, reports, count);
   return {};

@@ -1,6 +1,6 @@
 /// \file
 /// CUDA's names for a plain C++ compiler, over the emulated warp. Include this before the CUDA code under test, in
-/// place of cuda_runtime.h, and run that code with tsenor::test::run_warp().
+/// place of cuda_runtime.h, and run that code with tsenor_test::run_warp().
 #pragma once
 
 #include <algorithm>
@@ -41,7 +41,7 @@ inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
-namespace tsenor::test {
+namespace tsenor_test {
 
 /// One collective of the running lane: gives its operand, and the warp in which the others' can be read.
 template <class T>
@@ -77,47 +77,47 @@ T reduce(const char* name, unsigned mask, T operand, const char* file, int line,
   return result;
 }
 
-}  // namespace tsenor::test
+}  // namespace tsenor_test
 
 // The intrinsics. The place of a call tells two collectives of a kind apart.
 #define TSENOR_TEST_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 inline void __syncwarp(unsigned mask = 0xffffffffu, TSENOR_TEST_CALLER) {
-  tsenor::test::exchange("__syncwarp", mask, 0, 32, file, line);
+  tsenor_test::exchange("__syncwarp", mask, 0, 32, file, line);
 }
 inline unsigned __ballot_sync(unsigned mask, bool flag, TSENOR_TEST_CALLER) {
-  const unsigned mine = flag ? 1u << tsenor::test::emulated_warp::current().lane() : 0u;
-  return tsenor::test::reduce("__ballot_sync", mask, mine, file, line, [](unsigned a, unsigned b) { return a | b; });
+  const unsigned mine = flag ? 1u << tsenor_test::emulated_warp::current().lane() : 0u;
+  return tsenor_test::reduce("__ballot_sync", mask, mine, file, line, [](unsigned a, unsigned b) { return a | b; });
 }
 inline int __any_sync(unsigned mask, bool flag, TSENOR_TEST_CALLER) {
-  return tsenor::test::reduce("__any_sync", mask, int{flag}, file, line, [](int a, int b) { return a | b; });
+  return tsenor_test::reduce("__any_sync", mask, int{flag}, file, line, [](int a, int b) { return a | b; });
 }
 inline int __all_sync(unsigned mask, bool flag, TSENOR_TEST_CALLER) {
-  return tsenor::test::reduce("__all_sync", mask, int{flag}, file, line, [](int a, int b) { return a & b; });
+  return tsenor_test::reduce("__all_sync", mask, int{flag}, file, line, [](int a, int b) { return a & b; });
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, TSENOR_TEST_CALLER) {
-  const auto& warp = tsenor::test::exchange("__shfl_sync", mask, value, width, file, line);
-  return tsenor::test::operand_of<T>(warp, (warp.lane() & ~(width - 1)) | (source & (width - 1)));
+  const auto& warp = tsenor_test::exchange("__shfl_sync", mask, value, width, file, line);
+  return tsenor_test::operand_of<T>(warp, (warp.lane() & ~(width - 1)) | (source & (width - 1)));
 }
 // A lane of a later group than the own, which a too large lane_mask names, gives the own value, as CUDA has it.
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, TSENOR_TEST_CALLER) {
-  const auto& warp = tsenor::test::exchange("__shfl_xor_sync", mask, value, width, file, line);
+  const auto& warp = tsenor_test::exchange("__shfl_xor_sync", mask, value, width, file, line);
   const int source = warp.lane() ^ lane_mask, last_of_group = warp.lane() | (width - 1);
-  return source > last_of_group ? value : tsenor::test::operand_of<T>(warp, source);
+  return source > last_of_group ? value : tsenor_test::operand_of<T>(warp, source);
 }
 template <class T>
 T __reduce_add_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
-  return tsenor::test::reduce("__reduce_add_sync", mask, value, file, line, [](T a, T b) { return a + b; });
+  return tsenor_test::reduce("__reduce_add_sync", mask, value, file, line, [](T a, T b) { return a + b; });
 }
 template <class T>
 T __reduce_min_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
-  return tsenor::test::reduce("__reduce_min_sync", mask, value, file, line, [](T a, T b) { return std::min(a, b); });
+  return tsenor_test::reduce("__reduce_min_sync", mask, value, file, line, [](T a, T b) { return std::min(a, b); });
 }
 template <class T>
 T __reduce_max_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
-  return tsenor::test::reduce("__reduce_max_sync", mask, value, file, line, [](T a, T b) { return std::max(a, b); });
+  return tsenor_test::reduce("__reduce_max_sync", mask, value, file, line, [](T a, T b) { return std::max(a, b); });
 }
 #undef TSENOR_TEST_CALLER
 
@@ -132,7 +132,7 @@ inline unsigned __brev(unsigned x) {
   return reversed;
 }
 
-namespace tsenor::test {
+namespace tsenor_test {
 template <class To, class From>
 To same_bits(From from) {
   static_assert(sizeof(To) == sizeof(From));
@@ -140,12 +140,12 @@ To same_bits(From from) {
   std::memcpy(&to, &from, sizeof to);
   return to;
 }
-}  // namespace tsenor::test
+}  // namespace tsenor_test
 
-inline int __float_as_int(float x) { return tsenor::test::same_bits<int>(x); }
-inline float __int_as_float(int x) { return tsenor::test::same_bits<float>(x); }
-inline unsigned __float_as_uint(float x) { return tsenor::test::same_bits<unsigned>(x); }
-inline float __uint_as_float(unsigned x) { return tsenor::test::same_bits<float>(x); }
+inline int __float_as_int(float x) { return tsenor_test::same_bits<int>(x); }
+inline float __int_as_float(int x) { return tsenor_test::same_bits<float>(x); }
+inline unsigned __float_as_uint(float x) { return tsenor_test::same_bits<unsigned>(x); }
+inline float __uint_as_float(unsigned x) { return tsenor_test::same_bits<float>(x); }
 inline float __fdividef(float a, float b) { return a / b; }
 template <class T>
 T __ldg(const T* p) {

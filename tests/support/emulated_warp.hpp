@@ -23,7 +23,7 @@ struct emulated_dim3 {
 inline emulated_dim3 threadIdx{0, 0, 0}, blockIdx{0, 0, 0}, blockDim{32, 1, 1}, gridDim{1, 1, 1};
 inline constexpr int warpSize = 32;
 
-namespace tsenor::test {
+namespace tsenor_test {
 
 /// The order in which lanes run between two collectives.
 enum class lane_order { ascending, descending };
@@ -201,4 +201,4 @@ inline long run_warp(const std::function<void()>& body, lane_order order = lane_
   return warp->collectives();
 }
 
-}  // namespace tsenor::test
+}  // namespace tsenor_test

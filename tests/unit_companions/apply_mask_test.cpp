@@ -95,6 +95,14 @@ TEST(ApplyMaskEmpty, SucceedsWithNullPointers) {
   EXPECT_TRUE(apply_mask(cpu_executor{}, none, {nullptr, 0, 8}, {nullptr, 0, 8}));
 }
 
+TEST(ApplyMaskErrors, RefuseNegativeThreads) {
+  float weight = 1.f;
+  const std::uint8_t kept = 0;
+  const matrix_view view{&weight, 1, 1};
+  EXPECT_EQ(apply_mask(cpu_executor{-1}, view, {&kept, 1, 1}, view).code(), status_code::invalid_option);
+  EXPECT_EQ(weight, 1.f);
+}
+
 TEST(ApplyMaskErrors, LeaveTheOutputAlone) {
   const std::vector<float> weights(64, 1.f);
   const std::vector<std::uint8_t> kept(64, 1);

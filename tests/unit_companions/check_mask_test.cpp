@@ -165,6 +165,15 @@ TEST(CheckMask, RefusesBadArgumentsAndLeavesTheResultAlone) {
   EXPECT_EQ((check_mask<4, 8>(cpu_executor{}, {m, 8, 8}, nullptr)).code(), status_code::invalid_pointer);
 }
 
+TEST(CheckMask, RefusesNegativeThreads) {
+  const std::vector<std::uint8_t> mask(64, 0);
+  mask_violations found = untouched;
+  const auto s = check_mask<4, 8>(cpu_executor{-1}, {mask.data(), 8, 8}, &found);
+  EXPECT_EQ(s.code(), status_code::invalid_option);
+  EXPECT_EQ(s.observed(), -1);
+  EXPECT_EQ(found.rows, untouched.rows);
+}
+
 TEST(CheckMask, RefusesAResultWithinTheMask) {
   alignas(mask_violations) std::uint8_t bytes[64] = {};
   auto* const inside = reinterpret_cast<mask_violations*>(bytes + 16);

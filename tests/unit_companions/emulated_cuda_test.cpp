@@ -10,8 +10,8 @@
 
 namespace {
 
-using tsenor::test::lane_order;
-using tsenor::test::run_warp;
+using tsenor_test::lane_order;
+using tsenor_test::run_warp;
 
 constexpr unsigned full = 0xffffffffu;
 

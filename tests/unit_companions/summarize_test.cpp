@@ -100,6 +100,7 @@ TEST(SummarizeErrors, LeaveTheResultAlone) {
   EXPECT_EQ(summarize(cpu_executor{}, reports.data(), 4, nullptr).code(), status_code::invalid_pointer);
   const auto* crooked = reinterpret_cast<const tile_report*>(reinterpret_cast<const char*>(reports.data()) + 4);
   EXPECT_EQ(summarize(cpu_executor{}, crooked, 2, &sum).code(), status_code::invalid_pointer);
+  EXPECT_EQ(summarize(cpu_executor{-1}, reports.data(), 4, &sum).code(), status_code::invalid_option);
   EXPECT_EQ(std::memcmp(&sum, &untouched, sizeof sum), 0);
 }
 

@@ -8,8 +8,15 @@
 #include <thread>
 #include <vector>
 
+#include "tsenor/status.hpp"
+
 namespace tsenor {
 namespace detail {
+
+inline status check_threads(int threads) {
+  if (threads >= 0) return {};
+  return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+}
 
 /// Calls `body(begin, end)` for consecutive parts of [0, count), on up to `threads` threads (0: one for each hardware
 /// thread), the calling one among them; returns when all are done. Parts of `grain` elements are handed out as threads
