@@ -1,0 +1,56 @@
+/// \file
+/// The optimum of small tiles by comparing every mask.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <vector>
+
+#include "tsenor/options.hpp"
+#include "tsenor/pattern.hpp"
+
+namespace tsenor_test {
+
+/// Every feasible mask of a pattern with m <= 4, and the best of them for given importances.
+class brute_force {
+ public:
+  brute_force(tsenor::pattern p, tsenor::constraint c) : m_(p.m) {
+    assert(p.m <= 4);
+    for (std::uint32_t mask = 0; mask < 1u << (m_ * m_); ++mask) {
+      if (is_feasible(mask, p.n, c)) masks_.push_back(mask);
+    }
+  }
+
+  /// The largest importance that a feasible mask keeps; `importance` is `[m, m]`.
+  double optimum(const double* importance) const {
+    double best = 0;
+    for (std::uint32_t mask : masks_) {
+      double value = 0;
+      for (int k = 0; k < m_ * m_; ++k) value += (mask >> k & 1) ? importance[k] : 0.0;
+      best = std::max(best, value);
+    }
+    return best;
+  }
+
+  std::size_t feasible_masks() const { return masks_.size(); }
+
+ private:
+  bool is_feasible(std::uint32_t mask, int n, tsenor::constraint c) const {
+    for (int line = 0; line < m_; ++line) {
+      int row = 0, col = 0;
+      for (int k = 0; k < m_; ++k) {
+        row += mask >> (line * m_ + k) & 1;
+        col += mask >> (k * m_ + line) & 1;
+      }
+      if (row > n || col > n) return false;
+      if (c == tsenor::constraint::exactly && (row != n || col != n)) return false;
+    }
+    return true;
+  }
+
+  int m_;
+  std::vector<std::uint32_t> masks_;
+};
+
+}  // namespace tsenor_test

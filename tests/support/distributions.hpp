@@ -1,0 +1,102 @@
+/// \file
+/// Seeded signed weights, from easy to hostile.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <ostream>
+#include <random>
+#include <vector>
+
+namespace tsenor_test {
+
+enum class distribution {
+  gaussian,
+  student4,    ///< Student's t with 4 degrees of freedom
+  uniform,     ///< magnitudes uniform in [0, 1)
+  ties,        ///< magnitudes 0, 1, 2 and 3
+  mostlyzero,  ///< 7 of 8 are zero, the others Gaussian
+  lognormal,   ///< sigma 2
+  constant,
+  tiny,  ///< Gaussian * 1e-30
+  huge,  ///< Gaussian * 1e30
+  rank1  ///< an outer product with 1 % noise
+};
+
+inline constexpr std::array<distribution, 10> all_distributions = {
+    distribution::gaussian,   distribution::student4,  distribution::uniform,  distribution::ties,
+    distribution::mostlyzero, distribution::lognormal, distribution::constant, distribution::tiny,
+    distribution::huge,       distribution::rank1};
+
+constexpr const char* name_of(distribution d) {
+  constexpr const char* names[] = {"gaussian",  "student4", "uniform", "ties", "mostlyzero",
+                                   "lognormal", "constant", "tiny",    "huge", "rank1"};
+  return names[static_cast<int>(d)];
+}
+
+/// How GoogleTest prints a distribution.
+inline void PrintTo(distribution d, std::ostream* out) { *out << name_of(d); }
+
+/// Draws the magnitude of the weight at one place after the other.
+class magnitude_source {
+ public:
+  magnitude_source(distribution d, std::int64_t rows, std::int64_t cols, std::uint64_t seed) : d_(d), bits_(seed) {
+    if (d != distribution::rank1) return;
+    for (std::int64_t i = 0; i < rows; ++i) left_.push_back(std::abs(gaussian_(bits_)));
+    for (std::int64_t j = 0; j < cols; ++j) right_.push_back(std::abs(gaussian_(bits_)));
+  }
+
+  double operator()(std::int64_t row, std::int64_t col) {
+    switch (d_) {
+      case distribution::gaussian:
+        return std::abs(gaussian_(bits_));
+      case distribution::student4:
+        return std::abs(student4_(bits_));
+      case distribution::uniform:
+        return unit_(bits_);
+      case distribution::ties:
+        return double(bits_() % 4);
+      case distribution::mostlyzero:
+        return bits_() % 8 == 0 ? std::abs(gaussian_(bits_)) : 0.0;
+      case distribution::lognormal:
+        return std::exp(2 * gaussian_(bits_));
+      case distribution::constant:
+        return 1;
+      case distribution::tiny:
+        return std::abs(gaussian_(bits_)) * 1e-30;
+      case distribution::huge:
+        return std::abs(gaussian_(bits_)) * 1e30;
+      case distribution::rank1:
+        return left_[row] * right_[col] * std::abs(1 + 0.01 * gaussian_(bits_));
+    }
+    return 0;
+  }
+
+  bool negative() { return bits_() % 2 != 0; }
+
+ private:
+  distribution d_;
+  std::mt19937_64 bits_;
+  std::normal_distribution<double> gaussian_;
+  std::student_t_distribution<double> student4_{4};
+  std::uniform_real_distribution<double> unit_;
+  std::vector<double> left_, right_;
+};
+
+/// A dense matrix `[rows, cols]` of signed weights. The same arguments give the same weights.
+template <class T = float>
+std::vector<T> make_weights(distribution d, std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
+  magnitude_source source(d, rows, cols, seed);
+  std::vector<T> weights;
+  weights.reserve(rows * cols);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < cols; ++j) {
+      const double magnitude = source(i, j);
+      weights.push_back(static_cast<T>(source.negative() ? -magnitude : magnitude));
+    }
+  }
+  return weights;
+}
+
+}  // namespace tsenor_test

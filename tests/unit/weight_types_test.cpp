@@ -1,0 +1,58 @@
+// Every bit pattern of the small weight types against an independent formula.
+#include "tsenor/weight_types.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "small_floats.hpp"
+
+namespace tsenor_test {
+namespace {
+
+template <class T>
+class WeightTypes : public testing::Test {};
+
+using small_types = testing::Types<tsenor::float16, tsenor::bfloat16, tsenor::float8_e4m3, tsenor::float8_e5m2>;
+TYPED_TEST_SUITE(WeightTypes, small_types);
+
+TYPED_TEST(WeightTypes, DecodesEveryBitPattern) {
+  using word = decltype(TypeParam::bits);
+  for (std::uint32_t bits = 0; bits <= std::numeric_limits<word>::max(); ++bits) {
+    const double expected = decode_by_formula(bits, format_of<TypeParam>::value);
+
+    const float actual = tsenor::detail::to_arithmetic(TypeParam{static_cast<word>(bits)});
+
+    ASSERT_EQ(std::isnan(actual), std::isnan(expected)) << "bits " << bits;
+    if (std::isnan(expected)) continue;
+    ASSERT_EQ(double(actual), expected) << "bits " << bits;
+    ASSERT_EQ(std::signbit(actual), std::signbit(expected)) << "bits " << bits;
+  }
+}
+
+TYPED_TEST(WeightTypes, HasTheSizeOfItsBits) {
+  EXPECT_EQ(sizeof(TypeParam), sizeof(TypeParam::bits));
+  EXPECT_EQ(alignof(TypeParam), sizeof(TypeParam::bits));
+}
+
+// Values from the formats' specifications, so that the formula itself is not taken on trust.
+TEST(DecodeByFormula, GivesTheSpecifiedExtremes) {
+  EXPECT_EQ(decode_by_formula(0x7bff, format_of<tsenor::float16>::value), 65504.0);
+  EXPECT_EQ(decode_by_formula(0x0001, format_of<tsenor::float16>::value), std::ldexp(1.0, -24));
+  EXPECT_EQ(decode_by_formula(0x7f7f, format_of<tsenor::bfloat16>::value), 3.3895313892515355e38);
+  EXPECT_EQ(decode_by_formula(0x7e, format_of<tsenor::float8_e4m3>::value), 448.0);
+  EXPECT_EQ(decode_by_formula(0x01, format_of<tsenor::float8_e4m3>::value), std::ldexp(1.0, -9));
+  EXPECT_TRUE(std::isnan(decode_by_formula(0x7f, format_of<tsenor::float8_e4m3>::value)));
+  EXPECT_EQ(decode_by_formula(0x7b, format_of<tsenor::float8_e5m2>::value), 57344.0);
+  EXPECT_TRUE(std::isinf(decode_by_formula(0xfc, format_of<tsenor::float8_e5m2>::value)));
+}
+
+TEST(Encoded, RoundsToTheNearestValue) {
+  EXPECT_EQ(decoded(encoded<tsenor::float16>(1.0004)), 1.0);
+  EXPECT_EQ(decoded(encoded<tsenor::float8_e4m3>(-1000.0)), -448.0);
+  EXPECT_EQ(decoded(encoded<tsenor::float8_e5m2>(1.2)), 1.25);
+}
+
+}  // namespace
+}  // namespace tsenor_test
