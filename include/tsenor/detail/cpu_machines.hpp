@@ -1,0 +1,112 @@
+// The CPU's machines: the same stages compiled for each instruction set, chosen at run time, so that a program built with no
+// -march flag uses what the processor has. The instruction set is a property of the functions (a target attribute that a
+// pragma gives to all of them), which is why the stages are included once for each.
+#pragma once
+
+// Every header that the stages need, first, so that none of their functions gets a target attribute.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/detail/scale.hpp"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed among always-inline functions only
+
+#undef TSENOR_MACHINE
+#undef TSENOR_MACHINE_TOGGLE
+#undef TSENOR_FN
+#undef TSENOR_UNROLL
+#undef TSENOR_UNROLL_PARTS
+#undef TSENOR_VECTOR_LANES
+#define TSENOR_FN inline __attribute__((always_inline))
+#define TSENOR_UNROLL  // rows live in the first-level cache
+#if defined(__clang__)
+#define TSENOR_UNROLL_PARTS _Pragma("clang loop unroll(full)")
+#else
+#define TSENOR_UNROLL_PARTS _Pragma("GCC unroll 16")
+#endif
+
+#define TSENOR_MACHINE baseline
+#define TSENOR_VECTOR_LANES 4
+#include "tsenor/detail/run_tiles.hpp"
+#undef TSENOR_MACHINE
+#undef TSENOR_VECTOR_LANES
+
+#if defined(__x86_64__)
+#define TSENOR_MACHINE_TOGGLE
+#define TSENOR_MACHINE avx2
+#define TSENOR_VECTOR_LANES 8
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi,bmi2,popcnt,lzcnt")
+#endif
+#include "tsenor/detail/run_tiles.hpp"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef TSENOR_MACHINE
+#undef TSENOR_MACHINE_TOGGLE
+#undef TSENOR_VECTOR_LANES
+
+#define TSENOR_MACHINE avx512
+#define TSENOR_VECTOR_LANES 16
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt,lzcnt"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt,lzcnt,prefer-vector-width=512")
+#endif
+#include "tsenor/detail/run_tiles.hpp"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef TSENOR_MACHINE
+#undef TSENOR_VECTOR_LANES
+#endif
+
+#undef TSENOR_FN
+#undef TSENOR_UNROLL
+#undef TSENOR_UNROLL_PARTS
+#pragma GCC diagnostic pop
+
+namespace tsenor::detail {
+
+enum class instruction_set { baseline, avx2, avx512 };
+
+// The best that this processor has and this program has code for.
+inline instruction_set best_instruction_set() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return instruction_set::avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    return instruction_set::avx2;
+#endif
+  return instruction_set::baseline;
+}
+
+template <int Width, class Weight, class Importance>
+void run_tiles(instruction_set isa, const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+#if defined(__x86_64__)
+  if (isa == instruction_set::avx512) return avx512::run_tiles<Width>(p, begin, end);
+  if (isa == instruction_set::avx2) return avx2::run_tiles<Width>(p, begin, end);
+#endif
+  baseline::run_tiles<Width>(p, begin, end);
+}
+
+}  // namespace tsenor::detail

@@ -1,0 +1,246 @@
+// The CPU as a machine of lanes: a lane value is Width numbers in hardware vectors of TSENOR_VECTOR_LANES each (GCC vector
+// extensions, understood by g++ and clang++). One tile at a time, so that what all lanes of a tile share is a plain scalar.
+#include "tsenor/detail/lanes/machine.hpp"
+#if defined(TSENOR_CPU_LANES) == defined(TSENOR_MACHINE_TOGGLE)
+#if defined(TSENOR_CPU_LANES)
+#undef TSENOR_CPU_LANES
+#else
+#define TSENOR_CPU_LANES
+#endif
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "tsenor/detail/lanes/pack.hpp"
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+template <class T, int N>
+struct vector_of {
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
+};
+
+// The shuffle of a and b that takes a[i] where i has no bit H and From is 0, and so on: lane i of the result is
+// (i & H ? b : a)[From ? i ^ H : i].
+template <int H, bool Swapped, class V, int... I>
+TSENOR_FN V weave(V a, V b, [[maybe_unused]] std::integer_sequence<int, I...> lanes) {
+  constexpr int count = int(sizeof...(I));
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, ((I & H ? count : 0) + (Swapped ? I ^ H : I))...);
+#else
+  typename vector_of<std::int32_t, count>::type from;
+  for (int i = 0; i < count; i++) from[i] = (i & H ? count : 0) + (Swapped ? i ^ H : i);
+  return __builtin_shuffle(a, b, from);
+#endif
+}
+
+template <int Width>
+struct lanes {
+  static constexpr int width = Width;
+  static constexpr int vector_lanes = width < TSENOR_VECTOR_LANES ? width : TSENOR_VECTOR_LANES;
+  static constexpr int parts = width / vector_lanes;
+  using real_part = typename vector_of<float, vector_lanes>::type;
+  using index_part = typename vector_of<std::int32_t, vector_lanes>::type;
+  using word_part = typename vector_of<std::uint32_t, vector_lanes>::type;
+  using real = pack<float, real_part, parts>;
+  using index = pack<std::int32_t, index_part, parts>;
+  using flag = flags<index_part, parts>;
+  using bits = lane_bits<word_part, parts, width / 32 ? width / 32 : 1>;
+  using tile_set = typename bits::tile_set;
+  using lane_sequence = std::make_integer_sequence<int, vector_lanes>;
+
+  // A tile of numbers, readable with a lane for each row or a lane for each column.
+  struct tile {
+    alignas(64) float by_row[width][width];  // [column][row]: entry k of every row is contiguous
+    alignas(64) float by_col[width][width];  // [row][column]
+
+    TSENOR_FN void set(int row, int col, float x) { by_row[col][row] = x; }
+    TSENOR_FN void set_row_entry(int k, const real& x) { std::memcpy(by_row[k], &x, sizeof x); }
+    // Call once all entries are set, before any is read.
+    TSENOR_FN void seal() {
+      for (int row = 0; row < width; row++)
+        for (int col = 0; col < width; col++) by_col[row][col] = by_row[col][row];
+    }
+    TSENOR_FN real row_entry(int k) const { return load(by_row[k]); }  // lane i: (i, k)
+    TSENOR_FN real col_entry(int k) const { return load(by_col[k]); }  // lane j: (k, j)
+    TSENOR_FN float element(int row, int col) const { return by_row[col][row]; }
+  };
+  struct memory {
+    tile importance, plan;
+  };
+  struct shared_values {
+    alignas(64) float x[width];
+    TSENOR_FN float operator[](int k) const { return x[k]; }
+  };
+  // The rows of a tile, one a lane, to work on.
+  struct working_rows {
+    tile& home;
+    TSENOR_FN explicit working_rows(tile& t) : home(t) {}
+    TSENOR_FN real operator[](int k) const { return home.row_entry(k); }
+    TSENOR_FN void set(int k, const real& x) { home.set_row_entry(k, x); }
+  };
+
+  tile& importance;
+  tile& plan;
+  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan) {}
+
+  TSENOR_FN static real load(const float* x) {
+    real r;
+    std::memcpy(&r, x, sizeof r);
+    return r;
+  }
+  TSENOR_FN static index lane() {
+    index r;
+    for (int s = 0; s < parts; s++)
+      for (int i = 0; i < vector_lanes; i++) r.part[s][i] = s * vector_lanes + i;
+    return r;
+  }
+  // Calls f(lane) for each lane that this thread stands for.
+  template <class F>
+  TSENOR_FN static void for_each_lane(const F& f) {
+    for (int k = 0; k < width; k++) f(k);
+  }
+
+  // The value of lane k, one of those that this thread stands for.
+  TSENOR_FN static float own(const real& x, int k) { return at(x, k); }
+
+  // ---- across the lanes of a tile ----
+  TSENOR_FN static shared_values share(const real& x) {
+    shared_values r;
+    std::memcpy(r.x, &x, sizeof x);
+    return r;
+  }
+  TSENOR_FN static float at(const real& x, int k) { return element<float>(x, k); }
+  TSENOR_FN static int at(const index& x, int k) { return element<std::int32_t>(x, k); }
+  TSENOR_FN static tile_set at(const bits& x, int k) {
+    tile_set r = element<std::uint32_t>(x.word[0], k);
+    if constexpr (width == 64) r |= tile_set(element<std::uint32_t>(x.word[1], k)) << 32;
+    return r;
+  }
+  TSENOR_FN static tile_set ballot(const flag& f) {
+    tile_set r = 0;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r |= tile_set(sign_bits(f.part[s])) << (s * vector_lanes);
+    return r;
+  }
+  TSENOR_FN static bool any_tile(bool f) { return f; }
+  TSENOR_FN static float tile_largest(const real& x) {
+    real_part y = x.part[0];
+    TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) y = y > x.part[s] ? y : x.part[s];
+    float r = y[0];
+    for (int i = 1; i < vector_lanes; i++) r = r > y[i] ? r : y[i];
+    return r;
+  }
+  template <class T>
+  TSENOR_FN static T tile_sum(T of_this_thread) {
+    return of_this_thread;
+  }
+  template <class T>
+  TSENOR_FN static T tile_max(T of_this_thread) {
+    return of_this_thread;
+  }
+  // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k the
+  // combination of value k over all lanes.
+  template <int H, class Combine>
+  TSENOR_FN static real fold(const real& a, const real& b, const Combine& combine) {
+    real r;
+    if constexpr (H >= vector_lanes) {
+      constexpr int step = H / vector_lanes;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = s & step ? combine(b.part[s], b.part[s ^ step])
+                                                                         : combine(a.part[s], a.part[s ^ step]);
+    } else {
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
+        r.part[s] = combine(weave<H, false>(a.part[s], b.part[s], lane_sequence{}),
+                            weave<H, true>(a.part[s], b.part[s], lane_sequence{}));
+    }
+    return r;
+  }
+  TSENOR_FN static bits transpose(const bits& x) {
+    bits r;
+    for (int k = 0; k < width; k++) {
+      const tile_set column = ballot(x.test(k));
+      set_element(r.word[0], k, std::uint32_t(column));
+      if constexpr (width == 64) set_element(r.word[1], k, std::uint32_t(column >> 32));
+    }
+    return r;
+  }
+
+  // ---- lane by lane ----
+  // 2^x within 3e-7 relative, x clamped to [-64, 64].
+  TSENOR_FN static real exp2(const real& x) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      const real_part zero = {}, least = zero - 64.f, most = zero + 64.f;
+      real_part y = x.part[s] < most ? x.part[s] : most;
+      y = y > least ? y : least;
+      const index_part whole = __builtin_convertvector(y + 64.5f, index_part) - 64;  // the nearest integer
+      const real_part t = y - __builtin_convertvector(whole, real_part);       // in [-1/2, 1/2]
+      const real_part p =
+          1.f + t * (0.69314698f + t * (0.24022242f + t * (0.055507338f + t * (0.0096715127f + t * 0.0013264726f))));
+      r.part[s] = (real_part)((index_part)p + (whole << 23));
+    }
+    return r;
+  }
+  TSENOR_FN static real quotient(const real& a, const real& b) { return a / b; }
+  // log2 of a positive normal number, within 3e-7 absolute.
+  TSENOR_FN static real log2(const real& x) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      const index_part b = (index_part)x.part[s];
+      const index_part whole = (b - 0x3f3504f3) >> 23;  // so that the mantissa is in [1/sqrt 2, sqrt 2)
+      const real_part m = (real_part)(b - (whole << 23));
+      const real_part z = (m - 1.f) / (m + 1.f), q = z * z;  // log2 m = (2 / ln 2) atanh z
+      r.part[s] = __builtin_convertvector(whole, real_part) +
+                  z * (2.8853900f + q * (0.96179669f + q * (0.57707802f + q * (0.41219859f + q * 0.32059890f))));
+    }
+    return r;
+  }
+  TSENOR_FN static index count(const bits& x) {
+    index r = 0;
+    TSENOR_UNROLL_PARTS for (auto& word : x.word)
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+        word_part y = word.part[s];
+        y -= y >> 1 & 0x55555555u;
+        y = (y & 0x33333333u) + (y >> 2 & 0x33333333u);
+        y = (y + (y >> 4)) & 0x0f0f0f0fu;
+        y += y >> 8;
+        r.part[s] += (index_part)((y + (y >> 16)) & 63u);
+      }
+    return r;
+  }
+  TSENOR_FN static int first(tile_set x) { return x ? __builtin_ctzll(x) : 0; }
+
+ private:
+  template <class T, class Pack>
+  TSENOR_FN static T element(const Pack& x, int k) {
+    T r;
+    std::memcpy(&r, reinterpret_cast<const char*>(&x) + k * sizeof r, sizeof r);
+    return r;
+  }
+  template <class Pack>
+  TSENOR_FN static void set_element(Pack& x, int k, std::uint32_t y) {
+    std::memcpy(reinterpret_cast<char*>(&x) + k * sizeof y, &y, sizeof y);
+  }
+  TSENOR_FN static std::uint32_t sign_bits(index_part x) {
+#if TSENOR_VECTOR_LANES >= 16
+    if constexpr (vector_lanes == 16) return _mm512_movepi32_mask((__m512i)x);
+#endif
+#if TSENOR_VECTOR_LANES >= 8
+    if constexpr (vector_lanes == 8) return _mm256_movemask_ps((__m256)x);
+#endif
+#if defined(__SSE2__)
+    if constexpr (vector_lanes == 4) return _mm_movemask_ps((__m128)x);
+#endif
+    std::uint32_t r = 0;
+    for (int i = 0; i < vector_lanes; i++) r |= std::uint32_t(x[i] < 0) << i;
+    return r;
+  }
+};
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif

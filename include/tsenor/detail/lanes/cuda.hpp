@@ -1,0 +1,220 @@
+// The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A tile
+// takes Width lanes, so 32 / Width tiles share a warp. Collectives are executed by all lanes of a warp together: they stand
+// only where every tile of the warp passes, never under a condition on one tile's own values.
+#pragma once
+
+#include "tsenor/detail/lanes/machine.hpp"
+
+#include <cstdint>
+
+#include "tsenor/detail/lanes/pack.hpp"
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+template <int Width>
+struct lanes {
+  static constexpr int width = Width;
+  static constexpr int parts = width > 32 ? width / 32 : 1;
+  static constexpr int group = width > 32 ? 32 : width;  // threads a tile
+  static constexpr int tiles_per_warp = 32 / group;
+  static constexpr unsigned warp = 0xffffffffu;
+  using real = pack<float, float, parts>;
+  using index = pack<std::int32_t, std::int32_t, parts>;
+  using flag = flags<bool, parts>;
+  using bits = lane_bits<std::uint32_t, parts, parts>;
+  using tile_set = typename bits::tile_set;
+
+  // A tile of numbers in shared memory. The odd stride lets 32 lanes read rows or columns without a bank conflict.
+  struct tile {
+    float* x;
+    TSENOR_FN void set(int row, int col, float value) { x[row * (width + 1) + col] = value; }
+    TSENOR_FN void set_row_entry(int k, const real& value) {
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(my_lane() + 32 * s, k, value.part[s]);
+    }
+    TSENOR_FN void seal() { __syncwarp(); }
+    TSENOR_FN real row_entry(int k) const {
+      real r;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = element(my_lane() + 32 * s, k);
+      return r;
+    }
+    TSENOR_FN real col_entry(int k) const {
+      real r;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = element(k, my_lane() + 32 * s);
+      return r;
+    }
+    TSENOR_FN float element(int row, int col) const { return x[row * (width + 1) + col]; }
+  };
+  struct alignas(16) memory {  // of one warp
+    float shared[2][tiles_per_warp * width];
+    float importance[tiles_per_warp * width * (width + 1)];
+    float plan[tiles_per_warp * width * (width + 1)];
+  };
+  struct shared_values {
+    float x[width];
+    TSENOR_FN float operator[](int k) const { return x[k]; }
+  };
+  // The rows of a tile, one a lane, to work on: in registers where they fit, else in the tile itself.
+  struct working_rows {
+    real x[parts == 1 ? width : 1];
+    tile& home;
+    TSENOR_FN explicit working_rows(tile& t) : home(t) {}
+    TSENOR_FN real operator[](int k) const {
+      if constexpr (parts == 1) return x[k];
+      else return home.row_entry(k);
+    }
+    TSENOR_FN void set(int k, const real& value) {
+      if constexpr (parts == 1) x[k] = value;
+      else home.set_row_entry(k, value);
+    }
+  };
+
+  tile importance, plan;
+  memory& mine;
+  int slot = 0;
+  TSENOR_FN explicit lanes(memory& m)
+      : importance{m.importance + first_lane() * (width + 1)}, plan{m.plan + first_lane() * (width + 1)}, mine(m) {}
+
+  TSENOR_FN static int my_lane() { return int(threadIdx.x) & (group - 1); }
+  TSENOR_FN static int first_lane() { return parts == 1 ? int(threadIdx.x) & 31 & ~(group - 1) : 0; }
+  TSENOR_FN static index lane() {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = my_lane() + 32 * s;
+    return r;
+  }
+  template <class F>
+  TSENOR_FN static void for_each_lane(const F& f) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s);
+  }
+
+  // The value of lane k, one of those that this thread stands for.
+  TSENOR_FN static float own(const real& x, int k) { return part_of(x, k); }
+
+  // ---- across the lanes of a tile ----
+  // Two slots in turn: a lane can be one barrier ahead of another, not two.
+  TSENOR_FN shared_values share(const real& value) {
+    slot ^= 1;
+    float* to = mine.shared[slot] + first_lane();
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) to[my_lane() + 32 * s] = value.part[s];
+    __syncwarp();
+    shared_values r;
+    TSENOR_UNROLL for (int k = 0; k < width; k += 4) {
+      const float4 four = *reinterpret_cast<const float4*>(to + k);
+      r.x[k] = four.x, r.x[k + 1] = four.y, r.x[k + 2] = four.z, r.x[k + 3] = four.w;
+    }
+    return r;
+  }
+  template <class T, class Part>
+  TSENOR_FN static T at(const pack<T, Part, parts>& value, int k) {
+    return __shfl_sync(warp, part_of(value, k), k & (group - 1), group);
+  }
+  TSENOR_FN static tile_set at(const bits& x, int k) {
+    tile_set r = at(x.word[0], k);
+    if constexpr (parts == 2) r |= tile_set(at(x.word[1], k)) << 32;
+    return r;
+  }
+  TSENOR_FN static tile_set ballot(const flag& f) {
+    if constexpr (parts == 2) return __ballot_sync(warp, f.part[0]) | tile_set(__ballot_sync(warp, f.part[1])) << 32;
+    else if constexpr (group == 32) return __ballot_sync(warp, f.part[0]);
+    else return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
+  }
+  TSENOR_FN static bool any_tile(bool f) { return __any_sync(warp, f); }
+  TSENOR_FN static float tile_largest(const real& x) {
+    float r = x.part[0];
+    TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r > x.part[s] ? r : x.part[s];
+    return tile_max(r);
+  }
+  template <class T>
+  TSENOR_FN static T tile_max(T of_this_thread) {
+    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
+      const T other = __shfl_xor_sync(warp, of_this_thread, h);
+      of_this_thread = of_this_thread > other ? of_this_thread : other;
+    }
+    return of_this_thread;
+  }
+  template <class T>
+  TSENOR_FN static T tile_sum(T of_this_thread) {
+    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) of_this_thread += __shfl_xor_sync(warp, of_this_thread, h);
+    return of_this_thread;
+  }
+  // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k the
+  // combination of value k over all lanes.
+  template <int H, class Combine>
+  TSENOR_FN static real fold(const real& a, const real& b, const Combine& combine) {
+    real r;
+    if constexpr (H >= 32) {
+      r.part[0] = combine(a.part[0], a.part[1]);
+      r.part[1] = combine(b.part[1], b.part[0]);
+    } else {
+      const bool upper = my_lane() & H;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+        const float keep = upper ? b.part[s] : a.part[s], give = upper ? a.part[s] : b.part[s];
+        r.part[s] = combine(keep, __shfl_xor_sync(warp, give, H));
+      }
+    }
+    return r;
+  }
+  TSENOR_FN static bits transpose(const bits& x) {
+    bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++)
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.word[h].part[s] = transpose_block(x.word[s].part[h]);
+    return r;
+  }
+
+  // ---- lane by lane ----
+  // 2^x, x clamped to [-64, 64].
+  TSENOR_FN static real exp2(const real& x) {
+    const real clamped = largest(smallest(x, real(64.f)), real(-64.f));
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = exp2_approximate(clamped.part[s]);
+    return r;
+  }
+  TSENOR_FN static real quotient(const real& a, const real& b) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __fdividef(a.part[s], b.part[s]);
+    return r;
+  }
+  TSENOR_FN static real log2(const real& x) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __log2f(x.part[s]);
+    return r;
+  }
+  TSENOR_FN static index count(const bits& x) {
+    index r = 0;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++)
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] += __popc(x.word[h].part[s]);
+    return r;
+  }
+  TSENOR_FN static int first(tile_set x) {
+    if constexpr (parts == 2) return (__ffsll(static_cast<long long>(x)) - 1) & (width - 1);
+    else return (__ffs(static_cast<int>(x)) - 1) & (width - 1);
+  }
+
+ private:
+  template <class Pack>
+  TSENOR_FN static auto part_of(const Pack& x, [[maybe_unused]] int k) {
+    if constexpr (parts == 2) return k & 32 ? x.part[1] : x.part[0];
+    else return x.part[0];
+  }
+  // One instruction, 2 ulp.
+  TSENOR_FN static float exp2_approximate(float x) {
+#if defined(__CUDA_ARCH__)
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return ::exp2f(x);
+#endif
+  }
+  // Bit k of lane i becomes bit i of lane k, for the group's lanes.
+  TSENOR_FN static std::uint32_t transpose_block(std::uint32_t x) {
+    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
+      const std::uint32_t low =
+          h == 16 ? 0x0000ffffu : h == 8 ? 0x00ff00ffu : h == 4 ? 0x0f0f0f0fu : h == 2 ? 0x33333333u : 0x55555555u;
+      const std::uint32_t y = __shfl_xor_sync(warp, x, h);
+      x = my_lane() & h ? (x & ~low) | (y >> h & low) : (x & low) | (y << h & ~low);
+    }
+    return x;
+  }
+};
+
+}  // namespace tsenor::detail::TSENOR_MACHINE

@@ -1,0 +1,26 @@
+// What the code of a machine is written with. Everything under lanes/ and stages/ is included once for each machine
+// (plain x86-64, AVX2, AVX-512, CUDA), each time into a namespace of its own, so that one text becomes each machine's code;
+// those files therefore guard against being included twice for the same machine only. Whoever includes them sets these:
+//   TSENOR_MACHINE   the namespace
+//   TSENOR_MACHINE_TOGGLE  defined for every other machine, so that a guard knows a new one
+//   TSENOR_FN        what precedes a function
+//   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers where they can
+//   TSENOR_UNROLL_PARTS  what precedes a loop over the parts of a lane value
+//   TSENOR_VECTOR_LANES  on the CPU, 32-bit numbers in a hardware vector
+// The defaults below let each of those files compile alone.
+
+#if !defined(TSENOR_MACHINE)
+#define TSENOR_MACHINE generic
+#endif
+#if !defined(TSENOR_FN)
+#define TSENOR_FN inline __attribute__((always_inline))
+#endif
+#if !defined(TSENOR_UNROLL)
+#define TSENOR_UNROLL
+#endif
+#if !defined(TSENOR_UNROLL_PARTS)
+#define TSENOR_UNROLL_PARTS
+#endif
+#if !defined(TSENOR_VECTOR_LANES)
+#define TSENOR_VECTOR_LANES 4
+#endif

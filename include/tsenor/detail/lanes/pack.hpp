@@ -1,0 +1,135 @@
+// A value per lane, in P parts: on the CPU a part is a hardware vector, on the GPU a register of one thread (P = 2 where a
+// thread stands for two lanes). All that is done lane by lane is written here, once for both.
+#include "tsenor/detail/lanes/machine.hpp"
+#if defined(TSENOR_PACK_LANES) == defined(TSENOR_MACHINE_TOGGLE)
+#if defined(TSENOR_PACK_LANES)
+#undef TSENOR_PACK_LANES
+#else
+#define TSENOR_PACK_LANES
+#endif
+
+#include <cstdint>
+#include <type_traits>
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+// A truth value per lane.
+template <class Part, int P>
+struct flags {
+  Part part[P];
+  flags() = default;
+  TSENOR_FN explicit flags(bool b) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) part[s] = b ? (Part{} == Part{}) : Part{};
+  }
+  TSENOR_FN friend flags operator&(flags a, const flags& b) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] & b.part[s];
+    return a;
+  }
+  TSENOR_FN friend flags operator&(const flags& a, bool b) { return a & flags(b); }
+  TSENOR_FN friend flags operator!(flags a) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] == Part{};
+    return a;
+  }
+};
+
+// A number of type T per lane.
+template <class T, class Part, int P>
+struct pack {
+  using flag = flags<decltype(Part{} < Part{}), P>;
+  Part part[P];
+  pack() = default;
+  TSENOR_FN pack(T x) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) part[s] = Part{} + x;
+  }
+
+#define TSENOR_LANE_BY_LANE(op, Result)                                                       \
+  TSENOR_FN friend Result operator op(const pack& a, const pack& b) {                         \
+    Result r;                                                                                 \
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = a.part[s] op b.part[s];             \
+    return r;                                                                                 \
+  }
+  TSENOR_LANE_BY_LANE(+, pack)
+  TSENOR_LANE_BY_LANE(-, pack)
+  TSENOR_LANE_BY_LANE(*, pack)
+  TSENOR_LANE_BY_LANE(/, pack)
+  TSENOR_LANE_BY_LANE(<, flag)
+  TSENOR_LANE_BY_LANE(>, flag)
+  TSENOR_LANE_BY_LANE(==, flag)
+#undef TSENOR_LANE_BY_LANE
+};
+
+// flag ? a : b
+template <class F, class T, class Part, int P>
+TSENOR_FN pack<T, Part, P> pick(const flags<F, P>& flag, const pack<T, Part, P>& a, const pack<T, Part, P>& b) {
+  pack<T, Part, P> r;
+  TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = flag.part[s] ? a.part[s] : b.part[s];
+  return r;
+}
+
+template <class T, class Part, int P>
+TSENOR_FN pack<T, Part, P> largest(const pack<T, Part, P>& a, const pack<T, Part, P>& b) {
+  return pick(a > b, a, b);
+}
+
+template <class T, class Part, int P>
+TSENOR_FN pack<T, Part, P> smallest(const pack<T, Part, P>& a, const pack<T, Part, P>& b) {
+  return pick(a < b, a, b);
+}
+
+// A set of up to 32 * Words columns (or rows) per lane. A set that all lanes of a tile agree on is a `tile_set`.
+template <class Part, int P, int Words>
+struct lane_bits {
+  using word_type = pack<std::uint32_t, Part, P>;
+  using index = pack<std::int32_t, std::conditional_t<std::is_same_v<Part, std::uint32_t>, std::int32_t,
+                                                      decltype(Part{} < Part{})>, P>;
+  using flag = typename word_type::flag;
+  using tile_set = std::conditional_t<Words == 1, std::uint32_t, std::uint64_t>;
+  word_type word[Words];
+
+  lane_bits() = default;
+  TSENOR_FN explicit lane_bits(tile_set same_everywhere) {
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) word[h] = word_type(std::uint32_t(same_everywhere >> (h ? 32 : 0)));
+  }
+  // {k}, where the flag is set, else the empty set
+  TSENOR_FN static lane_bits one(const index& k, const flag& where) {
+    lane_bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) {
+      TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+        const auto shift = k.part[s] - 32 * h;
+        const auto in_word = (shift > -1) & (shift < 32);
+        const auto bit = (Part{} + 1u) << (Part)(shift & 31);
+        r.word[h].part[s] = (where.part[s] & in_word) ? bit : Part{};
+      }
+    }
+    return r;
+  }
+  TSENOR_FN flag test(int k) const {
+    const word_type& w = word[Words == 1 ? 0 : k >> 5];
+    flag r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = (w.part[s] & (1u << (k & 31))) != Part{};
+    return r;
+  }
+  TSENOR_FN friend lane_bits operator|(lane_bits a, const lane_bits& b) {
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++)
+      TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = a.word[h].part[s] | b.word[h].part[s];
+    return a;
+  }
+  // the members of a that are not in b
+  TSENOR_FN friend lane_bits operator-(lane_bits a, const lane_bits& b) {
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++)
+      TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = a.word[h].part[s] & ~b.word[h].part[s];
+    return a;
+  }
+};
+
+// flag ? a : the empty set
+template <class F, class Part, int P, int Words>
+TSENOR_FN lane_bits<Part, P, Words> where(const flags<F, P>& flag, lane_bits<Part, P, Words> a) {
+  TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++)
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = flag.part[s] ? a.word[h].part[s] : Part{};
+  return a;
+}
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif

@@ -1,0 +1,133 @@
+// A validated call: what every tile's solution needs to know. Trivially copyable, so it is a kernel's one argument.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/detail/config.hpp"
+#include "tsenor/detail/validate.hpp"
+#include "tsenor/importance.hpp"
+#include "tsenor/mask_outputs.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/options.hpp"
+#include "tsenor/pattern.hpp"
+#include "tsenor/status.hpp"
+#include "tsenor/weight_types.hpp"
+
+namespace tsenor::detail {
+
+// The lanes that a tile of side m takes.
+constexpr int lane_width(int m) { return m <= 8 ? 8 : m <= 16 ? 16 : m <= 32 ? 32 : 64; }
+// The bytes of a packed row of a tile.
+constexpr std::size_t packed_size(int m) { return std::size_t(lane_width(m)) / 8; }
+
+template <class Weight, class Importance>
+struct problem {
+  matrix_view<const Weight> weights;
+  mask_outputs<Weight> out;  // all strides explicit
+  Importance importance;
+  pattern nm;
+  constraint kept;
+  int iterations;
+  float tau;
+  int local_search_steps;
+  std::int64_t tile_rows;  // of one matrix
+  std::int64_t tile_cols;
+
+  TSENOR_HOST_DEVICE std::int64_t tiles() const { return weights.batch * tile_rows * tile_cols; }
+};
+
+// Where a tile lies. A tile past the last one has no rows and no columns.
+struct tile_position {
+  std::int64_t batch, row, col;  // of its first element
+  int rows, cols;                // M, or less at the edge
+
+  TSENOR_HOST_DEVICE bool partial(int m) const { return rows < m || cols < m; }
+};
+
+template <class Weight, class Importance>
+TSENOR_HOST_DEVICE inline tile_position position_of(const problem<Weight, Importance>& p, std::int64_t tile) {
+  if (tile >= p.tiles()) return {0, 0, 0, 0, 0};
+  const int m = p.nm.m;
+  const std::int64_t tile_row = tile / p.tile_cols;
+  const std::int64_t row = tile_row % p.tile_rows * m, col = (tile - tile_row * p.tile_cols) * m;
+  const std::int64_t rows = p.weights.rows - row, cols = p.weights.cols - col;
+  return {tile_row / p.tile_rows, row, col, int(rows < m ? rows : m), int(cols < m ? cols : m)};
+}
+
+// An output buffer's check, and its strides made explicit. `Element` is what its strides count.
+template <class T>
+status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t rows, std::int64_t cols, std::int64_t batch,
+               byte_range& range) {
+  if (out.data == nullptr) return {};
+  if (out.row_stride == 0) out.row_stride = cols;
+  if (out.batch_stride == 0) out.batch_stride = rows * out.row_stride;
+  range = bytes_of(out.data, element_size, 0);
+  const status s = check_view(out.data, element_size, element_size, rows, cols, out.row_stride, batch, out.batch_stride);
+  if (s.ok()) range = bytes_of(out.data, element_size, extent(rows, cols, out.row_stride, batch, out.batch_stride));
+  return s;
+}
+
+// The outputs against each other and against the input.
+template <class Weight, class Importance>
+status check_outputs(problem<Weight, Importance>& p) {
+  const auto& w = p.weights;
+  byte_range range[4];
+  const status checks[] = {
+      resolve(p.out.mask, 1, w.rows, w.cols, w.batch, range[0]),
+      resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.tile_cols, w.batch, range[1]),
+      resolve(p.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, range[2]),
+  };
+  for (const status& s : checks)
+    if (!s.ok()) return s;
+  if (p.out.reports != nullptr) {
+    if (reinterpret_cast<std::uintptr_t>(p.out.reports) % alignof(tile_report) != 0)
+      return {status_code::invalid_pointer, "mask_outputs::reports is not aligned to tile_report", 0, alignof(tile_report)};
+    range[3] = bytes_of(p.out.reports, sizeof(tile_report), p.tiles());
+  }
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < i; j++)
+      if (overlap(range[i], range[j]))
+        return {status_code::overlapping_buffers, "two outputs share memory: give each a buffer of its own", j, i};
+  const byte_range input = bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, w.batch, w.batch_stride));
+  const auto& pruned = p.out.pruned;
+  const bool in_place = pruned.data == w.data && pruned.row_stride == w.row_stride &&
+                        (w.batch == 1 || pruned.batch_stride == w.batch_stride);
+  for (int i = 0; i < 4; i++)
+    if (overlap(range[i], input) && !(i == 2 && in_place))
+      return {status_code::overlapping_buffers,
+              "an output shares memory with the weights: only `pruned` may, with the same pointer and strides", i};
+  return {};
+}
+
+// What a functor of the library's own needs; a user's own is not checked.
+template <class Importance>
+status check_importance(const Importance&) {
+  return {};
+}
+inline status check_importance(const wanda& importance) {
+  if (importance.column_norms != nullptr) return {};
+  return {status_code::invalid_pointer, "wanda::column_norms is null: give one norm for each column"};
+}
+
+// Checks a call; `p` is complete if it is ok.
+template <class Weight, class Importance>
+status make_problem(pattern nm, matrix_view<const Weight> weights, const mask_outputs<Weight>& out, const options& opts,
+                    const Importance& importance, problem<Weight, Importance>& p) {
+  status s = check_pattern(nm);
+  if (s.ok()) s = check_options(opts);
+  if (s.ok())
+    s = check_view(weights.data, sizeof(Weight), alignof(Weight), weights.rows, weights.cols, weights.row_stride,
+                   weights.batch, weights.batch_stride);
+  if (s.ok()) s = check_divisible(weights.rows, weights.cols, nm.m, opts.edge);
+  if (!s.ok()) return s;
+  const int m = nm.m;
+  p = {weights, out, importance, nm, opts.constraint, opts.iterations, float(opts.tau), opts.local_search_steps,
+       weights.rows / m + (weights.rows % m != 0), weights.cols / m + (weights.cols % m != 0)};
+  if (p.tiles() == 0) return {};
+  s = check_importance(importance);
+  return s.ok() ? check_outputs(p) : s;
+}
+
+}  // namespace tsenor::detail

@@ -1,0 +1,28 @@
+// A range of tiles, one after the other, on the machine that this is included for.
+#include "tsenor/detail/lanes/machine.hpp"
+#if defined(TSENOR_RUN_TILES) == defined(TSENOR_MACHINE_TOGGLE)
+#if defined(TSENOR_RUN_TILES)
+#undef TSENOR_RUN_TILES
+#else
+#define TSENOR_RUN_TILES
+#endif
+
+#include <cstdint>
+
+#include "tsenor/detail/lanes/cpu.hpp"
+#include "tsenor/detail/solve_tile.hpp"
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+template <int Width, class Weight, class Importance>
+__attribute__((noinline)) void run_tiles(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+  typename lanes<Width>::memory memory;
+  for (std::int64_t tile = begin; tile < end; tile++) {
+    lanes<Width> l(memory);
+    solve_published(l, p, tile);
+  }
+}
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif

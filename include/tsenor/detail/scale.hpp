@@ -1,0 +1,70 @@
+// Importances as the solver sees them: cleaned of what is no number, and scaled by a power of two.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "tsenor/detail/config.hpp"
+#include "tsenor/importance.hpp"
+
+namespace tsenor::detail {
+
+TSENOR_HOST_DEVICE inline std::uint32_t bits_of(float x) {
+  std::uint32_t b;
+  std::memcpy(&b, &x, sizeof b);
+  return b;
+}
+TSENOR_HOST_DEVICE inline std::uint64_t bits_of(double x) {
+  std::uint64_t b;
+  std::memcpy(&b, &x, sizeof b);
+  return b;
+}
+TSENOR_HOST_DEVICE inline double double_of_bits(std::uint64_t b) {
+  double x;
+  std::memcpy(&x, &b, sizeof x);
+  return x;
+}
+
+// 0 for NaN and negative numbers, the largest finite value for infinity. Told by the bits, so that a compiler that assumes
+// there are no NaNs agrees.
+TSENOR_HOST_DEVICE inline float clean(float x) {
+  const std::uint32_t b = bits_of(x);
+  return b == 0x7f800000u ? float_of_bits(0x7f7fffffu) : b > 0x7f800000u ? 0.f : x;
+}
+TSENOR_HOST_DEVICE inline double clean(double x) {
+  const std::uint64_t b = bits_of(x), infinity = 0x7ff0000000000000u;
+  return b == infinity ? double_of_bits(infinity - 1u) : b > infinity ? 0. : x;
+}
+// Whether clean() changes x (-0 is 0).
+TSENOR_HOST_DEVICE inline bool unclean(float x) { return bits_of(x) >= 0x7f800000u && bits_of(x) != 0x80000000u; }
+TSENOR_HOST_DEVICE inline bool unclean(double x) {
+  return bits_of(x) >= 0x7ff0000000000000u && bits_of(x) != 0x8000000000000000u;
+}
+
+// floor(log2 x) of a positive number; of a subnormal one, that of the smallest normal number.
+TSENOR_HOST_DEVICE inline int exponent_of(float x) {
+  const int e = int(bits_of(x) >> 23);
+  return (e > 1 ? e : 1) - 127;
+}
+TSENOR_HOST_DEVICE inline int exponent_of(double x) {
+  const int e = int(bits_of(x) >> 52);
+  return (e > 1 ? e : 1) - 1023;
+}
+
+// x * 2^-exponent, exactly where the result is normal: in two factors, since one of them may be no number.
+TSENOR_HOST_DEVICE inline float scaled_down(float x, int exponent) {
+  const int half = exponent / 2;
+  return x * float_of_bits(std::uint32_t(127 - half) << 23) * float_of_bits(std::uint32_t(127 - exponent + half) << 23);
+}
+TSENOR_HOST_DEVICE inline float scaled_down(double x, int exponent) {
+  const int half = exponent / 2;
+  return float(x * double_of_bits(std::uint64_t(1023 - half) << 52) *
+               double_of_bits(std::uint64_t(1023 - exponent + half) << 52));
+}
+// 2^exponent as a double, 0 or infinity beyond its range.
+TSENOR_HOST_DEVICE inline double power_of_two(int exponent) {
+  if (exponent < -1022) return 0.;
+  return double_of_bits(std::uint64_t(exponent > 1023 ? 2047 : exponent + 1023) << 52);
+}
+
+}  // namespace tsenor::detail

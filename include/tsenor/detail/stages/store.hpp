@@ -1,0 +1,104 @@
+// store: the mask, packed rows, pruned weights and report of a tile. It alone knows outputs and report.
+#include "tsenor/detail/lanes/machine.hpp"
+#if defined(TSENOR_STORE_STAGE) == defined(TSENOR_MACHINE_TOGGLE)
+#if defined(TSENOR_STORE_STAGE)
+#undef TSENOR_STORE_STAGE
+#else
+#define TSENOR_STORE_STAGE
+#endif
+
+#include <cstdint>
+
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/detail/scale.hpp"
+#include "tsenor/detail/stages/load.hpp"
+#include "tsenor/detail/stages/round.hpp"
+#include "tsenor/report.hpp"
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+// The dual certificate in units of l.importance: any u, v (not positive where a row may keep fewer than N) give
+//   optimum <= sum max(0, w_ij + u_i + v_j) - N (sum u + sum v).
+template <class L>
+struct prices {
+  typename L::real row, col;
+};
+
+struct effort {
+  int iterations, moves;
+};
+
+template <class T>
+TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int i, int j) {
+  return b.data[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col + j];
+}
+
+// One row's bits as a word of the pattern's size.
+TSENOR_FN void store_packed(const output_buffer<void>& b, const tile_position& at, int i, int m, std::uint64_t word) {
+  const std::int64_t where = at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / m;
+  switch (packed_size(m)) {
+    case 1: static_cast<std::uint8_t*>(b.data)[where] = std::uint8_t(word); break;
+    case 2: static_cast<std::uint16_t*>(b.data)[where] = std::uint16_t(word); break;
+    case 4: static_cast<std::uint32_t*>(b.data)[where] = std::uint32_t(word); break;
+    default: static_cast<std::uint64_t*>(b.data)[where] = word;
+  }
+}
+
+template <class L, class Weight, class Importance>
+TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at, const mask_bits<L>& mask) {
+  for (int i = 0; i < p.nm.m; i++) {
+    const auto row = L::at(mask.rows, i);
+    if (i >= at.rows) continue;
+    l.for_each_lane([&](int j) {
+      if (p.out.packed.data && j == 0) store_packed(p.out.packed, at, i, p.nm.m, row & first_members<L>(at.cols));
+      if (j >= at.cols) return;
+      const bool keep = row >> j & 1u;
+      if (p.out.mask.data) element_of(p.out.mask, at, i, j) = keep;
+      if (p.out.pruned.data) {
+        const Weight w = p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
+        element_of(p.out.pruned, at, i, j) = keep ? w : Weight{};
+      }
+    });
+  }
+}
+
+// Value and bound in double, from the original importances.
+template <class L, class Weight, class Importance>
+TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                            const mask_bits<L>& mask, const prices<L>& price, const tile_scale& scale, const effort& spent) {
+  constexpr bool squares = squares_after_scaling<Importance>;
+  const double unit = power_of_two(squares ? 2 * scale.exponent : scale.exponent);
+  double value = 0, bound = 0;
+  for (int i = 0; i < p.nm.m; i++) {
+    const auto row = L::at(mask.rows, i);
+    const double u = unit * double(L::at(price.row, i));
+    if (i >= at.rows) continue;
+    l.for_each_lane([&](int j) {
+      if (j == 0) bound -= p.nm.n * u;
+      if (j >= at.cols) return;
+      const double v = unit * double(L::own(price.col, j)), x = double(clean(importance_at(p, at, i, j)));
+      const double w = squares ? x * x : x, surplus = w + u + v;
+      if (row >> j & 1u) value += w;
+      if (surplus > 0) bound += surplus;
+      if (i == 0) bound -= p.nm.n * v;
+    });
+  }
+  value = l.tile_sum(value);
+  bound = l.tile_sum(bound);
+  const std::uint32_t flags = (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
+  l.for_each_lane([&](int j) {
+    if (j == 0 && at.rows > 0)
+      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, scale.replaced, flags};
+  });
+}
+
+template <class L, class Weight, class Importance>
+TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                     const mask_bits<L>& mask, const prices<L>& price, const tile_scale& scale, const effort& spent) {
+  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);  // before pruning in place
+  store_masks(l, p, at, mask);
+}
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif

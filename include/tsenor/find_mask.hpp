@@ -1,0 +1,125 @@
+/// \file
+/// find_mask on the CPU: plain C++17 (g++ >= 12 or clang++ >= 14), no CUDA toolkit.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/cpu_executor.hpp"
+#include "tsenor/detail/cpu_machines.hpp"
+#include "tsenor/detail/parallel_for.hpp"
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/importance.hpp"
+#include "tsenor/mask_outputs.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/options.hpp"
+#include "tsenor/pattern.hpp"
+#include "tsenor/status.hpp"
+#include "tsenor/weight_types.hpp"
+
+namespace tsenor {
+namespace detail {
+
+/// What every find_mask asks of its template arguments.
+template <class T, class Importance>
+constexpr void check_types() {
+  static_assert(is_weight<T>, "tsenor: unsupported weight type: use float, double, or a 16- or 8-bit type of tsenor/weight_types.hpp "
+                              "(with nvcc also __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2)");
+  static_assert(is_importance<Importance, storage_t<T>>,
+                "tsenor: the importance argument must be callable as importance(weight, row, col, batch) and return a number; the "
+                "arguments' order is weights, outputs, options, importance, stream");
+}
+
+template <int N, int M>
+constexpr void check_static_pattern() {
+  static_assert(is_supported(pattern{N, M}), "tsenor: unsupported pattern N:M: choose 1 <= N <= M and 2 <= M <= 64");
+}
+
+/// The view and the outputs in the library's own type of the same layout.
+template <class T>
+matrix_view<const storage_t<T>> stored(const matrix_view<T>& v) {
+  return {reinterpret_cast<const storage_t<T>*>(v.data), v.rows, v.cols, v.row_stride, v.batch, v.batch_stride};
+}
+template <class T>
+mask_outputs<storage_t<T>> stored(const mask_outputs<T>& out) {
+  mask_outputs<storage_t<T>> r;
+  r.mask = out.mask;
+  r.packed = out.packed;
+  r.pruned = {reinterpret_cast<storage_t<T>*>(out.pruned.data), out.pruned.row_stride, out.pruned.batch_stride};
+  r.reports = out.reports;
+  return r;
+}
+
+/// Tiles that a thread takes at a time: some tens of microseconds of work.
+inline constexpr std::int64_t tiles_per_grain = 4;
+
+template <int Width, class Weight, class Importance>
+void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
+  const instruction_set isa = best_instruction_set();
+  parallel_for(threads, p.tiles(), tiles_per_grain,
+               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width>(isa, p, begin, end); });
+}
+
+template <int... Widths, class T, class Importance>
+status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
+                        const mask_outputs<std::remove_const_t<T>>& out, const options& opts, const Importance& importance) {
+  if (threads < 0) return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+  problem<storage_t<T>, Importance> p{};
+  const status s = make_problem(nm, stored(weights), stored(out), opts, importance, p);
+  if (!s.ok() || p.tiles() == 0) return s;
+  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths>(threads, p) : void()), ...);
+  return {};
+}
+
+}  // namespace detail
+
+/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in each
+/// row and each column, so that the kept importance is large.
+///
+/// \tparam N, M     the pattern, 1 <= N <= M, 2 <= M <= 64
+/// \param executor  the threads to use
+/// \param weights   `[batch, rows, cols]`, float, double, or a type of weight_types.hpp; any strides
+/// \param out       where to write; every output is optional and the caller's, see mask_outputs
+/// \param opts      method, constraint, treatment of edges; see options
+/// \param importance what a weight is worth; see importance.hpp
+/// \return          success, or what was wrong; then nothing has been written. A matrix without elements succeeds.
+///
+/// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
+/// threads on processors with the same instruction set. Thread-safe. Memory: about 50 KB a thread, on its stack; nothing on
+/// the heap but the threads. Cost with options::published(): about T * rows * cols exponentials.
+/// Source: arXiv 2505.23949, Algorithms 1 and 2.
+///
+/// \code
+/// std::vector<float> weights(64 * 64, 1.0f);
+/// std::vector<std::uint8_t> mask(weights.size());
+/// tsenor::mask_outputs<float> out;
+/// out.mask = mask.data();
+/// const tsenor::status s = tsenor::find_mask<8, 16>(tsenor::cpu_executor{}, tsenor::matrix_view{weights.data(), 64, 64}, out);
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
+template <int N, int M, class T, class Importance = magnitude>
+status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
+                 Importance importance = {}) {
+  detail::check_static_pattern<N, M>();
+  detail::check_types<T, Importance>();
+  return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts, importance);
+}
+
+/// The same with the pattern as a run-time value; `status_code::invalid_pattern` if it is not supported.
+template <class T, class Importance = magnitude>
+status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
+                 options opts = {}, Importance importance = {}) {
+  detail::check_types<T, Importance>();
+  return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
+}
+
+/// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.
+template <int N, int M, class T>
+status find_mask(cpu_executor executor, const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask,
+                 options opts = {}) {
+  mask_outputs<T> out;
+  out.mask = mask;
+  return find_mask<N, M>(executor, matrix_view<const T>(weights, rows, cols), out, opts);
+}
+
+}  // namespace tsenor
