@@ -20,68 +20,40 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed among always-inline functions only
 
-#undef TSENOR_MACHINE
-#undef TSENOR_MACHINE_TOGGLE
-#undef TSENOR_FN
-#undef TSENOR_UNROLL
-#undef TSENOR_UNROLL_PARTS
-#undef TSENOR_VECTOR_LANES
-#define TSENOR_FN inline __attribute__((always_inline))
-#define TSENOR_UNROLL  // rows live in the first-level cache
-#if defined(__clang__)
-#define TSENOR_UNROLL_PARTS _Pragma("clang loop unroll(full)")
-#else
-#define TSENOR_UNROLL_PARTS _Pragma("GCC unroll 16")
-#endif
-
+#include "tsenor/detail/lanes/end_machine.hpp"  // of a header that was included alone
 #define TSENOR_MACHINE baseline
 #define TSENOR_VECTOR_LANES 4
-#include "tsenor/detail/run_tiles.hpp"
-#undef TSENOR_MACHINE
-#undef TSENOR_VECTOR_LANES
+#include "tsenor/detail/cpu_machine.hpp"
 
 #if defined(__x86_64__)
-#define TSENOR_MACHINE_TOGGLE
-#define TSENOR_MACHINE avx2
-#define TSENOR_VECTOR_LANES 8
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,bmi,bmi2,popcnt,lzcnt")
 #endif
-#include "tsenor/detail/run_tiles.hpp"
+#define TSENOR_MACHINE avx2
+#define TSENOR_VECTOR_LANES 8
+#include "tsenor/detail/cpu_machine.hpp"
 #if defined(__clang__)
 #pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#undef TSENOR_MACHINE
-#undef TSENOR_MACHINE_TOGGLE
-#undef TSENOR_VECTOR_LANES
-
-#define TSENOR_MACHINE avx512
-#define TSENOR_VECTOR_LANES 16
-#if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt,lzcnt"))), \
                              apply_to = function)
 #else
+#pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt,lzcnt,prefer-vector-width=512")
 #endif
-#include "tsenor/detail/run_tiles.hpp"
+#define TSENOR_MACHINE avx512
+#define TSENOR_VECTOR_LANES 16
+#include "tsenor/detail/cpu_machine.hpp"
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
 #pragma GCC pop_options
 #endif
-#undef TSENOR_MACHINE
-#undef TSENOR_VECTOR_LANES
 #endif
 
-#undef TSENOR_FN
-#undef TSENOR_UNROLL
-#undef TSENOR_UNROLL_PARTS
 #pragma GCC diagnostic pop
 
 namespace tsenor::detail {

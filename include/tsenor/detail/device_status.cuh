@@ -26,9 +26,16 @@ inline status status_of(cudaError_t error, const char* message) {
   return {status_code::device_error, message, error};
 }
 
-/// An error that earlier work left on this thread. It is reported and stays pending: it is not this library's to clear.
-inline status pending_error() {
+/// The error that the runtime keeps for this thread. A query of an unfinished stream or event leaves cudaErrorNotReady
+/// there, which is not an error.
+inline cudaError_t kept_error() {
   const cudaError_t error = cudaPeekAtLastError();
+  return error == cudaErrorNotReady ? cudaSuccess : error;
+}
+
+/// An error that earlier work left. It is reported and stays pending: it is not this library's to clear.
+inline status pending_error() {
+  const cudaError_t error = kept_error();
   if (error == cudaSuccess) return {};
   return {status_code::device_error,
           "a CUDA error was pending before the call: check the calls before it (observed() is the cudaError_t)", error};
@@ -42,7 +49,7 @@ inline status runtime_status(cudaError_t error) {
 }
 
 /// The outcome of the launch just made; call pending_error() before it, so that an error seen here is the launch's own.
-inline status launch_status() { return runtime_status(cudaGetLastError()); }
+inline status launch_status() { return runtime_status(kept_error()); }
 
 /// Makes a stream's own device the current one for the rest of the scope. The default streams mean the current device.
 class stream_device {

@@ -12,22 +12,14 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
-#undef TSENOR_MACHINE
-#undef TSENOR_FN
-#undef TSENOR_UNROLL
-#undef TSENOR_UNROLL_PARTS
+#include "tsenor/detail/lanes/end_machine.hpp"
 #define TSENOR_MACHINE cuda
-#define TSENOR_MACHINE_TOGGLE
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
 #include "tsenor/detail/lanes/cuda.hpp"
 #include "tsenor/detail/solve_tile.hpp"
-#undef TSENOR_MACHINE
-#undef TSENOR_MACHINE_TOGGLE
-#undef TSENOR_FN
-#undef TSENOR_UNROLL
-#undef TSENOR_UNROLL_PARTS
+#include "tsenor/detail/lanes/end_machine.hpp"
 
 namespace tsenor::detail {
 inline namespace TSENOR_ABI {

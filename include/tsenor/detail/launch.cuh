@@ -17,6 +17,8 @@ inline namespace TSENOR_ABI {
 
 template <int Width, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
+  const stream_device device(stream);
+  if (!device.outcome()) return device.outcome();
   constexpr std::int64_t tiles_per_block = block_warps<Width> * cuda::lanes<Width>::tiles_per_warp;
   const std::int64_t blocks = (p.tiles() - 1) / tiles_per_block + 1;
   constexpr std::int64_t most = std::numeric_limits<int>::max();

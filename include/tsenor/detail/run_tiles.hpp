@@ -1,11 +1,7 @@
 // A range of tiles, one after the other, on the machine that this is included for.
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_RUN_TILES) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_RUN_TILES)
-#undef TSENOR_RUN_TILES
-#else
+#if !defined(TSENOR_RUN_TILES)
 #define TSENOR_RUN_TILES
-#endif
 
 #include <cstdint>
 

@@ -1,11 +1,7 @@
 // The pipelines, from a tile of the caller's weights to the caller's outputs, for one group of lanes.
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_SOLVE_TILE) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_SOLVE_TILE)
-#undef TSENOR_SOLVE_TILE
-#else
+#if !defined(TSENOR_SOLVE_TILE)
 #define TSENOR_SOLVE_TILE
-#endif
 
 #include <cstdint>
 

@@ -1,12 +1,8 @@
 // The CPU as a machine of lanes: a lane value is Width numbers in hardware vectors of TSENOR_VECTOR_LANES each (GCC vector
 // extensions, understood by g++ and clang++). One tile at a time, so that what all lanes of a tile share is a plain scalar.
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_CPU_LANES) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_CPU_LANES)
-#undef TSENOR_CPU_LANES
-#else
+#if !defined(TSENOR_CPU_LANES)
 #define TSENOR_CPU_LANES
-#endif
 
 #include <cmath>
 #include <cstdint>

@@ -1,8 +1,7 @@
 // What the code of a machine is written with. Everything under lanes/ and stages/ is included once for each machine
 // (plain x86-64, AVX2, AVX-512, CUDA), each time into a namespace of its own, so that one text becomes each machine's code;
-// those files therefore guard against being included twice for the same machine only. Whoever includes them sets these:
+// their include guards last until end_machine.hpp, which ends a machine. Whoever includes them sets these:
 //   TSENOR_MACHINE   the namespace
-//   TSENOR_MACHINE_TOGGLE  defined for every other machine, so that a guard knows a new one
 //   TSENOR_FN        what precedes a function
 //   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers where they can
 //   TSENOR_UNROLL_PARTS  what precedes a loop over the parts of a lane value

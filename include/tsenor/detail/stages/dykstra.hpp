@@ -9,12 +9,8 @@
 // absorbed into the potentials and q is made anew from them, which bounds rounding and underflow (the stabilised scaling of
 // Schmitzer, SIAM J. Sci. Comput. 41(3), 2019).
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_DYKSTRA_STAGE) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_DYKSTRA_STAGE)
-#undef TSENOR_DYKSTRA_STAGE
-#else
+#if !defined(TSENOR_DYKSTRA_STAGE)
 #define TSENOR_DYKSTRA_STAGE
-#endif
 
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/stages/load.hpp"

@@ -1,11 +1,7 @@
 // load: the tile's importances, scaled by a power of two, into l.importance.
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_LOAD_STAGE) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_LOAD_STAGE)
-#undef TSENOR_LOAD_STAGE
-#else
+#if !defined(TSENOR_LOAD_STAGE)
 #define TSENOR_LOAD_STAGE
-#endif
 
 #include <cstdint>
 

@@ -1,11 +1,7 @@
 // round: from the plan to a mask (arXiv 2505.23949, its Algorithm 2): greedy selection, then local search by swaps.
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_ROUND_STAGE) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_ROUND_STAGE)
-#undef TSENOR_ROUND_STAGE
-#else
+#if !defined(TSENOR_ROUND_STAGE)
 #define TSENOR_ROUND_STAGE
-#endif
 
 #include "tsenor/detail/stages/load.hpp"
 #include "tsenor/pattern.hpp"

@@ -1,13 +1,10 @@
 // store: the mask, packed rows, pruned weights and report of a tile. It alone knows outputs and report.
 #include "tsenor/detail/lanes/machine.hpp"
-#if defined(TSENOR_STORE_STAGE) == defined(TSENOR_MACHINE_TOGGLE)
-#if defined(TSENOR_STORE_STAGE)
-#undef TSENOR_STORE_STAGE
-#else
+#if !defined(TSENOR_STORE_STAGE)
 #define TSENOR_STORE_STAGE
-#endif
 
 #include <cstdint>
+#include <type_traits>
 
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
@@ -33,16 +30,11 @@ TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int 
   return b.data[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col + j];
 }
 
-// One row's bits as a word of the pattern's size.
-TSENOR_FN void store_packed(const output_buffer<void>& b, const tile_position& at, int i, int m, std::uint64_t word) {
-  const std::int64_t where = at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / m;
-  switch (packed_size(m)) {
-    case 1: static_cast<std::uint8_t*>(b.data)[where] = std::uint8_t(word); break;
-    case 2: static_cast<std::uint16_t*>(b.data)[where] = std::uint16_t(word); break;
-    case 4: static_cast<std::uint32_t*>(b.data)[where] = std::uint32_t(word); break;
-    default: static_cast<std::uint64_t*>(b.data)[where] = word;
-  }
-}
+// The word of a packed row: as wide as the lanes of a tile.
+template <int Width>
+using packed_word = std::conditional_t<
+    Width == 8, std::uint8_t,
+    std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at, const mask_bits<L>& mask) {
@@ -50,7 +42,11 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
     const auto row = L::at(mask.rows, i);
     if (i >= at.rows) continue;
     l.for_each_lane([&](int j) {
-      if (p.out.packed.data && j == 0) store_packed(p.out.packed, at, i, p.nm.m, row & first_members<L>(at.cols));
+      if (j == 0 && p.out.packed.data) {
+        const auto& b = p.out.packed;
+        static_cast<packed_word<L::width>*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m] =
+            packed_word<L::width>(row & first_members<L>(at.cols));
+      }
       if (j >= at.cols) return;
       const bool keep = row >> j & 1u;
       if (p.out.mask.data) element_of(p.out.mask, at, i, j) = keep;

@@ -1,0 +1,103 @@
+/// \file
+/// find_mask on the GPU.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/detail/abi.hpp"
+#include "tsenor/detail/device_status.cuh"
+#include "tsenor/detail/launch.cuh"
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/detail/types.hpp"
+#include "tsenor/importance.hpp"
+#include "tsenor/mask_outputs.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/options.hpp"
+#include "tsenor/pattern.hpp"
+#include "tsenor/status.hpp"
+#include "tsenor/weight_types.hpp"
+
+namespace tsenor {
+namespace detail {
+
+template <> struct storage<__half> { using type = float16; };
+template <> struct storage<__nv_bfloat16> { using type = bfloat16; };
+template <> struct storage<__nv_fp8_e4m3> { using type = float8_e4m3; };
+template <> struct storage<__nv_fp8_e5m2> { using type = float8_e5m2; };
+
+inline namespace TSENOR_ABI {
+
+template <int... Widths, class T, class Importance>
+status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_outputs<std::remove_const_t<T>>& out,
+                        const options& opts, const Importance& importance, cudaStream_t stream) {
+  status s = pending_error();
+  if (!s.ok()) return s;
+  problem<storage_t<T>, Importance> p{};
+  s = make_problem(nm, stored(weights), stored(out), opts, importance, p);
+  if (!s.ok() || p.tiles() == 0) return s;
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths>(p, stream)) : void()), ...);
+  return s;
+}
+
+}  // namespace TSENOR_ABI
+}  // namespace detail
+
+/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in each
+/// row and each column, so that the kept importance is large.
+///
+/// \tparam N, M      the pattern, 1 <= N <= M, 2 <= M <= 64
+/// \param weights    `[batch, rows, cols]` in device memory: float, double, __half, __nv_bfloat16, __nv_fp8_e4m3,
+///                   __nv_fp8_e5m2, or the library's types of the same layout; any strides, natural alignment
+/// \param out        where to write, device memory; every output is optional, see mask_outputs
+/// \param opts       method, constraint, treatment of edges; see options
+/// \param importance what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
+/// \param stream     the stream to run on; its own device is used. All buffers, and what `importance` points to, must stay
+///                   alive and unchanged until the work on the stream is done
+/// \return           success, or what was wrong; then nothing was launched and nothing will be written. An error pending on
+///                   the calling thread before the call is returned as status_code::device_error, and stays pending. A
+///                   matrix without elements succeeds without a launch. Errors of the running kernel appear, as always,
+///                   in later CUDA calls
+///
+/// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic: the
+/// same input gives the same bits on every run on the same kind of device. Thread-safe.
+/// Cost with options::published(): about T * rows * cols multiply-adds times eight, none of it memory traffic.
+/// Source: arXiv 2505.23949, Algorithms 1 and 2.
+///
+/// \code
+/// tsenor::mask_outputs<float> out;
+/// out.mask = mask;  // device memory, [rows, cols] bytes
+/// const tsenor::status s = tsenor::find_mask<8, 16>(tsenor::matrix_view{weights, rows, cols}, out);
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
+template <int N, int M, class T, class Importance = magnitude>
+status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
+                 Importance importance = {}, cudaStream_t stream = nullptr) {
+  detail::check_static_pattern<N, M>();
+  detail::check_types<T, Importance>();
+  return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+}
+
+/// The same with the pattern as a run-time value; `status_code::invalid_pattern` if it is not supported.
+template <class T, class Importance = magnitude>
+status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
+                 Importance importance = {}, cudaStream_t stream = nullptr) {
+  detail::check_types<T, Importance>();
+  return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+}
+
+/// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask, all in device memory.
+template <int N, int M, class T>
+status find_mask(const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask, options opts = {},
+                 cudaStream_t stream = nullptr) {
+  mask_outputs<T> out;
+  out.mask = mask;
+  return find_mask<N, M>(matrix_view<const T>(weights, rows, cols), out, opts, magnitude{}, stream);
+}
+
+}  // namespace tsenor
