@@ -1,0 +1,119 @@
+// tsenor_mask: transposable N:M masks of the weight matrices in a file.
+#include <algorithm>
+#include <iostream>
+#include <new>
+
+#include "atomic_file.hpp"
+#include "failure.hpp"
+#include "npy.hpp"
+#include "plan.hpp"
+#include "report.hpp"
+#include "settings.hpp"
+#include "solver.hpp"
+#include "tensor_file.hpp"
+#include "tsenor/apply_mask.hpp"
+
+namespace tool {
+namespace {
+
+void refuse_same_file(const settings& s) {
+  std::error_code error;
+  if (s.out && std::filesystem::equivalent(s.in, *s.out, error))
+    throw failure(exit_code::usage,
+                  "OUT " + in_quotes(s.out->string()) + " is the same file as IN; choose another OUT");
+}
+
+std::unique_ptr<solver> make_solver(device_choice choice) {
+  if (choice == device_choice::cpu) return make_cpu_solver();
+  std::string why_not;
+  if (auto cuda = make_cuda_solver(why_not)) return cuda;
+  if (choice == device_choice::cuda) throw failure(exit_code::device, "--device cuda: " + why_not);
+  return make_cpu_solver();
+}
+
+// Everything that is not pruned stays as it is, so the output begins as a copy.
+void copy_all(input_file& from, atomic_file& to) {
+  constexpr std::uint64_t chunk = 1 << 20;
+  std::vector<char> buffer(chunk);
+  for (std::uint64_t offset = 0; offset < from.size(); offset += chunk) {
+    const std::size_t bytes = std::min(chunk, from.size() - offset);
+    from.read(offset, buffer.data(), bytes);
+    to.write(offset, buffer.data(), bytes);
+  }
+}
+
+void write_pruned(atomic_file& out, const tensor_entry& tensor, matrix& m, const solution& found, int threads) {
+  const tsenor::matrix_view<const std::uint8_t> mask(found.mask.data(), m.rows, m.cols);
+  visit_weights(m, [&](auto* weights) {
+    const tsenor::matrix_view view(weights, m.rows, m.cols);
+    require(tsenor::apply_mask(tsenor::cpu_executor{threads}, view, mask, view));
+  });
+  out.write(tensor.offset, m.data.data(), m.data.size());
+}
+
+void write_mask(atomic_file& out, const matrix& m, const solution& found) {
+  const std::string header = npy_mask_header(m.rows, m.cols);
+  out.write(0, header.data(), header.size());
+  out.write(header.size(), found.mask.data(), found.mask.size());
+}
+
+std::vector<result> solve_all(input_file& in, const plan& work, solver& machine, atomic_file* out, const settings& s) {
+  std::vector<result> results;
+  progress_bar progress(work.tasks.size());
+  for (const task& t : work.tasks) {
+    matrix m = read_matrix(in, t.tensor);
+    const solution found = machine.solve(m, t.pattern, s);
+    results.push_back(make_result(t, found, total_importance(m, s.importance)));
+    if (out && s.kind == file_kind::npy) write_mask(*out, m, found);
+    if (out && s.kind == file_kind::safetensors) write_pruned(*out, t.tensor, m, found, s.threads);
+    progress.advance();
+  }
+  return results;
+}
+
+void print(const std::vector<result>& results, const plan& work, const settings& s, const char* device) {
+  if (s.json) {
+    print_json(std::cout, results, s, device);
+    print_skipped(std::cerr, work.skipped);
+  } else {
+    print_table(std::cout, results, s, device);
+    print_skipped(std::cout, work.skipped);
+  }
+  if (!std::cout.flush())
+    throw failure(exit_code::input, "cannot write the result to the standard output; check where it goes");
+}
+
+void run(const settings& s) {
+  input_file in(s.in);
+  refuse_same_file(s);
+  const plan work = make_plan(in, read_header(in, s.kind), s);
+  const std::unique_ptr<solver> machine = make_solver(s.device);
+  std::optional<atomic_file> out;
+  if (s.out) out.emplace(*s.out);
+  if (out && s.kind == file_kind::safetensors) copy_all(in, *out);
+  const std::vector<result> results = solve_all(in, work, *machine, out ? &*out : nullptr, s);
+  if (out) out->commit();
+  print(results, work, s, machine->device());
+}
+
+int report_failure(exit_code code, const std::string& message) {
+  std::cerr << "tsenor_mask: " << message << '\n';
+  return static_cast<int>(code);
+}
+
+}  // namespace
+}  // namespace tool
+
+int main(int argc, char** argv) {
+  using tool::exit_code;
+  try {
+    if (const auto settings = tool::parse_command_line(argc, argv)) tool::run(*settings);
+    return static_cast<int>(exit_code::success);
+  } catch (const tool::failure& failed) {
+    return tool::report_failure(failed.code(), failed.what());
+  } catch (const std::bad_alloc&) {
+    return tool::report_failure(exit_code::input, "a matrix does not fit into memory; use a machine with more of it");
+  } catch (const std::exception& unexpected) {
+    return tool::report_failure(exit_code::input, tool::in_quotes(unexpected.what()));
+  }
+}

@@ -1,0 +1,163 @@
+#include "settings.hpp"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+
+#include "failure.hpp"
+
+namespace tool {
+namespace {
+
+constexpr int max_threads = 1024;
+
+constexpr const char* description =
+    "Finds transposable N:M masks: in every M x M tile at most (or exactly) N weights are kept in every row and "
+    "column.\n"
+    "\n"
+    "IN is .npy (2-D, little-endian f2, f4 or f8, C order) or .safetensors (its 2-D F16, BF16 and F32 tensors).\n"
+    "OUT .npy gets a uint8 mask of the same shape; OUT .safetensors gets the pruned weights, all else unchanged.\n"
+    "Without OUT the result is only reported. OUT is whole or absent, IN is never touched.\n";
+
+constexpr const char* footer =
+    "Reported for each matrix (--json: one object a line): kept = importance kept / importance of the matrix; value "
+    "and\n"
+    "bound = importance kept, and what no mask can exceed; gap = (bound - value) / value, 0 for an all-zero matrix;\n"
+    "violations = rows and columns of tiles that break the constraint; seconds = the mask search alone;\n"
+    "replaced = weights that were NaN (count as 0) or infinite (count as the largest finite value).\n"
+    "\n"
+    "Exit status: 0 done; 2 wrong usage; 3 a file cannot be used; 4 the CUDA device cannot be used.";
+
+// The strings as typed; their meaning is worked out after CLI11 has checked them.
+struct raw_arguments {
+  std::string in, out, select;
+  std::vector<std::string> patterns;
+  std::string device = "auto", method = "published", constraint, edge = "reject", importance = "magnitude";
+  int threads = 0;
+  bool json = false;
+};
+
+void declare_options(CLI::App& app, raw_arguments& raw) {
+  app.add_option("IN", raw.in, "input file, .npy or .safetensors")->required();
+  app.add_option("OUT", raw.out, "output file, with the same ending as IN");
+  app.add_option("--pattern", raw.patterns, "N:M, as in 8:16; without OUT also a list, as in 4:8,8:16")
+      ->required()
+      ->delimiter(',')
+      ->allow_extra_args(false)  // files may follow it
+      ->type_name("N:M[,N:M]...");
+  app.add_option("--device", raw.device, "auto takes CUDA where a device is there")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  app.add_option("--method", raw.method, "the algorithm")->capture_default_str()->check(CLI::IsMember({"published"}));
+  app.add_option("--constraint", raw.constraint, "weights kept in each row and column [default: the method's, at-most]")
+      ->check(CLI::IsMember({"exactly", "at-most"}));
+  app.add_option("--edge", raw.edge, "sides that are no multiple of M: refused, or tiled with smaller tiles")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"reject", "partial"}));
+  app.add_option("--importance", raw.importance, "of a weight: |w|, or its square")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"magnitude", "squared"}));
+  app.add_option("--select", raw.select,
+                 "regular expression that the names of the tensors to prune match in part "
+                 "[default: every 2-D tensor that the pattern fits]")
+      ->type_name("REGEX");
+  app.add_option("--threads", raw.threads, "CPU threads, 0 for one for each hardware thread")
+      ->capture_default_str()
+      ->check(CLI::Range(0, max_threads))
+      ->type_name("K");
+  app.add_flag("--json", raw.json, "print one JSON object a matrix instead of a table");
+}
+
+tsenor::pattern parse_pattern(const std::string& text) {
+  tsenor::pattern pattern;
+  const char* const end = text.data() + text.size();
+  const auto n = std::from_chars(text.data(), end, pattern.n);
+  const bool has_colon = n.ec == std::errc() && n.ptr != end && *n.ptr == ':';
+  const auto m = has_colon ? std::from_chars(n.ptr + 1, end, pattern.m) : n;
+  if (!has_colon || m.ec != std::errc() || m.ptr != end || !tsenor::is_supported(pattern))
+    throw failure(exit_code::usage, "--pattern " + in_quotes(text) +
+                                        " is not supported; give N:M with 1 <= N <= M and 2 <= M <= " +
+                                        std::to_string(tsenor::max_tile) + ", as in 8:16");
+  return pattern;
+}
+
+file_kind kind_of(const std::filesystem::path& path, const char* which) {
+  if (path.extension() == ".npy") return file_kind::npy;
+  if (path.extension() == ".safetensors") return file_kind::safetensors;
+  throw failure(exit_code::usage, std::string(which) + " " + in_quotes(path.string()) +
+                                      " is of an unknown kind; it has to end in .npy or .safetensors");
+}
+
+void check_out(const settings& s) {
+  if (!s.out) return;
+  if (kind_of(*s.out, "OUT") != s.kind)
+    throw failure(exit_code::usage, "OUT has to end in " + in_quotes(s.in.extension().string()) + ", as IN does");
+  if (s.patterns.size() != 1)
+    throw failure(exit_code::usage, "OUT takes one pattern; give one N:M to --pattern, or leave OUT out");
+}
+
+settings interpret(const raw_arguments& raw, bool has_out, bool has_select) {
+  settings s;
+  s.in = raw.in;
+  if (has_out) s.out = raw.out;
+  s.kind = kind_of(s.in, "IN");
+  for (const std::string& text : raw.patterns) s.patterns.push_back(parse_pattern(text));
+  s.options = tsenor::options::published();
+  if (raw.constraint == "exactly") s.options.constraint = tsenor::constraint::exactly;
+  if (raw.constraint == "at-most") s.options.constraint = tsenor::constraint::at_most;
+  if (raw.edge == "partial") s.options.edge = tsenor::edge::partial;
+  if (raw.device == "cpu") s.device = device_choice::cpu;
+  if (raw.device == "cuda") s.device = device_choice::cuda;
+  if (raw.importance == "squared") s.importance = importance_choice::squared;
+  if (has_select) s.select = raw.select;
+  s.threads = raw.threads;
+  s.json = raw.json;
+  if (s.select && s.kind == file_kind::npy)
+    throw failure(exit_code::usage,
+                  "--select is for .safetensors; an .npy file holds one matrix, leave the option out");
+  check_out(s);
+  return s;
+}
+
+// CLI11's messages may span lines and may repeat what was typed; errors of this tool are one line.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return text;
+}
+
+}  // namespace
+
+const char* name_of(importance_choice importance) {
+  return importance == importance_choice::magnitude ? "magnitude" : "squared";
+}
+
+const char* name_of(tsenor::method method) {
+  switch (method) {
+    case tsenor::method::published:
+      return "published";
+  }
+  return "";
+}
+
+const char* name_of(tsenor::constraint constraint) {
+  return constraint == tsenor::constraint::exactly ? "exactly" : "at-most";
+}
+
+std::optional<settings> parse_command_line(int argc, char** argv) {
+  CLI::App app(description, "tsenor_mask");
+  app.footer(footer);
+  raw_arguments raw;
+  declare_options(app, raw);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    throw failure(exit_code::usage, one_line(error.what()) + "; see tsenor_mask --help");
+  }
+  return interpret(raw, app.count("OUT") > 0, app.count("--select") > 0);
+}
+
+}  // namespace tool

@@ -1,0 +1,40 @@
+/// \file
+/// What the command line asks for.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tsenor/options.hpp"
+#include "tsenor/pattern.hpp"
+
+namespace tool {
+
+enum class device_choice { automatic, cpu, cuda };
+enum class importance_choice { magnitude, squared };
+enum class file_kind { npy, safetensors };
+
+struct settings {
+  std::filesystem::path in;
+  std::optional<std::filesystem::path> out;
+  file_kind kind = file_kind::npy;  ///< of `in` and of `out`, by their endings
+  std::vector<tsenor::pattern> patterns;
+  tsenor::options options;
+  device_choice device = device_choice::automatic;
+  importance_choice importance = importance_choice::magnitude;
+  std::optional<std::string> select;  ///< an ECMAScript regular expression
+  int threads = 0;                    ///< 0: one for each hardware thread
+  bool json = false;
+};
+
+/// The names that the command line and the output use.
+const char* name_of(importance_choice);
+const char* name_of(tsenor::method);
+const char* name_of(tsenor::constraint);
+
+/// Empty if the user asked for help, which has then been printed. Throws failure(exit_code::usage).
+std::optional<settings> parse_command_line(int argc, char** argv);
+
+}  // namespace tool

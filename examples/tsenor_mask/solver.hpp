@@ -1,0 +1,41 @@
+/// \file
+/// The one step that differs between the machines: from a matrix to its mask.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "settings.hpp"
+#include "tensor_file.hpp"
+#include "tsenor/report.hpp"
+
+namespace tool {
+
+struct solution {
+  std::vector<std::uint8_t> mask;  ///< [rows, cols], 1 where the weight is kept
+  tsenor::report_summary summary{};
+  std::int64_t violations = 0;  ///< rows and columns of tiles that break the constraint asked for
+  double seconds = 0;           ///< of find_mask alone
+};
+
+class solver {
+ public:
+  virtual ~solver() = default;
+  virtual const char* device() const = 0;
+  /// Uses options, importance and threads of `s`. Throws failure.
+  virtual solution solve(matrix& weights, tsenor::pattern pattern, const settings& s) = 0;
+};
+
+std::unique_ptr<solver> make_cpu_solver();
+
+/// Null where no CUDA device can be used; `why_not` then says why and what to do.
+std::unique_ptr<solver> make_cuda_solver(std::string& why_not);
+
+/// The number of tiles of the matrix, those at the edge included.
+inline std::int64_t tile_count(const matrix& weights, tsenor::pattern pattern) {
+  return ((weights.rows + pattern.m - 1) / pattern.m) * ((weights.cols + pattern.m - 1) / pattern.m);
+}
+
+}  // namespace tool

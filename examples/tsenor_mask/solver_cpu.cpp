@@ -1,0 +1,51 @@
+#include <chrono>
+
+#include "failure.hpp"
+#include "solver.hpp"
+#include "tsenor/check_mask.hpp"
+#include "tsenor/find_mask.hpp"
+#include "tsenor/summarize.hpp"
+
+namespace tool {
+namespace {
+
+template <class Weight, class Importance>
+solution find(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s,
+              Importance importance) {
+  const tsenor::cpu_executor cpu{s.threads};
+  solution found;
+  found.mask.resize(static_cast<std::size_t>(m.rows) * static_cast<std::size_t>(m.cols));
+  std::vector<tsenor::tile_report> reports(static_cast<std::size_t>(tile_count(m, pattern)));
+  tsenor::mask_outputs<Weight> out;
+  out.mask = found.mask.data();
+  out.reports = reports.data();
+
+  const auto start = std::chrono::steady_clock::now();
+  require(tsenor::find_mask(cpu, pattern, tsenor::matrix_view<const Weight>(weights, m.rows, m.cols), out, s.options,
+                            importance));
+  found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  require(tsenor::summarize(cpu, reports.data(), tile_count(m, pattern), &found.summary));
+  tsenor::mask_violations broken{};
+  const tsenor::matrix_view<const std::uint8_t> mask(found.mask.data(), m.rows, m.cols);
+  require(tsenor::check_mask(cpu, pattern, mask, &broken, s.options.constraint, s.options.edge));
+  found.violations = broken.rows + broken.cols;
+  return found;
+}
+
+class cpu_solver : public solver {
+ public:
+  const char* device() const override { return "cpu"; }
+  solution solve(matrix& m, tsenor::pattern pattern, const settings& s) override {
+    return visit_weights(m, [&](const auto* weights) {
+      return s.importance == importance_choice::squared ? find(weights, m, pattern, s, tsenor::squared{})
+                                                        : find(weights, m, pattern, s, tsenor::magnitude{});
+    });
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<solver> make_cpu_solver() { return std::make_unique<cpu_solver>(); }
+
+}  // namespace tool
