@@ -1,0 +1,144 @@
+// The GPU's lanes on the host: the kernel's own stages in lock step, judged by the CPU's result for the same input. A
+// collective that not all lanes of a warp reach ends the program.
+#include "support/emulated_cuda.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "support/checker.hpp"
+#include "support/distributions.hpp"
+#include "support/reference_published.hpp"
+#include "support/solve.hpp"
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/detail/scale.hpp"
+
+#include "tsenor/detail/lanes/end_machine.hpp"
+#define TSENOR_MACHINE emulated
+#define TSENOR_FN inline
+#include "tsenor/detail/lanes/cuda.hpp"
+#include "tsenor/detail/solve_tile.hpp"
+#include "tsenor/detail/lanes/end_machine.hpp"
+
+namespace {
+
+using namespace tsenor_test;
+namespace machine = tsenor::detail::emulated;
+using tsenor::pattern;
+
+constexpr std::uint64_t seed = 7;
+
+using float_problem = tsenor::detail::problem<float, tsenor::magnitude>;
+
+float_problem problem_of(pattern nm, const std::vector<float>& weights, std::int64_t rows, std::int64_t cols,
+                         const tsenor::options& opts, const tsenor::mask_outputs<float>& out = {}) {
+  float_problem p{};
+  const tsenor::status s =
+      tsenor::detail::make_problem<float>(nm, {weights.data(), rows, cols}, out, opts, tsenor::magnitude{}, p);
+  EXPECT_TRUE(s.ok()) << s.message();
+  return p;
+}
+
+// Calls body(lanes, tile) on every lane, warp after warp, as the kernel does.
+template <int Width, class Body>
+void for_each_tile(const float_problem& p, lane_order order, const Body& body) {
+  using lanes = machine::lanes<Width>;
+  const auto memory = std::make_unique<typename lanes::memory>();
+  for (std::int64_t first = 0; first < p.tiles(); first += lanes::tiles_per_warp)
+    run_warp(
+        [&] {
+          lanes l(*memory);
+          body(l, first + lanes::first_lane() / lanes::group);
+        },
+        order);
+}
+
+template <int Width>
+void expect_plan_and_rounding_of_reference(pattern nm, distribution d, tsenor::options opts) {
+  SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d) << " seed " << seed);
+  constexpr int tiles = 5;  // no multiple of the tiles of a warp
+  const int m = nm.m;
+  const auto weights = make_weights(d, tiles * m, m, seed);
+  const auto p = problem_of(nm, weights, tiles * m, m, opts);
+  for_each_tile<Width>(p, lane_order::ascending, [&](auto& l, std::int64_t tile) {
+    const auto scale = machine::load(l, p, tsenor::detail::position_of(p, tile));
+    machine::dykstra(l, scale, nm, p.tau, p.iterations);
+    auto mask = machine::greedy(l, nm);
+    const int moves = machine::local_search(l, mask, nm, p.local_search_steps, p.kept == tsenor::constraint::exactly);
+    std::vector<typename std::decay_t<decltype(l)>::tile_set> rows;
+    for (int i = 0; i < m; i++) rows.push_back(l.at(mask.rows, i));
+    if (l.my_lane() != 0 || tile >= tiles) return;
+    std::vector<double> importance, plan;
+    std::vector<std::uint8_t> got;
+    for (int k = 0; k < m * m; k++) {
+      importance.push_back(std::abs(weights[tile * m * m + k]));
+      plan.push_back(l.plan.element(k / m, k % m));
+      got.push_back(rows[k / m] >> (k % m) & 1u);
+    }
+    const auto expected_plan = reference_plan(importance.data(), nm, opts);
+    for (int k = 0; k < m * m; k++) EXPECT_NEAR(plan[k], expected_plan[k], 1e-3) << "tile " << tile << ", entry " << k;
+    const auto expected = reference_round(importance.data(), plan.data(), nm, opts);
+    EXPECT_EQ(got, expected.mask) << "tile " << tile;
+    EXPECT_EQ(moves, expected.moves) << "tile " << tile;
+  });
+}
+
+template <int Width>
+void expect_as_good_as_cpu(pattern nm, distribution d, std::int64_t rows, std::int64_t cols, tsenor::options opts) {
+  SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d) << " seed " << seed);
+  const auto weights = make_weights(d, rows, cols, seed);
+  const solution cpu = solve(nm, weights, rows, cols, opts);
+  for (const lane_order order : {lane_order::ascending, lane_order::descending}) {
+    const solution gpu = solve_with<float>(nm.m, rows, cols, [&](const auto& out) {
+      const auto p = problem_of(nm, weights, rows, cols, opts, out);
+      for_each_tile<Width>(p, order, [&](auto& l, std::int64_t tile) { machine::solve_published(l, p, tile); });
+      return tsenor::status{};
+    });
+    EXPECT_FEASIBLE(gpu.view(), nm, opts.constraint);
+    EXPECT_NEAR(gpu.value(), cpu.value(), 0.02 * cpu.value());
+    for (std::size_t t = 0; t < gpu.reports.size(); t++) {
+      EXPECT_NEAR(gpu.reports[t].bound, cpu.reports[t].bound, 1e-3 * cpu.reports[t].bound);
+      EXPECT_GE(gpu.reports[t].bound, gpu.reports[t].value);
+      EXPECT_EQ(gpu.reports[t].replaced, cpu.reports[t].replaced);
+      EXPECT_EQ(gpu.reports[t].flags, cpu.reports[t].flags);
+    }
+  }
+}
+
+tsenor::options quick(tsenor::constraint kept, tsenor::edge at_edge = tsenor::edge::reject) {
+  tsenor::options o;
+  o.constraint = kept;
+  o.edge = at_edge;
+  o.iterations = 60;
+  return o;
+}
+
+TEST(EmulatedGpu, FindsThePlanAndRoundsItAsTheReferenceDoes) {
+  for (const auto kept : both_constraints)
+    for (const distribution d : {distribution::gaussian, distribution::ties}) {
+      const auto opts = quick(kept);
+      expect_plan_and_rounding_of_reference<8>({4, 8}, d, opts);
+      expect_plan_and_rounding_of_reference<8>({2, 5}, d, opts);
+      expect_plan_and_rounding_of_reference<16>({8, 16}, d, opts);
+      expect_plan_and_rounding_of_reference<32>({16, 32}, d, opts);
+      expect_plan_and_rounding_of_reference<32>({7, 20}, d, opts);
+      expect_plan_and_rounding_of_reference<64>({9, 36}, d, opts);
+    }
+}
+
+TEST(EmulatedGpu, SolvesPartialTilesBesideFullOnesAsWellAsTheCpu) {
+  for (const auto kept : both_constraints) {
+    const auto opts = quick(kept, tsenor::edge::partial);
+    expect_as_good_as_cpu<8>({4, 8}, distribution::gaussian, 19, 29, opts);
+    expect_as_good_as_cpu<16>({8, 16}, distribution::gaussian, 35, 17, opts);
+    expect_as_good_as_cpu<32>({16, 32}, distribution::gaussian, 40, 33, opts);
+    expect_as_good_as_cpu<64>({32, 64}, distribution::gaussian, 65, 70, opts);
+  }
+}
+
+}  // namespace
