@@ -1,0 +1,163 @@
+// The command line, the handling of IN and OUT, and what is printed.
+#include <sys/stat.h>
+
+#include "tool_test.hpp"
+
+namespace tool_test {
+namespace {
+
+namespace fs = std::filesystem;
+using names = std::vector<std::string>;
+
+class Usage : public ToolTest {
+ protected:
+  const std::string matrix_ = npy("<f4", "(16, 32)", bytes_of(gaussian<float>(16 * 32, 1)));
+  const std::string in_ = write("in.npy", matrix_);
+};
+
+TEST_F(Usage, PrintsHelpWhenAsked) {
+  const outcome o = run({"--help"});
+  EXPECT_EQ(o.exit_code, 0);
+  EXPECT_NE(o.out.find("--pattern"), std::string::npos);
+  EXPECT_EQ(o.err, "");
+}
+
+TEST_F(Usage, ExitsWith2WhenTheCommandLineIsWrong) {
+  const std::string out = path("out.npy");
+  const std::vector<names> wrong = {
+      {},
+      {in_},
+      {"--pattern", "2:4"},
+      {in_, "--pattern"},
+      {in_, out, "more", "--pattern", "2:4"},
+      {in_, "--pattern", "2:4", "--unknown"},
+      {in_, "--pattern", "2:4", "--device", "tpu"},
+      {in_, "--pattern", "2:4", "--method", "best"},
+      {in_, "--pattern", "2:4", "--constraint", "some"},
+      {in_, "--pattern", "2:4", "--edge", "cut"},
+      {in_, "--pattern", "2:4", "--importance", "cubed"},
+      {in_, "--pattern", "2:4", "--threads", "-1"},
+      {in_, "--pattern", "2:4", "--threads", "many"},
+      {in_, "--pattern", "2:4", "--select", "a"},
+      {in_, out, "--pattern", "2:4,4:8"},
+      {in_, path("out.safetensors"), "--pattern", "2:4"},
+      {in_, path("out.txt"), "--pattern", "2:4"},
+      {in_, "", "--pattern", "2:4"},
+      {path("in.txt"), "--pattern", "2:4"},
+  };
+  for (const names& arguments : wrong) {
+    const outcome o = run(arguments);
+    EXPECT_TRUE(fails_in_one_line(o, 2)) << testing::PrintToString(arguments);
+  }
+  EXPECT_EQ(files(), names{"in.npy"});
+}
+
+TEST_F(Usage, ExitsWith2WhenThePatternIsNotSupported) {
+  for (const char* pattern :
+       {"9:8", "0:4", "1:1", "3:65", "-1:4", "8", "8:", ":8", "a:b", "8:16x", "8 :16", "2:4:8", "99999999999:16", "\n"})
+    EXPECT_TRUE(fails_in_one_line(run({in_, std::string("--pattern=") + pattern}), 2)) << pattern;
+}
+
+TEST_F(Usage, ExitsWith2WhenSelectIsNoRegularExpression) {
+  const std::string in =
+      write("in.safetensors",
+            safetensors(R"({"a":{"dtype":"F32","shape":[4,4],"data_offsets":[0,64]}})", std::string(64, '\0')));
+  EXPECT_TRUE(fails_in_one_line(run({in, "--pattern", "2:4", "--select", "("}), 2));
+}
+
+TEST_F(Usage, TakesFilesAfterOptions) {
+  EXPECT_EQ(run({"--pattern", "2:4", in_, path("out.npy")}).exit_code, 0);
+  EXPECT_EQ(files(), (names{"in.npy", "out.npy"}));
+}
+
+TEST_F(Usage, ExitsWith3WhenInIsMissingOrNoFile) {
+  fs::create_directory(path("folder.npy"));
+  EXPECT_TRUE(fails_in_one_line(run({path("missing.npy"), "--pattern", "2:4"}), 3));
+  EXPECT_TRUE(fails_in_one_line(run({path("missing\nline.npy"), "--pattern", "2:4"}), 3));
+  EXPECT_TRUE(fails_in_one_line(run({path("folder.npy"), "--pattern", "2:4"}), 3));
+}
+
+TEST_F(Usage, RefusesOutThatIsInAlsoThroughLinks) {
+  fs::create_symlink(in_, path("symbolic.npy"));
+  fs::create_hard_link(in_, path("hard.npy"));
+  fs::create_directory_symlink(path("."), path("here"));
+  for (const char* out : {"in.npy", "symbolic.npy", "hard.npy", "here/in.npy"})
+    EXPECT_TRUE(fails_in_one_line(run({in_, path(out), "--pattern", "2:4"}), 2)) << out;
+  EXPECT_TRUE(fails_in_one_line(run({path("symbolic.npy"), in_, "--pattern", "2:4"}), 2));
+  EXPECT_EQ(read("in.npy"), matrix_);
+  EXPECT_EQ(files(), (names{"hard.npy", "here", "in.npy", "symbolic.npy"}));
+}
+
+TEST_F(Usage, ExitsWith3WhenOutCannotBeWritten) {
+  fs::create_directory(path("folder.npy"));
+  for (const std::string& out : {path("missing/out.npy"), path("folder.npy"), path("in.npy/out.npy"),
+                                 path(std::string(300, 'x') + ".npy"), path(std::string(5000, 'x') + ".npy")})
+    EXPECT_TRUE(fails_in_one_line(run({in_, out, "--pattern", "2:4"}), 3)) << out;
+  EXPECT_EQ(files(), (names{"folder.npy", "in.npy"}));
+}
+
+TEST_F(Usage, ReplacesAnExistingOutAndKeepsItsPermissions) {
+  const std::string out = write("out.npy", "old");
+  chmod(out.c_str(), 0640);
+  EXPECT_EQ(run({in_, out, "--pattern", "2:4"}).exit_code, 0);
+  EXPECT_GT(read("out.npy").size(), 16u * 32u);
+  struct stat after;
+  ASSERT_EQ(stat(out.c_str(), &after), 0);
+  EXPECT_EQ(after.st_mode & 0777, 0640u);
+}
+
+TEST_F(Usage, WritesThroughASymbolicLinkAtOut) {
+  write("target.npy", "old");
+  fs::create_symlink("target.npy", path("link.npy"));
+  EXPECT_EQ(run({in_, path("link.npy"), "--pattern", "2:4"}).exit_code, 0);
+  EXPECT_TRUE(fs::is_symlink(path("link.npy")));
+  EXPECT_GT(read("target.npy").size(), 16u * 32u);
+  EXPECT_EQ(files(), (names{"in.npy", "link.npy", "target.npy"}));
+}
+
+TEST_F(Usage, LeavesAnExistingOutAsItIsWhenInIsBad) {
+  const std::string bad = write("bad.npy", matrix_.substr(0, matrix_.size() - 1));
+  const std::string out = write("out.npy", "old");
+  EXPECT_TRUE(fails_in_one_line(run({bad, out, "--pattern", "2:4"}), 3));
+  EXPECT_EQ(read("out.npy"), "old");
+  EXPECT_EQ(files(), (names{"bad.npy", "in.npy", "out.npy"}));
+}
+
+TEST_F(Usage, ExitsWith4WhenCudaIsAskedForAndNotThere) {
+  const outcome o = run({in_, path("out.npy"), "--pattern", "2:4", "--device", "cuda"});
+  if (o.exit_code == 0) GTEST_SKIP() << "there is a CUDA device";
+  EXPECT_TRUE(fails_in_one_line(o, 4));
+  EXPECT_EQ(files(), names{"in.npy"});
+}
+
+TEST_F(Usage, FindsADeviceByItself) {
+  const outcome o = run({in_, "--pattern", "2:4", "--device", "auto", "--json"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_TRUE(json_lines(o).at(0).at("device") == "cpu" || json_lines(o).at(0).at("device") == "cuda");
+}
+
+TEST_F(Usage, PrintsATableWithARowForEachPattern) {
+  const outcome o = run({in_, "--pattern", "2:4,4:8,8:16"});
+  EXPECT_EQ(o.exit_code, 0);
+  EXPECT_EQ(o.err, "");
+  for (const char* text : {"2:4", "4:8", "8:16", "published", "kept %", "gap", "violations", "weights/s", "in.npy"})
+    EXPECT_NE(o.out.find(text), std::string::npos) << text << " is not in\n" << o.out;
+}
+
+TEST_F(Usage, ShowsProgressOnATerminalWhenThereIsMoreThanOneMatrix) {
+  const outcome several = run_on_terminal({in_, "--pattern", "2:4,4:8", "--json"});
+  EXPECT_EQ(several.exit_code, 0);
+  EXPECT_NE(several.err.find("2/2"), std::string::npos) << several.err;
+  EXPECT_EQ(json_lines(several).size(), 2u);
+  const outcome one = run_on_terminal({in_, "--pattern", "2:4", "--json"});
+  EXPECT_EQ(one.exit_code, 0);
+  EXPECT_EQ(one.err, "");
+}
+
+TEST_F(Usage, ExitsWith3WhenTheStandardOutputIsFull) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "there is no /dev/full";
+  EXPECT_EQ(run_into("/dev/full", {in_, "--pattern", "2:4"}).exit_code, 3);
+}
+
+}  // namespace
+}  // namespace tool_test
