@@ -1,17 +1,22 @@
+/// \file
+/// find_mask on the CPU for one type of weights. Each type is instantiated in a source of its own, so that they compile
+/// side by side.
+#pragma once
+
 #include <chrono>
 
-#include "failure.hpp"
-#include "solver.hpp"
+#include "../failure.hpp"
+#include "../solver.hpp"
 #include "tsenor/check_mask.hpp"
 #include "tsenor/find_mask.hpp"
 #include "tsenor/summarize.hpp"
 
 namespace tool {
-namespace {
 
+/// find_mask, and what the tool says of its mask.
 template <class Weight, class Importance>
-solution find(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s,
-              Importance importance) {
+solution search_on_cpu(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s,
+                       Importance importance) {
   const tsenor::cpu_executor cpu{s.threads};
   solution found;
   found.mask.resize(static_cast<std::size_t>(m.rows) * static_cast<std::size_t>(m.cols));
@@ -33,19 +38,11 @@ solution find(const Weight* weights, const matrix& m, tsenor::pattern pattern, c
   return found;
 }
 
-class cpu_solver : public solver {
- public:
-  const char* device() const override { return "cpu"; }
-  solution solve(matrix& m, tsenor::pattern pattern, const settings& s) override {
-    return visit_weights(m, [&](const auto* weights) {
-      return s.importance == importance_choice::squared ? find(weights, m, pattern, s, tsenor::squared{})
-                                                        : find(weights, m, pattern, s, tsenor::magnitude{});
-    });
-  }
-};
-
-}  // namespace
-
-std::unique_ptr<solver> make_cpu_solver() { return std::make_unique<cpu_solver>(); }
+/// The solution for `weights`, which are those of `m`.
+template <class Weight>
+solution find_on_cpu(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s) {
+  return s.importance == importance_choice::squared ? search_on_cpu(weights, m, pattern, s, tsenor::squared{})
+                                                    : search_on_cpu(weights, m, pattern, s, tsenor::magnitude{});
+}
 
 }  // namespace tool

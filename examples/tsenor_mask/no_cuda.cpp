@@ -1,4 +1,4 @@
-// Stands in for solver_cuda.cu where the CUDA parts are not compiled.
+// Stands in for cuda/ where the CUDA parts are not compiled.
 #include "solver.hpp"
 
 namespace tool {
