@@ -1,0 +1,60 @@
+/// \file
+/// find_mask on the GPU for the device tests, all outputs in guarded memory.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <vector>
+
+#include "case.hpp"
+#include "support/device_buffer.cuh"
+#include "tsenor/status.hpp"
+
+namespace tsenor_test {
+
+/// find_mask with a run-time pattern, by magnitude. Compiled once, in find_mask_float.cu, as all of its kernels take a
+/// while.
+tsenor::status find_mask_float(tsenor::pattern nm, tsenor::matrix_view<const float> weights,
+                               tsenor::mask_outputs<float> out, const tsenor::options& opts,
+                               cudaStream_t stream = nullptr);
+
+/// Weights and all outputs of a call on the device.
+template <class T>
+struct device_call {
+  device_call(const layout& l, const std::vector<T>& host_weights)
+      : where(l),
+        weights(host_weights),
+        mask(l.elements()),
+        packed(l.packed_bytes()),
+        pruned(l.elements()),
+        reports(l.tiles()) {}
+
+  tsenor::matrix_view<const T> input() const { return where.view(static_cast<const T*>(weights.data())); }
+  tsenor::mask_outputs<T> outputs() const {
+    return outputs_at(where, mask.data(), packed.data(), pruned.data(), reports.data());
+  }
+  /// What has been written, after all work on the device.
+  solution_of<T> result() const { return {mask.read(), packed.read(), pruned.read(), reports.read()}; }
+  bool outputs_untouched() const {
+    return mask.untouched() && packed.untouched() && pruned.untouched() && reports.untouched();
+  }
+
+  layout where;
+  device_buffer<T> weights;
+  device_buffer<std::uint8_t> mask, packed;
+  device_buffer<T> pruned;
+  device_buffer<tsenor::tile_report> reports;
+};
+
+/// Solves by magnitude; a status other than success fails the test, and so does a result that does not hold together.
+inline solution_of<float> solve_on_gpu(const layout& l, const std::vector<float>& weights, const tsenor::options& opts,
+                                       cudaStream_t stream = nullptr) {
+  const device_call<float> call(l, weights);
+  const tsenor::status done = find_mask_float(l.nm, call.input(), call.outputs(), opts, stream);
+  EXPECT_TRUE(done.ok()) << done.message() << " (" << done.observed() << ")";
+  auto s = call.result();
+  expect_consistent(l, weights, s, opts.constraint, poison);
+  return s;
+}
+
+}  // namespace tsenor_test
