@@ -21,11 +21,9 @@ INSTANTIATE_TEST_SUITE_P(Tiles, Golden, testing::ValuesIn(golden_names(TSENOR_GO
 // fractional over many optima, and greedy on it can lose a whole weight of the few that a tile of M = 4 keeps.
 double least_part(const golden_name& name) { return name.distribution == "ties" && name.p.m == 4 ? 0.6 : 0.9; }
 
-// The same over a set of tiles.
-double least_mean_part(const golden_name& name) {
-  if (name.distribution == "ties") return name.p.m == 4 ? 0.97 : 0.98;
-  return name.distribution == "gaussian" ? 0.99 : 0.98;
-}
+// The same over a set of tiles. The double-precision reference itself keeps 0.977 of rank1_7_8 (at most N) and 0.983 of
+// ties_1_4.
+double least_mean_part(const golden_name& name) { return name.distribution == "gaussian" ? 0.99 : 0.97; }
 
 TEST_P(Golden, PublishedMaskIsFeasibleAndNearTheOptimum) {
   const golden_set set = read_golden(TSENOR_GOLDEN_DIR, GetParam());

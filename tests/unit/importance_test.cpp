@@ -1,0 +1,74 @@
+// Importance functors: the library's own and a user's.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "distributions.hpp"
+#include "solve_fixed.hpp"
+
+namespace tsenor_test {
+namespace {
+
+using tsenor::pattern;
+
+constexpr std::uint64_t seed = 99;
+
+TEST(Importances, SquaredIsTheMaskOfSquares) {
+  const std::vector<float> weights = make_weights(distribution::gaussian, 32, 32, seed);
+  const auto product = [](float w, std::int64_t, std::int64_t, std::int64_t) { return w * w; };
+  const solution s = solve_fixed<4, 8>(weights, 32, 32, {}, tsenor::squared{});
+  const solution expected = solve_fixed<4, 8>(weights, 32, 32, {}, product);
+  double value = 0;
+  for (int k = 0; k < 1024; ++k) value += s.mask[k] ? double(weights[k]) * weights[k] : 0.0;
+  EXPECT_NEAR(s.value(), value, 1e-12 * value);
+  EXPECT_NEAR(s.value(), expected.value(), 1e-3 * value);
+}
+
+TEST(Importances, SquaredLosesNeitherTinyNorHugeWeights) {
+  for (distribution d : {distribution::tiny, distribution::huge}) {
+    const solution s = solve_fixed<4, 8>(make_weights(d, 64, 8, seed), 64, 8, {}, tsenor::squared{});
+    const double scale = d == distribution::tiny ? 1e30 : 1e-30;
+    std::vector<float> near_one = make_weights(d, 64, 8, seed);
+    for (float& w : near_one) w = static_cast<float>(w * scale);
+    const solution expected = solve_fixed<4, 8>(near_one, 64, 8, {}, tsenor::squared{});
+    EXPECT_NEAR(s.value() * scale * scale, expected.value(), 1e-3 * expected.value()) << name_of(d);
+  }
+}
+
+TEST(Importances, WandaWeighsColumns) {
+  const std::vector<float> weights = make_weights(distribution::gaussian, 32, 48, seed);
+  std::vector<float> norms(48), weighed(weights.size());
+  for (int j = 0; j < 48; ++j) norms[j] = 0.5f + float(j % 7);
+  for (int k = 0; k < 32 * 48; ++k) weighed[k] = std::abs(weights[k]) * norms[k % 48];
+  const solution s = solve_fixed<4, 8>(weights, 32, 48, {}, tsenor::wanda{norms.data()});
+  const solution expected = solve(pattern{4, 8}, weighed, 32, 48);
+  EXPECT_EQ(s.mask, expected.mask);
+  EXPECT_EQ(s.value(), expected.value());
+}
+
+TEST(Importances, MayDependOnRowColumnAndBatch) {
+  constexpr std::int64_t rows = 16, cols = 24, batch = 2;
+  const std::vector<float> weights = make_weights(distribution::gaussian, batch * rows, cols, seed);
+  const auto rule = [](float w, std::int64_t i, std::int64_t j, std::int64_t b) {
+    return std::abs(w) * float(1 + i % 3) * float(1 + j % 5) * float(1 + 2 * b * (j % 2));
+  };
+  std::vector<std::uint8_t> mask(weights.size());
+  tsenor::mask_outputs<float> out;
+  out.mask = mask.data();
+  ASSERT_TRUE(find_mask(tsenor::cpu_executor{2}, pattern{4, 8},
+                        tsenor::matrix_view<const float>(weights.data(), rows, cols, cols, batch, rows * cols), out, {},
+                        rule)
+                  .ok());
+  for (std::int64_t b = 0; b < batch; ++b) {
+    std::vector<float> weighed;
+    for (std::int64_t k = 0; k < rows * cols; ++k)
+      weighed.push_back(rule(weights[b * rows * cols + k], k / cols, k % cols, b));
+    const std::vector<std::uint8_t> expected = solve(pattern{4, 8}, weighed, rows, cols).mask;
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), mask.begin() + b * rows * cols)) << "matrix " << b;
+  }
+}
+
+}  // namespace
+}  // namespace tsenor_test
