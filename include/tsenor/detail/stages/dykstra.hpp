@@ -36,13 +36,12 @@ struct largest_of {
   }
 };
 
-// In lane k: value(k) combined over all lanes. Depth first, so that few values live at a time.
-template <class L, int Step = 1, class Value, class Combine>
-TSENOR_FN typename L::real over_rows(const Value& value, const Combine& combine, int k = 0) {
-  if constexpr (Step == L::width) return value(k);
-  else
-    return L::template fold<Step>(over_rows<L, 2 * Step>(value, combine, k), over_rows<L, 2 * Step>(value, combine, k + Step),
-                                  combine);
+// In lane k: x[k] combined over all lanes. Overwrites x.
+template <class L, int Half = L::width / 2, class Combine>
+TSENOR_FN typename L::real over_rows(typename L::real (&x)[L::width], const Combine& combine) {
+  TSENOR_UNROLL for (int k = 0; k < Half; k++) x[k] = L::template fold<Half>(x[k], x[k + Half], combine);
+  if constexpr (Half > 1) return over_rows<L, Half / 2>(x, combine);
+  else return x[0];
 }
 
 // The first row and the first column projection: log-sum-exps of what is not capped yet, the largest term taken out.
@@ -52,13 +51,15 @@ TSENOR_FN void first_projections(L& l, const typename L::flag& inside, const typ
   const auto log_q = [&](int k) { return l.importance.row_entry(k) * real(u.scale) + u.row; };
   const real zero = 0.f;
   u.row = zero;
-  real top = log_q(0), sum = zero;
+  real x[L::width], top = log_q(0), sum = zero;
   TSENOR_UNROLL for (int k = 1; k < L::width; k++) top = largest(top, log_q(k));
   TSENOR_UNROLL for (int k = 0; k < L::width; k++) sum = sum + L::exp2(log_q(k) - top);
   u.row = pick(inside, log2_n - top - L::log2(sum), zero);
-  const real col_top = over_rows<L>(log_q, largest_of{});
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) x[k] = log_q(k);
+  const real col_top = over_rows<L>(x, largest_of{});
   const auto tops = l.share(col_top);
-  const real col_sum = over_rows<L>([&](int k) { return L::exp2(log_q(k) - real(tops[k])); }, sum_of{});
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) x[k] = L::exp2(log_q(k) - real(tops[k]));
+  const real col_sum = over_rows<L>(x, sum_of{});
   u.col = pick(inside, log2_n - col_top - L::log2(col_sum), zero);
 }
 
@@ -85,7 +86,8 @@ TSENOR_FN void project(L& l, const typename L::flag& inside, const typename L::r
       sum[k & 3] = sum[k & 3] + plan[k];
     }
     const real row_factor = pick(inside, L::quotient(n, (sum[0] + sum[1]) + (sum[2] + sum[3])), one);
-    const real col_sum = over_rows<L>([&](int k) { return plan[k] * row_factor; }, sum_of{});
+    TSENOR_UNROLL for (int k = 0; k < L::width; k++) plan[k] = plan[k] * row_factor;
+    const real col_sum = over_rows<L>(plan, sum_of{});
     const real col_factor = pick(inside, L::quotient(n, col_sum), one);
     row_scaling = row_scaling * row_factor;
     col_scaling = col_scaling * col_factor;
