@@ -64,7 +64,7 @@ TYPED_TEST(WeightTypes, OfCudaAndOfTheLibraryGiveTheMaskOfTheirValues) {
 
   EXPECT_EQ(own.mask, as_float.mask);
   EXPECT_EQ(own.packed, as_float.packed);
-  EXPECT_EQ(own.value(), as_float.value());
+  EXPECT_NEAR(own.value(), as_float.value(), 1e-12 * as_float.value());
   EXPECT_NEAR(own.value(), cpu.value(), 1e-3 * cpu.value());
   EXPECT_EQ(cuda.mask, own.mask);
   EXPECT_EQ(std::memcmp(cuda.pruned.data(), own.pruned.data(), l.elements() * sizeof(own_type)), 0);
@@ -87,7 +87,7 @@ TYPED_TEST(WeightTypes, OfEveryBitPatternAreReadAsTheirValues) {
   EXPECT_EQ(s.mask, as_float.mask);
   for (std::size_t t = 0; t < l.tiles(); ++t) {
     EXPECT_EQ(s.reports[t].replaced, as_float.reports[t].replaced) << "tile " << t;
-    EXPECT_EQ(s.reports[t].value, as_float.reports[t].value) << "tile " << t;
+    EXPECT_NEAR(s.reports[t].value, as_float.reports[t].value, 1e-12 * as_float.reports[t].value) << "tile " << t;
   }
 }
 
@@ -99,7 +99,7 @@ TEST_F(DoubleWeights, ThatAreFloatsGiveTheMaskOfTheFloats) {
   const auto s = solve<4, 8>(l, std::vector<double>(floats.begin(), floats.end()));
   const auto as_float = solve_on_gpu(l, floats, tsenor::options::published());
   EXPECT_EQ(s.mask, as_float.mask);
-  EXPECT_EQ(s.value(), as_float.value());
+  EXPECT_NEAR(s.value(), as_float.value(), 1e-12 * as_float.value());
 }
 
 TEST_F(DoubleWeights, BeyondTheRangeOfFloatLoseNothing) {
