@@ -1,8 +1,11 @@
 // One of the CPU's machines, TSENOR_MACHINE with TSENOR_VECTOR_LANES, included by cpu_machines.hpp once for each.
 // Loops over rows are unrolled as far as it pays in speed and compile time (8:16 with g++ 12: 7.3, 7.6, 7.9, 9.4 million
-// weights a second on one core at 1, 4, 8, 16); clang++ needs no advice.
+// weights a second on one core at 1, 4, 8, 16); clang++ needs no advice, and nvcc's front end does not take it.
 #define TSENOR_FN inline __attribute__((always_inline))
-#if defined(__clang__)
+#if defined(__CUDACC__)
+#define TSENOR_UNROLL
+#define TSENOR_UNROLL_PARTS
+#elif defined(__clang__)
 #define TSENOR_UNROLL
 #define TSENOR_UNROLL_PARTS _Pragma("clang loop unroll(full)")
 #else

@@ -17,6 +17,7 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
+#if !defined(__CUDA_ARCH__)  // nvcc's device passes have no use for this code, and their front end breaks on its vectors
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed among always-inline functions only
 
@@ -55,6 +56,7 @@
 #endif
 
 #pragma GCC diagnostic pop
+#endif
 
 namespace tsenor::detail {
 
@@ -73,12 +75,15 @@ inline instruction_set best_instruction_set() {
 }
 
 template <int Width, class Weight, class Importance>
-void run_tiles(instruction_set isa, const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+void run_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
+               [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
+#if !defined(__CUDA_ARCH__)
 #if defined(__x86_64__)
   if (isa == instruction_set::avx512) return avx512::run_tiles<Width>(p, begin, end);
   if (isa == instruction_set::avx2) return avx2::run_tiles<Width>(p, begin, end);
 #endif
   baseline::run_tiles<Width>(p, begin, end);
+#endif
 }
 
 }  // namespace tsenor::detail

@@ -35,10 +35,8 @@ inline cudaError_t kept_error() {
 
 /// An error that earlier work left. It is reported and stays pending: it is not this library's to clear.
 inline status pending_error() {
-  const cudaError_t error = kept_error();
-  if (error == cudaSuccess) return {};
-  return {status_code::device_error,
-          "a CUDA error was pending before the call: check the calls before it (observed() is the cudaError_t)", error};
+  return status_of(kept_error(),
+                   "a CUDA error was pending before the call: check the calls before it (observed() is the cudaError_t)");
 }
 
 /// What a runtime call of this library returned. The runtime keeps an error for cudaGetLastError too; it is cleared, as
