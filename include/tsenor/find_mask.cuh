@@ -48,6 +48,8 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
 }  // namespace TSENOR_ABI
 }  // namespace detail
 
+inline namespace TSENOR_ABI {
+
 /// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in each
 /// row and each column, so that the kept importance is large.
 ///
@@ -100,4 +102,5 @@ status find_mask(const T* weights, std::int64_t rows, std::int64_t cols, std::ui
   return find_mask<N, M>(matrix_view<const T>(weights, rows, cols), out, opts, magnitude{}, stream);
 }
 
+}  // namespace TSENOR_ABI
 }  // namespace tsenor
