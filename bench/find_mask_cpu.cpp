@@ -87,25 +87,26 @@ void compare_with_lemon(benchmark::State& state, const workload& w, tsenor::patt
   if (lemon != w.lemon_speeds.end()) state.counters["ratio_to_lemon"] = speed / median(lemon->second);
 }
 
-void find_mask(benchmark::State& state, workload& w, tsenor::pattern nm, int threads) {
-  const double speed = measure(state, w, nm, [&] {
-    return tsenor::find_mask(tsenor::cpu_executor{threads}, nm, w.input(), w.outputs(), tsenor::options::published());
+template <int N, int M>
+void find_mask(benchmark::State& state, workload& w, int threads) {
+  const double speed = measure(state, w, {N, M}, [&] {
+    return tsenor::find_mask<N, M>(tsenor::cpu_executor{threads}, w.input(), w.outputs(), tsenor::options::published());
   });
-  if (threads == 1) compare_with_lemon(state, w, nm, speed);
+  if (threads == 1) compare_with_lemon(state, w, {N, M}, speed);
 }
 
 /// The solver compiled for one instruction set, whatever find_mask would choose.
-template <int M>
-void forced(benchmark::State& state, workload& w, int n, tsenor::detail::instruction_set isa) {
+template <int N, int M>
+void forced(benchmark::State& state, workload& w, tsenor::detail::instruction_set isa) {
   namespace detail = tsenor::detail;
-  const double speed = measure(state, w, {n, M}, [&] {
+  const double speed = measure(state, w, {N, M}, [&] {
     detail::problem<float, tsenor::magnitude> p{};
-    const tsenor::status made = detail::make_problem<float>({n, M}, w.input(), w.outputs(),
+    const tsenor::status made = detail::make_problem<float>({N, M}, w.input(), w.outputs(),
                                                             tsenor::options::published(), tsenor::magnitude{}, p);
     if (made.ok()) detail::run_tiles<detail::lane_width(M)>(isa, p, 0, p.tiles());
     return made;
   });
-  compare_with_lemon(state, w, {n, M}, speed);
+  compare_with_lemon(state, w, {N, M}, speed);
 }
 
 #if defined(TSENOR_HAVE_LEMON)
@@ -155,11 +156,11 @@ void add_pattern(workload& w) {
   add("lemon/at_most", nm, [=, &w](benchmark::State& s) { lemon(s, w, nm, tsenor::constraint::at_most); });
   add("lemon/exactly", nm, [=, &w](benchmark::State& s) { lemon(s, w, nm, tsenor::constraint::exactly); });
 #endif
-  add("published/one_core", nm, [=, &w](benchmark::State& s) { find_mask(s, w, nm, 1); });
-  add("published/all_cores", nm, [=, &w](benchmark::State& s) { find_mask(s, w, nm, 0); })->UseRealTime();
+  add("published/one_core", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, 1); });
+  add("published/all_cores", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, 0); })->UseRealTime();
   const std::array<const char*, 3> names = {"baseline", "avx2", "avx512"};
   for (int k = 0; k <= int(tsenor::detail::best_instruction_set()); ++k)
-    add(std::string("published/") + names[k], nm, [=, &w](benchmark::State& s) { forced<M>(s, w, N, isa(k)); });
+    add(std::string("published/") + names[k], nm, [=, &w](benchmark::State& s) { forced<N, M>(s, w, isa(k)); });
 }
 
 }  // namespace
