@@ -1,0 +1,50 @@
+# extract_snippets(RESULT FILE OPENING CLOSING PREFIX EXTENSION PRELUDE)
+#
+# Writes each block of FILE between a line OPENING and a line CLOSING to a source of its own in the current build folder,
+# without the PREFIX that its lines begin with, and sets RESULT to the list of sources. A block with an #include is a whole
+# source. Any other is a sequence of statements: it becomes the body of a function after an #include of PRELUDE. Compilers
+# name FILE and its line in their messages.
+function(extract_snippets result file opening closing prefix extension prelude)
+  file(READ ${file} text)
+  get_filename_component(name ${file} NAME)
+  set(line 1)
+  set(sources)
+  while(TRUE)
+    string(FIND "${text}" "\n${prefix}${opening}\n" begin)
+    if(begin EQUAL -1)
+      break()
+    endif()
+    string(LENGTH "\n${prefix}${opening}\n" length)
+    math(EXPR begin "${begin} + ${length}")
+    take_lines(text line ${begin} ignored)
+    set(first ${line})
+    string(FIND "${text}" "${prefix}${closing}\n" end)
+    if(end EQUAL -1)
+      message(FATAL_ERROR "${file}:${first}: the block that begins here does not end")
+    endif()
+    take_lines(text line ${end} block)
+    string(REPLACE "\n${prefix}" "\n" block "\n${block}")  # now begins with an empty line
+
+    if(block MATCHES "#include")
+      set(source_text "#line ${first} \"${file}\"${block}")
+    else()
+      set(source_text "#include \"${prelude}\"\nvoid snippet() {\n#line ${first} \"${file}\"${block}}\n")
+    endif()
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/${name}.${first}${extension})
+    file(WRITE ${source} "${source_text}")
+    list(APPEND sources ${source})
+  endwhile()
+  set(${result} ${sources} PARENT_SCOPE)
+endfunction()
+
+# Moves the first LENGTH characters of the variable named TEXT to the one named TAKEN; the one named LINE counts lines.
+function(take_lines text_name line_name length taken_name)
+  string(SUBSTRING "${${text_name}}" 0 ${length} taken)
+  string(SUBSTRING "${${text_name}}" ${length} -1 left)
+  string(REGEX REPLACE "[^\n]" "" newlines "${taken}")
+  string(LENGTH "${newlines}" lines)
+  math(EXPR next "${${line_name}} + ${lines}")
+  set(${taken_name} "${taken}" PARENT_SCOPE)
+  set(${text_name} "${left}" PARENT_SCOPE)
+  set(${line_name} ${next} PARENT_SCOPE)
+endfunction()
