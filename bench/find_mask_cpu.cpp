@@ -100,9 +100,9 @@ template <int N, int M>
 void forced(benchmark::State& state, workload& w, tsenor::detail::instruction_set isa) {
   namespace detail = tsenor::detail;
   const double speed = measure(state, w, {N, M}, [&] {
-    detail::problem<float, tsenor::magnitude> p{};
-    const tsenor::status made = detail::make_problem<float>({N, M}, w.input(), w.outputs(),
-                                                            tsenor::options::published(), tsenor::magnitude{}, p);
+    const tsenor::options opts = tsenor::options::published();
+    auto p = detail::make_problem<float>({N, M}, w.input(), w.outputs(), opts, tsenor::magnitude{});
+    const tsenor::status made = detail::check_problem(p, opts);
     if (made.ok()) detail::run_tiles<detail::lane_width(M)>(isa, p, 0, p.tiles());
     return made;
   });

@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tsenor)
 
-install(DIRECTORY include/tsenor DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/tsenor DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp PATTERN *.cuh)
 install(TARGETS tsenor_cpu tsenor_cuda EXPORT tsenor-targets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT tsenor-targets NAMESPACE tsenor:: DESTINATION ${package_dir})
 

@@ -26,10 +26,22 @@
 namespace tsenor {
 namespace detail {
 
-template <> struct storage<__half> { using type = float16; };
-template <> struct storage<__nv_bfloat16> { using type = bfloat16; };
-template <> struct storage<__nv_fp8_e4m3> { using type = float8_e4m3; };
-template <> struct storage<__nv_fp8_e5m2> { using type = float8_e5m2; };
+template <>
+struct storage<__half> {
+  using type = float16;
+};
+template <>
+struct storage<__nv_bfloat16> {
+  using type = bfloat16;
+};
+template <>
+struct storage<__nv_fp8_e4m3> {
+  using type = float8_e4m3;
+};
+template <>
+struct storage<__nv_fp8_e5m2> {
+  using type = float8_e5m2;
+};
 
 inline namespace TSENOR_ABI {
 
@@ -38,8 +50,8 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
                         const options& opts, const Importance& importance, cudaStream_t stream) {
   status s = pending_error();
   if (!s.ok()) return s;
-  problem<storage_t<T>, Importance> p{};
-  s = make_problem(nm, stored(weights), stored(out), opts, importance, p);
+  auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
+  s = check_problem(p, opts);
   if (!s.ok() || p.tiles() == 0) return s;
   ((lane_width(nm.m) == Widths ? void(s = launch<Widths>(p, stream)) : void()), ...);
   return s;
@@ -50,25 +62,27 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
 
 inline namespace TSENOR_ABI {
 
-/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in each
-/// row and each column, so that the kept importance is large.
+/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in
+/// each row and each column, so that the kept importance is large.
 ///
-/// \tparam N, M      the pattern, 1 <= N <= M, 2 <= M <= 64
-/// \param weights    `[batch, rows, cols]` in device memory: float, double, __half, __nv_bfloat16, __nv_fp8_e4m3,
-///                   __nv_fp8_e5m2, or the library's types of the same layout; any strides, natural alignment
-/// \param out        where to write, device memory; every output is optional, see mask_outputs
-/// \param opts       method, constraint, treatment of edges; see options
-/// \param importance what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
-/// \param stream     the stream to run on; its own device is used. All buffers, and what `importance` points to, must stay
-///                   alive and unchanged until the work on the stream is done
-/// \return           success, or what was wrong; then nothing was launched and nothing will be written. An error pending on
-///                   the calling thread before the call is returned as status_code::device_error, and stays pending. A
-///                   matrix without elements succeeds without a launch. Errors of the running kernel appear, as always,
-///                   in later CUDA calls
+/// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
+/// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
+///                    same layout
+/// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
+/// \param out         where to write, device memory; every output is optional, see mask_outputs
+/// \param opts        method, constraint, treatment of edges; see options
+/// \param importance  what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
+/// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the current
+///                    device must be the stream's. All buffers, and what `importance` points to, must stay alive and
+///                    unchanged until the work on the stream is done
+/// \return success, or what was wrong, and then nothing was launched and nothing will be written: invalid_shape,
+///         not_divisible, invalid_pointer, overlapping_buffers, invalid_option, no_device, device_error. An error pending
+///         on the calling thread before the call is returned, and stays pending. A matrix without elements succeeds
+///         without a launch. Errors of the running kernel appear, as always, in later CUDA calls.
 ///
-/// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic: the
-/// same input gives the same bits on every run on the same kind of device. Thread-safe.
-/// Cost with options::published(): about T * rows * cols multiply-adds times eight, none of it memory traffic.
+/// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic:
+/// the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost with
+/// options::published(): about five multiply-adds an iteration and weight, no memory traffic but the inputs and outputs.
 /// Source: arXiv 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
@@ -85,7 +99,8 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
   return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
 }
 
-/// The same with the pattern as a run-time value; `status_code::invalid_pattern` if it is not supported.
+/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles four kernels, one for
+/// each lane width, where the pattern as template arguments compiles one.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {

@@ -33,10 +33,12 @@ void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
 
 template <int... Widths, class T, class Importance>
 status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
-                        const mask_outputs<std::remove_const_t<T>>& out, const options& opts, const Importance& importance) {
-  if (threads < 0) return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
-  problem<storage_t<T>, Importance> p{};
-  const status s = make_problem(nm, stored(weights), stored(out), opts, importance, p);
+                        const mask_outputs<std::remove_const_t<T>>& out, const options& opts,
+                        const Importance& importance) {
+  if (threads < 0)
+    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+  auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
+  const status s = check_problem(p, opts);
   if (!s.ok() || p.tiles() == 0) return s;
   ((lane_width(nm.m) == Widths ? run_on_cpu<Widths>(threads, p) : void()), ...);
   return {};
@@ -44,39 +46,44 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 
 }  // namespace detail
 
-/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in each
-/// row and each column, so that the kept importance is large.
+/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in
+/// each row and each column, so that the kept importance is large.
 ///
-/// \tparam N, M     the pattern, 1 <= N <= M, 2 <= M <= 64
-/// \param executor  the threads to use
-/// \param weights   `[batch, rows, cols]`, float, double, or a type of weight_types.hpp; any strides
-/// \param out       where to write; every output is optional and the caller's, see mask_outputs
-/// \param opts      method, constraint, treatment of edges; see options
-/// \param importance what a weight is worth; see importance.hpp
-/// \return          success, or what was wrong; then nothing has been written. A matrix without elements succeeds.
+/// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
+/// \tparam T          float, double, or a type of weight_types.hpp
+/// \param executor    the threads to use
+/// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
+/// \param out         where to write; every output is optional and the caller's, see mask_outputs
+/// \param opts        method, constraint, treatment of edges; see options
+/// \param importance  what a weight is worth; see importance.hpp
+/// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
+///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
-/// threads on processors with the same instruction set. Thread-safe. Memory: about 50 KB a thread, on its stack; nothing on
-/// the heap but the threads. Cost with options::published(): about T * rows * cols exponentials.
-/// Source: arXiv 2505.23949, Algorithms 1 and 2.
+/// threads, on processors with the same instruction set. Thread-safe. Memory: about 100 KB a thread, on its stack;
+/// nothing on the heap but the threads. Cost with options::published(): about five multiply-adds an iteration and
+/// weight, and an exponential every eighth iteration. Source: arXiv 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);
 /// std::vector<std::uint8_t> mask(weights.size());
 /// tsenor::mask_outputs<float> out;
 /// out.mask = mask.data();
-/// const tsenor::status s = tsenor::find_mask<8, 16>(tsenor::cpu_executor{}, tsenor::matrix_view{weights.data(), 64, 64}, out);
+/// const tsenor::matrix_view view{weights.data(), 64, 64};
+/// const tsenor::status s = tsenor::find_mask<8, 16>(tsenor::cpu_executor{}, view, out);
 /// if (!s.ok()) std::puts(s.message());
 /// \endcode
 template <int N, int M, class T, class Importance = magnitude>
-status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
-                 Importance importance = {}) {
+status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
+                 options opts = {}, Importance importance = {}) {
   detail::check_static_pattern<N, M>();
   detail::check_types<T, Importance>();
-  return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts, importance);
+  return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
+                                                         importance);
 }
 
-/// The same with the pattern as a run-time value; `status_code::invalid_pattern` if it is not supported.
+/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all four
+/// lane widths, where the pattern as template arguments compiles one.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {

@@ -3,7 +3,8 @@
 ///
 /// `weight` is a double for double weights and a float for all other types; the importance returned is of that type. NaN
 /// (told by its bits, so that fast-math builds agree) and negative importances count as 0, infinite ones as the largest
-/// finite value; each is counted in tile_report::replaced. A functor must be pure: it is called more than once an element.
+/// finite value; each is counted in tile_report::replaced. A functor is copied by value, must be pure (it is called more than
+/// once an element), and for the GPU be trivially copyable and callable in `__device__` code.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,8 @@ struct squared {
 };
 
 /// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory that
-/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch.
+/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null is
+/// answered with invalid_pointer.
 struct wanda {
   const float* column_norms = nullptr;
   template <class T>

@@ -20,8 +20,9 @@ struct output_buffer {
       : data(data_), row_stride(row_stride_), batch_stride(batch_stride_) {}
 };
 
-/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. No two may overlap; padding between rows
-/// is not written.
+/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. No two may overlap, from first to last
+/// element, and none may overlap the weights but `pruned` as said there. Each pointer is aligned to its element. Padding
+/// between rows is not written.
 template <class Weight>
 struct mask_outputs {
   /// `[batch, rows, cols]`: 1 where the weight is kept, else 0.
@@ -37,7 +38,8 @@ struct mask_outputs {
   /// pointer with the same strides (pruning in place).
   output_buffer<Weight> pruned;
 
-  /// One tile_report per tile, dense, in the order that tile_report documents.
+  /// One tile_report per tile, `batch * ceil(rows / M) * ceil(cols / M)` of them, dense, in the order that tile_report
+  /// documents.
   tile_report* reports = nullptr;
 };
 

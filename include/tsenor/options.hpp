@@ -21,7 +21,7 @@ enum class edge {
   partial  ///< the tiles at the edge are smaller; they keep at most N in every row and column
 };
 
-/// Options of find_mask. Build them with a named constructor and change what you need:
+/// Options of find_mask; one outside its range is answered with invalid_option. Build them with a named constructor and change what you need:
 /// `auto o = tsenor::options::published(); o.edge = tsenor::edge::partial;`
 struct options {
   tsenor::method method = tsenor::method::published;

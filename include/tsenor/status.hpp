@@ -8,20 +8,19 @@ namespace tsenor {
 
 enum class status_code {
   success,
-  invalid_pattern,     ///< N:M outside 1 <= N <= M, 2 <= M <= 64
-  invalid_shape,       ///< negative or overflowing sizes, a stride smaller than a row
-  not_divisible,       ///< rows or columns are no multiple of M under edge::reject
-  invalid_pointer,     ///< null or misaligned
-  overlapping_buffers, ///< two buffers share memory and are not allowed to
-  invalid_option,      ///< an option outside its range
-  no_device,           ///< no CUDA device, or no kernel for its architecture in this program
-  device_error         ///< the CUDA runtime reported an error, in this call or pending from before
+  invalid_pattern,      ///< N:M outside 1 <= N <= M, 2 <= M <= 64
+  invalid_shape,        ///< negative or overflowing sizes, a stride smaller than a row
+  not_divisible,        ///< rows or columns are no multiple of M under edge::reject
+  invalid_pointer,      ///< null or misaligned
+  overlapping_buffers,  ///< two buffers share memory and are not allowed to
+  invalid_option,       ///< an option outside its range
+  no_device,            ///< no CUDA device, or no kernel for its architecture in this program
+  device_error          ///< the CUDA runtime reported an error, in this call or pending from before
 };
 
 /// The outcome of a call. `message()` is static text that says what was wrong and what to do; `observed()` and
 /// `required()` are the offending number and its limit where there is one (for the device codes `observed()` is the
-/// `cudaError_t`). Unless `ok()`, nothing was launched and nothing was written; the one exception is documented at
-/// status_code::device_error of the launching call itself.
+/// `cudaError_t`). Unless `ok()`, nothing was launched and nothing was written.
 class [[nodiscard]] status {
  public:
   constexpr status() = default;

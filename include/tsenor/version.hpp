@@ -1,5 +1,5 @@
 /// \file
-/// The library's version.
+/// The library's version, by semantic versioning.
 #pragma once
 
 #define TSENOR_VERSION_MAJOR 0

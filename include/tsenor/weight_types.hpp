@@ -11,21 +11,50 @@
 
 namespace tsenor {
 
-struct float16 { std::uint16_t bits; };        ///< IEEE binary16; CUDA's __half
-struct bfloat16 { std::uint16_t bits; };       ///< the upper half of a float; CUDA's __nv_bfloat16
-struct float8_e4m3 { std::uint8_t bits; };     ///< OCP E4M3, no infinity, largest 448; CUDA's __nv_fp8_e4m3
-struct float8_e5m2 { std::uint8_t bits; };     ///< OCP E5M2, largest 57344; CUDA's __nv_fp8_e5m2
+struct float16 {
+  std::uint16_t bits;
+};  ///< IEEE binary16; CUDA's __half
+struct bfloat16 {
+  std::uint16_t bits;
+};  ///< the upper half of a float; CUDA's __nv_bfloat16
+struct float8_e4m3 {
+  std::uint8_t bits;
+};  ///< OCP E4M3, no infinity, largest 448; CUDA's __nv_fp8_e4m3
+struct float8_e5m2 {
+  std::uint8_t bits;
+};  ///< OCP E5M2, largest 57344; CUDA's __nv_fp8_e5m2
 
 namespace detail {
 
 // The library's own type for a weight type; find_mask.cuh adds CUDA's types. `void` if it is not a weight type.
-template <class T> struct storage { using type = void; };
-template <> struct storage<float> { using type = float; };
-template <> struct storage<double> { using type = double; };
-template <> struct storage<float16> { using type = float16; };
-template <> struct storage<bfloat16> { using type = bfloat16; };
-template <> struct storage<float8_e4m3> { using type = float8_e4m3; };
-template <> struct storage<float8_e5m2> { using type = float8_e5m2; };
+template <class T>
+struct storage {
+  using type = void;
+};
+template <>
+struct storage<float> {
+  using type = float;
+};
+template <>
+struct storage<double> {
+  using type = double;
+};
+template <>
+struct storage<float16> {
+  using type = float16;
+};
+template <>
+struct storage<bfloat16> {
+  using type = bfloat16;
+};
+template <>
+struct storage<float8_e4m3> {
+  using type = float8_e4m3;
+};
+template <>
+struct storage<float8_e5m2> {
+  using type = float8_e5m2;
+};
 
 template <class T>
 using storage_t = typename storage<std::remove_const_t<T>>::type;

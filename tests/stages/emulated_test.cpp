@@ -13,6 +13,7 @@
 
 #include "support/checker.hpp"
 #include "support/distributions.hpp"
+#include "support/float_problem.hpp"
 #include "support/reference_published.hpp"
 #include "support/solve.hpp"
 #include "tsenor/detail/problem.hpp"
@@ -21,7 +22,7 @@
 #include "tsenor/detail/lanes/end_machine.hpp"
 #define TSENOR_MACHINE emulated
 #define TSENOR_FN inline
-#include "tsenor/detail/lanes/cuda.hpp"
+#include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/solve_tile.hpp"
 #include "tsenor/detail/lanes/end_machine.hpp"
 
@@ -32,17 +33,6 @@ namespace machine = tsenor::detail::emulated;
 using tsenor::pattern;
 
 constexpr std::uint64_t seed = 7;
-
-using float_problem = tsenor::detail::problem<float, tsenor::magnitude>;
-
-float_problem problem_of(pattern nm, const std::vector<float>& weights, std::int64_t rows, std::int64_t cols,
-                         const tsenor::options& opts, const tsenor::mask_outputs<float>& out = {}) {
-  float_problem p{};
-  const tsenor::status s =
-      tsenor::detail::make_problem<float>(nm, {weights.data(), rows, cols}, out, opts, tsenor::magnitude{}, p);
-  EXPECT_TRUE(s.ok()) << s.message();
-  return p;
-}
 
 // Calls body(lanes, tile) on every lane, warp after warp, as the kernel does.
 template <int Width, class Body>

@@ -10,6 +10,7 @@
 
 #include "support/checker.hpp"
 #include "support/distributions.hpp"
+#include "support/float_problem.hpp"
 #include "support/reference_published.hpp"
 #include "tsenor/detail/cpu_machines.hpp"
 
@@ -18,21 +19,8 @@ namespace {
 using namespace tsenor_test;
 namespace machine = tsenor::detail::baseline;
 using tsenor::pattern;
-using tsenor::detail::problem;
-using float_problem = problem<float, tsenor::magnitude>;
 
 constexpr std::uint64_t seed = 20250523;
-
-// A call for tiles one below the other.
-float_problem problem_of(pattern p, const std::vector<float>& tiles, const tsenor::options& opts,
-                         const tsenor::mask_outputs<float>& out = {}) {
-  float_problem r{};
-  const std::int64_t rows = std::int64_t(tiles.size()) / p.m;
-  const tsenor::status s =
-      tsenor::detail::make_problem<float>(p, {tiles.data(), rows, p.m}, out, opts, tsenor::magnitude{}, r);
-  EXPECT_TRUE(s.ok()) << s.message();
-  return r;
-}
 
 std::vector<double> magnitudes(const std::vector<float>& tiles, int m, std::int64_t tile) {
   std::vector<double> r(m * m);
@@ -74,7 +62,8 @@ void expect_plan_matches(pattern p, int tiles) {
 TEST(Dykstra, PlanMatchesThreeProjectionsInDouble) {
   for (const pattern p : {pattern{1, 2}, pattern{2, 4}, pattern{3, 6}, pattern{4, 8}, pattern{1, 8}, pattern{7, 8}})
     expect_plan_matches<8>(p, 200);
-  for (const pattern p : {pattern{5, 10}, pattern{8, 16}, pattern{4, 16}, pattern{11, 13}}) expect_plan_matches<16>(p, 100);
+  for (const pattern p : {pattern{5, 10}, pattern{8, 16}, pattern{4, 16}, pattern{11, 13}})
+    expect_plan_matches<16>(p, 100);
   for (const pattern p : {pattern{16, 32}, pattern{8, 32}, pattern{7, 19}}) expect_plan_matches<32>(p, 50);
   for (const pattern p : {pattern{32, 64}, pattern{20, 50}}) expect_plan_matches<64>(p, 12);
 }
@@ -145,7 +134,8 @@ TEST(Round, MatchesTheSequentialGreedyAndLocalSearch) {
     for (const distribution d : {distribution::gaussian, distribution::ties}) {
       for (const pattern p : {pattern{4, 8}, pattern{1, 5}, pattern{3, 7}}) expect_rounding_matches<8>(p, d, kept);
       for (const pattern p : {pattern{8, 16}, pattern{9, 13}}) expect_rounding_matches<16>(p, d, kept);
-      for (const pattern p : {pattern{16, 32}, pattern{31, 32}, pattern{5, 20}}) expect_rounding_matches<32>(p, d, kept);
+      for (const pattern p : {pattern{16, 32}, pattern{31, 32}, pattern{5, 20}})
+        expect_rounding_matches<32>(p, d, kept);
       for (const pattern p : {pattern{32, 64}, pattern{10, 40}}) expect_rounding_matches<64>(p, d, kept);
     }
 }

@@ -51,7 +51,7 @@ std::array<comparison, 2> compare(pattern p, const std::vector<double>& importan
   const std::size_t size = p.m * p.m;
   for (std::size_t t = 0; t < importance.size() / size; ++t) {
     const double* w = &importance[t * size];
-    const std::vector<double> plan = reference_plan(w, p, tsenor::options::published());
+    const std::vector<double> plan = with_ties(reference_plan(w, p, tsenor::options::published()));
     for (int c = 0; c < 2; ++c) {
       const tsenor::options opts = published_options(both_constraints[c]);
       result[c].add(solved[c].reports[t].value, reference_round(w, plan.data(), p, opts).value);

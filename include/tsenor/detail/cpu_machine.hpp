@@ -2,6 +2,7 @@
 // Loops over rows are unrolled as far as it pays in speed and compile time (8:16 with g++ 12: 7.3, 7.6, 7.9, 9.4 million
 // weights a second on one core at 1, 4, 8, 16); clang++ needs no advice, and nvcc's front end does not take it.
 #define TSENOR_FN inline __attribute__((always_inline))
+#define TSENOR_STAGE inline __attribute__((noinline))
 #if defined(__CUDACC__)
 #define TSENOR_UNROLL
 #define TSENOR_UNROLL_PARTS

@@ -17,7 +17,8 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
-#if !defined(__CUDA_ARCH__)  // nvcc's device passes have no use for this code, and their front end breaks on its vectors
+#if !defined( \
+    __CUDA_ARCH__)  // nvcc's device passes have no use for this code, and their front end breaks on its vectors
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed among always-inline functions only
 
@@ -38,8 +39,8 @@
 #include "tsenor/detail/cpu_machine.hpp"
 #if defined(__clang__)
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt,lzcnt"))), \
-                             apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options

@@ -35,8 +35,9 @@ inline cudaError_t kept_error() {
 
 /// An error that earlier work left. It is reported and stays pending: it is not this library's to clear.
 inline status pending_error() {
-  return status_of(kept_error(),
-                   "a CUDA error was pending before the call: check the calls before it (observed() is the cudaError_t)");
+  return status_of(
+      kept_error(),
+      "a CUDA error was pending before the call: check the calls before it (observed() is the cudaError_t)");
 }
 
 /// What a runtime call of this library returned. The runtime keeps an error for cudaGetLastError too; it is cleared, as

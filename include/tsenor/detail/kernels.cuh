@@ -17,7 +17,7 @@
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
-#include "tsenor/detail/lanes/cuda.hpp"
+#include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/solve_tile.hpp"
 #include "tsenor/detail/lanes/end_machine.hpp"
 
@@ -37,7 +37,8 @@ __global__ void __launch_bounds__(32 * block_warps<Width>) find_mask_kernel(cons
   const std::int64_t stride = std::int64_t(gridDim.x) * block_warps<Width> * machine::tiles_per_warp;
   std::int64_t first = (std::int64_t(blockIdx.x) * block_warps<Width> + warp) * machine::tiles_per_warp;
   machine l(memory[warp]);
-  for (; first < p.tiles(); first += stride) cuda::solve_published(l, p, first + machine::first_lane() / machine::group);
+  for (; first < p.tiles(); first += stride)
+    cuda::solve_published(l, p, first + machine::first_lane() / machine::group);
 }
 
 }  // namespace TSENOR_ABI

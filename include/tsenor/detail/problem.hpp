@@ -58,13 +58,14 @@ TSENOR_HOST_DEVICE inline tile_position position_of(const problem<Weight, Import
 
 // An output buffer's check, and its strides made explicit. `Element` is what its strides count.
 template <class T>
-status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t rows, std::int64_t cols, std::int64_t batch,
-               byte_range& range) {
+status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t rows, std::int64_t cols,
+               std::int64_t batch, byte_range& range) {
   if (out.data == nullptr) return {};
   if (out.row_stride == 0) out.row_stride = cols;
   if (out.batch_stride == 0) out.batch_stride = rows * out.row_stride;
   range = bytes_of(out.data, element_size, 0);
-  const status s = check_view(out.data, element_size, element_size, rows, cols, out.row_stride, batch, out.batch_stride);
+  const status s =
+      check_view(out.data, element_size, element_size, rows, cols, out.row_stride, batch, out.batch_stride);
   if (s.ok()) range = bytes_of(out.data, element_size, extent(rows, cols, out.row_stride, batch, out.batch_stride));
   return s;
 }
@@ -83,14 +84,16 @@ status check_outputs(problem<Weight, Importance>& p) {
     if (!s.ok()) return s;
   if (p.out.reports != nullptr) {
     if (reinterpret_cast<std::uintptr_t>(p.out.reports) % alignof(tile_report) != 0)
-      return {status_code::invalid_pointer, "mask_outputs::reports is not aligned to tile_report", 0, alignof(tile_report)};
+      return {status_code::invalid_pointer, "mask_outputs::reports is not aligned to tile_report", 0,
+              alignof(tile_report)};
     range[3] = bytes_of(p.out.reports, sizeof(tile_report), p.tiles());
   }
   for (int i = 0; i < 4; i++)
     for (int j = 0; j < i; j++)
       if (overlap(range[i], range[j]))
         return {status_code::overlapping_buffers, "two outputs share memory: give each a buffer of its own", j, i};
-  const byte_range input = bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, w.batch, w.batch_stride));
+  const byte_range input =
+      bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, w.batch, w.batch_stride));
   const auto& pruned = p.out.pruned;
   const bool in_place = pruned.data == w.data && pruned.row_stride == w.row_stride &&
                         (w.batch == 1 || pruned.batch_stride == w.batch_stride);
@@ -111,22 +114,35 @@ inline status check_importance(const wanda& importance) {
   return {status_code::invalid_pointer, "wanda::column_norms is null: give one norm for each column"};
 }
 
-// Checks a call; `p` is complete if it is ok.
+// A call as it was made, not checked yet.
 template <class Weight, class Importance>
-status make_problem(pattern nm, matrix_view<const Weight> weights, const mask_outputs<Weight>& out, const options& opts,
-                    const Importance& importance, problem<Weight, Importance>& p) {
-  status s = check_pattern(nm);
+problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Weight>& weights,
+                                         const mask_outputs<Weight>& out, const options& opts,
+                                         const Importance& importance) {
+  const int m = is_supported(nm) ? nm.m : 1;
+  return {weights,
+          out,
+          importance,
+          nm,
+          opts.constraint,
+          opts.iterations,
+          float(opts.tau),
+          opts.local_search_steps,
+          weights.rows / m + (weights.rows % m != 0),
+          weights.cols / m + (weights.cols % m != 0)};
+}
+
+// Checks a call and completes its strides. If it is ok, `p` may be run.
+template <class Weight, class Importance>
+status check_problem(problem<Weight, Importance>& p, const options& opts) {
+  const auto& w = p.weights;
+  status s = check_pattern(p.nm);
   if (s.ok()) s = check_options(opts);
   if (s.ok())
-    s = check_view(weights.data, sizeof(Weight), alignof(Weight), weights.rows, weights.cols, weights.row_stride,
-                   weights.batch, weights.batch_stride);
-  if (s.ok()) s = check_divisible(weights.rows, weights.cols, nm.m, opts.edge);
-  if (!s.ok()) return s;
-  const int m = nm.m;
-  p = {weights, out, importance, nm, opts.constraint, opts.iterations, float(opts.tau), opts.local_search_steps,
-       weights.rows / m + (weights.rows % m != 0), weights.cols / m + (weights.cols % m != 0)};
-  if (p.tiles() == 0) return {};
-  s = check_importance(importance);
+    s = check_view(w.data, sizeof(Weight), alignof(Weight), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride);
+  if (s.ok()) s = check_divisible(w.rows, w.cols, p.nm.m, opts.edge);
+  if (!s.ok() || p.tiles() == 0) return s;
+  s = check_importance(p.importance);
   return s.ok() ? check_outputs(p) : s;
 }
 

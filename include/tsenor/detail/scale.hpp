@@ -6,6 +6,7 @@
 
 #include "tsenor/detail/config.hpp"
 #include "tsenor/importance.hpp"
+#include "tsenor/weight_types.hpp"
 
 namespace tsenor::detail {
 

@@ -14,11 +14,12 @@
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // The dual certificate in the potentials of the plan. They have a free constant, (u + c, v - c). Where prices must not be
-// positive, c makes the largest u and the largest v equal, and what is still positive is cut off.
+// positive, c makes the largest u and the largest v equal, and what is still positive is cut off. Where n = m all is kept,
+// and no price is needed.
 template <class L>
 TSENOR_FN prices<L> certificate(const potentials<L>& u, pattern nm, bool at_most) {
   using real = typename L::real;
-  const real unit = u.scale > 0.f ? 1.f / u.scale : 0.f, zero = 0.f;
+  const real unit = u.scale > 0.f && nm.n < nm.m ? 1.f / u.scale : 0.f, zero = 0.f;
   prices<L> price{u.row * unit, u.col * unit};
   const auto inside = L::lane() < typename L::index(nm.m);
   const float row_top = L::tile_largest(pick(inside, price.row, real(absent)));

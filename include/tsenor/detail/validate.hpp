@@ -37,8 +37,8 @@ constexpr bool overlap(byte_range a, byte_range b) {
   return a.begin != a.end && b.begin != b.end && a.begin < b.end && b.begin < a.end;
 }
 
-inline bool buffers_overlap(const void* a, std::size_t a_size, std::int64_t a_elements, const void* b, std::size_t b_size,
-                            std::int64_t b_elements) {
+inline bool buffers_overlap(const void* a, std::size_t a_size, std::int64_t a_elements, const void* b,
+                            std::size_t b_size, std::int64_t b_elements) {
   return overlap(bytes_of(a, a_size, a_elements), bytes_of(b, b_size, b_elements));
 }
 
@@ -46,17 +46,24 @@ inline bool buffers_overlap(const void* a, std::size_t a_size, std::int64_t a_el
 inline status check_view(const void* data, std::size_t element_size, std::size_t alignment, std::int64_t rows,
                          std::int64_t cols, std::int64_t row_stride, std::int64_t batch, std::int64_t batch_stride) {
   if (rows < 0 || cols < 0 || batch < 0)
-    return {status_code::invalid_shape, "rows, cols and batch must not be negative", rows < 0 ? rows : cols < 0 ? cols : batch, 0};
+    return {status_code::invalid_shape, "rows, cols and batch must not be negative",
+            rows < 0   ? rows
+            : cols < 0 ? cols
+                       : batch,
+            0};
   if (rows == 0 || cols == 0 || batch == 0) return {};
-  if (row_stride < cols) return {status_code::invalid_shape, "row_stride must be at least cols (it counts elements)", row_stride, cols};
+  if (row_stride < cols)
+    return {status_code::invalid_shape, "row_stride must be at least cols (it counts elements)", row_stride, cols};
   const std::int64_t elements = batch_stride < 0 ? -1 : extent(rows, cols, row_stride, batch, batch_stride);
   if (elements < 0 || elements > std::numeric_limits<std::int64_t>::max() / std::int64_t(element_size))
-    return {status_code::invalid_shape, "the matrix reaches beyond the address space: check rows, strides and batch", batch_stride, 0};
+    return {status_code::invalid_shape, "the matrix reaches beyond the address space: check rows, strides and batch",
+            batch_stride, 0};
   const bool stacked = batch_stride >= extent(rows, cols, row_stride, 1, 0);
   const bool side_by_side = batch_stride >= cols && row_stride >= extent(batch, cols, batch_stride, 1, 0);
   if (batch > 1 && !stacked && !side_by_side)
-    return {status_code::invalid_shape, "batch_stride lets the matrices of the batch overlap: it must be at least rows * row_stride",
-            batch_stride, rows * row_stride};
+    return {status_code::invalid_shape,
+            "batch_stride lets the matrices of the batch overlap: it must be at least rows * row_stride", batch_stride,
+            rows * row_stride};
   if (data == nullptr) return {status_code::invalid_pointer, "a matrix with elements has a null data pointer"};
   if (reinterpret_cast<std::uintptr_t>(data) % alignment != 0)
     return {status_code::invalid_pointer, "a data pointer is not aligned to its element type",
@@ -66,8 +73,8 @@ inline status check_view(const void* data, std::size_t element_size, std::size_t
 
 constexpr status check_pattern(pattern p) {
   if (is_supported(p)) return {};
-  return {status_code::invalid_pattern, "unsupported pattern N:M: choose 1 <= N <= M and 2 <= M <= 64 (observed N, required at most M)",
-          p.n, p.m};
+  return {status_code::invalid_pattern,
+          "unsupported pattern N:M: choose 1 <= N <= M and 2 <= M <= 64 (observed N, required at most M)", p.n, p.m};
 }
 
 constexpr status check_divisible(std::int64_t rows, std::int64_t cols, int m, edge at_edge) {
@@ -83,9 +90,11 @@ constexpr status check_options(const options& o) {
   if (o.edge != edge::reject && o.edge != edge::partial)
     return {status_code::invalid_option, "unknown options::edge", int(o.edge)};
   if (o.iterations < 1 || o.iterations > 100000)
-    return {status_code::invalid_option, "options::iterations must be 1 to 100000", o.iterations, o.iterations < 1 ? 1 : 100000};
+    return {status_code::invalid_option, "options::iterations must be 1 to 100000", o.iterations,
+            o.iterations < 1 ? 1 : 100000};
   if (!(o.tau >= 1e-4 && o.tau <= 1e4))
-    return {status_code::invalid_option, "options::tau must be 1e-4 to 1e4 (a fraction of the largest importance of a tile)"};
+    return {status_code::invalid_option,
+            "options::tau must be 1e-4 to 1e4 (a fraction of the largest importance of a tile)"};
   if (o.local_search_steps < 0 || o.local_search_steps > 4096)
     return {status_code::invalid_option, "options::local_search_steps must be 0 to 4096", o.local_search_steps,
             o.local_search_steps < 0 ? 0 : 4096};

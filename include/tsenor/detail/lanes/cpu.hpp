@@ -56,7 +56,7 @@ struct lanes {
     alignas(64) float by_col[width][width];  // [row][column]
 
     TSENOR_FN void set(int row, int col, float x) { by_row[col][row] = x; }
-    TSENOR_FN void set_row_entry(int k, const real& x) { std::memcpy(by_row[k], &x, sizeof x); }
+    TSENOR_FN void set_row_entry(int k, const real& x) { copy(by_row[k], x); }
     // Call once all entries are set, before any is read.
     TSENOR_FN void seal() {
       for (int row = 0; row < width; row++)
@@ -87,8 +87,13 @@ struct lanes {
 
   TSENOR_FN static real load(const float* x) {
     real r;
-    std::memcpy(&r, x, sizeof r);
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) std::memcpy(&r.part[s], x + s * vector_lanes, sizeof r.part[s]);
     return r;
+  }
+  // Part by part: of a larger copy g++ makes 16-byte moves, which loads of whole vectors then have to wait for.
+  TSENOR_FN static void copy(float* to, const real& x) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
+        std::memcpy(to + s * vector_lanes, &x.part[s], sizeof x.part[s]);
   }
   TSENOR_FN static index lane() {
     index r;
@@ -108,7 +113,7 @@ struct lanes {
   // ---- across the lanes of a tile ----
   TSENOR_FN static shared_values share(const real& x) {
     shared_values r;
-    std::memcpy(r.x, &x, sizeof x);
+    copy(r.x, x);
     return r;
   }
   TSENOR_FN static float at(const real& x, int k) { return element<float>(x, k); }
@@ -146,12 +151,12 @@ struct lanes {
     real r;
     if constexpr (H >= vector_lanes) {
       constexpr int step = H / vector_lanes;
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = s & step ? combine(b.part[s], b.part[s ^ step])
-                                                                         : combine(a.part[s], a.part[s ^ step]);
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] =
+          s & step ? combine(b.part[s], b.part[s ^ step]) : combine(a.part[s], a.part[s ^ step]);
     } else {
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
-        r.part[s] = combine(weave<H, false>(a.part[s], b.part[s], lane_sequence{}),
-                            weave<H, true>(a.part[s], b.part[s], lane_sequence{}));
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] =
+          combine(weave<H, false>(a.part[s], b.part[s], lane_sequence{}),
+                  weave<H, true>(a.part[s], b.part[s], lane_sequence{}));
     }
     return r;
   }
@@ -174,7 +179,7 @@ struct lanes {
       real_part y = x.part[s] < most ? x.part[s] : most;
       y = y > least ? y : least;
       const index_part whole = __builtin_convertvector(y + 64.5f, index_part) - 64;  // the nearest integer
-      const real_part t = y - __builtin_convertvector(whole, real_part);       // in [-1/2, 1/2]
+      const real_part t = y - __builtin_convertvector(whole, real_part);             // in [-1/2, 1/2]
       const real_part p =
           1.f + t * (0.69314698f + t * (0.24022242f + t * (0.055507338f + t * (0.0096715127f + t * 0.0013264726f))));
       r.part[s] = (real_part)((index_part)p + (whole << 23));
@@ -197,15 +202,14 @@ struct lanes {
   }
   TSENOR_FN static index count(const bits& x) {
     index r = 0;
-    TSENOR_UNROLL_PARTS for (auto& word : x.word)
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
-        word_part y = word.part[s];
-        y -= y >> 1 & 0x55555555u;
-        y = (y & 0x33333333u) + (y >> 2 & 0x33333333u);
-        y = (y + (y >> 4)) & 0x0f0f0f0fu;
-        y += y >> 8;
-        r.part[s] += (index_part)((y + (y >> 16)) & 63u);
-      }
+    TSENOR_UNROLL_PARTS for (auto& word : x.word) TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      word_part y = word.part[s];
+      y -= y >> 1 & 0x55555555u;
+      y = (y & 0x33333333u) + (y >> 2 & 0x33333333u);
+      y = (y + (y >> 4)) & 0x0f0f0f0fu;
+      y += y >> 8;
+      r.part[s] += (index_part)((y + (y >> 16)) & 63u);
+    }
     return r;
   }
   TSENOR_FN static int first(tile_set x) { return x ? __builtin_ctzll(x) : 0; }

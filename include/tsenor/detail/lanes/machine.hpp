@@ -3,6 +3,7 @@
 // their include guards last until end_machine.hpp, which ends a machine. Whoever includes them sets these:
 //   TSENOR_MACHINE   the namespace
 //   TSENOR_FN        what precedes a function
+//   TSENOR_STAGE     what precedes a stage, which is the same for all weight types: on the CPU one function for all of them
 //   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers where they can
 //   TSENOR_UNROLL_PARTS  what precedes a loop over the parts of a lane value
 //   TSENOR_VECTOR_LANES  on the CPU, 32-bit numbers in a hardware vector
@@ -11,8 +12,13 @@
 #if !defined(TSENOR_MACHINE)
 #define TSENOR_MACHINE generic
 #endif
-#if !defined(TSENOR_FN)
+#if !defined(TSENOR_FN) && defined(__CUDACC__)
+#define TSENOR_FN __device__ __forceinline__
+#elif !defined(TSENOR_FN)
 #define TSENOR_FN inline __attribute__((always_inline))
+#endif
+#if !defined(TSENOR_STAGE)
+#define TSENOR_STAGE TSENOR_FN
 #endif
 #if !defined(TSENOR_UNROLL)
 #define TSENOR_UNROLL

@@ -34,15 +34,13 @@ struct pack {
   using flag = flags<decltype(Part{} < Part{}), P>;
   Part part[P];
   pack() = default;
-  TSENOR_FN pack(T x) {
-    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) part[s] = Part{} + x;
-  }
+  TSENOR_FN pack(T x) { TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) part[s] = Part{} + x; }
 
-#define TSENOR_LANE_BY_LANE(op, Result)                                                       \
-  TSENOR_FN friend Result operator op(const pack& a, const pack& b) {                         \
-    Result r;                                                                                 \
-    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = a.part[s] op b.part[s];             \
-    return r;                                                                                 \
+#define TSENOR_LANE_BY_LANE(op, Result)                                                 \
+  TSENOR_FN friend Result operator op(const pack& a, const pack& b) {                   \
+    Result r;                                                                           \
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = a.part[s] op b.part[s]; \
+    return r;                                                                           \
   }
   TSENOR_LANE_BY_LANE(+, pack)
   TSENOR_LANE_BY_LANE(-, pack)
@@ -76,15 +74,17 @@ TSENOR_FN pack<T, Part, P> smallest(const pack<T, Part, P>& a, const pack<T, Par
 template <class Part, int P, int Words>
 struct lane_bits {
   using word_type = pack<std::uint32_t, Part, P>;
-  using index = pack<std::int32_t, std::conditional_t<std::is_same_v<Part, std::uint32_t>, std::int32_t,
-                                                      decltype(Part{} < Part{})>, P>;
+  using index =
+      pack<std::int32_t,
+           std::conditional_t<std::is_same_v<Part, std::uint32_t>, std::int32_t, decltype(Part{} < Part{})>, P>;
   using flag = typename word_type::flag;
   using tile_set = std::conditional_t<Words == 1, std::uint32_t, std::uint64_t>;
   word_type word[Words];
 
   lane_bits() = default;
   TSENOR_FN explicit lane_bits(tile_set same_everywhere) {
-    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) word[h] = word_type(std::uint32_t(same_everywhere >> (h ? 32 : 0)));
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) word[h] =
+        word_type(std::uint32_t(same_everywhere >> (h ? 32 : 0)));
   }
   // {k}, where the flag is set, else the empty set
   TSENOR_FN static lane_bits one(const index& k, const flag& where) {
@@ -106,14 +106,14 @@ struct lane_bits {
     return r;
   }
   TSENOR_FN friend lane_bits operator|(lane_bits a, const lane_bits& b) {
-    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++)
-      TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = a.word[h].part[s] | b.word[h].part[s];
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h]
+        .part[s] = a.word[h].part[s] | b.word[h].part[s];
     return a;
   }
   // the members of a that are not in b
   TSENOR_FN friend lane_bits operator-(lane_bits a, const lane_bits& b) {
-    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++)
-      TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = a.word[h].part[s] & ~b.word[h].part[s];
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h]
+        .part[s] = a.word[h].part[s] & ~b.word[h].part[s];
     return a;
   }
 };
@@ -121,8 +121,8 @@ struct lane_bits {
 // flag ? a : the empty set
 template <class F, class Part, int P, int Words>
 TSENOR_FN lane_bits<Part, P, Words> where(const flags<F, P>& flag, lane_bits<Part, P, Words> a) {
-  TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++)
-    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = flag.part[s] ? a.word[h].part[s] : Part{};
+  TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h]
+      .part[s] = flag.part[s] ? a.word[h].part[s] : Part{};
   return a;
 }
 

@@ -23,6 +23,12 @@ struct potentials {
   float scale;                // log2(e) / tau, for importances as in l.importance
 };
 
+// log2 of q in column k, but for the column's potential.
+template <class L>
+TSENOR_FN typename L::real log2_q(const L& l, const potentials<L>& u, int k) {
+  return l.importance.row_entry(k) * typename L::real(u.scale) + u.row;
+}
+
 struct sum_of {
   template <class V>
   TSENOR_FN V operator()(const V& a, const V& b) const {
@@ -40,15 +46,18 @@ struct largest_of {
 template <class L, int Half = L::width / 2, class Combine>
 TSENOR_FN typename L::real over_rows(typename L::real (&x)[L::width], const Combine& combine) {
   TSENOR_UNROLL for (int k = 0; k < Half; k++) x[k] = L::template fold<Half>(x[k], x[k + Half], combine);
-  if constexpr (Half > 1) return over_rows<L, Half / 2>(x, combine);
-  else return x[0];
+  if constexpr (Half > 1)
+    return over_rows<L, Half / 2>(x, combine);
+  else
+    return x[0];
 }
 
 // The first row and the first column projection: log-sum-exps of what is not capped yet, the largest term taken out.
 template <class L>
-TSENOR_FN void first_projections(L& l, const typename L::flag& inside, const typename L::real& log2_n, potentials<L>& u) {
+TSENOR_FN void first_projections(L& l, const typename L::flag& inside, const typename L::real& log2_n,
+                                 potentials<L>& u) {
   using real = typename L::real;
-  const auto log_q = [&](int k) { return l.importance.row_entry(k) * real(u.scale) + u.row; };
+  const auto log_q = [&](int k) { return log2_q(l, u, k); };
   const real zero = 0.f;
   u.row = zero;
   real x[L::width], top = log_q(0), sum = zero;
@@ -68,8 +77,7 @@ template <class L>
 TSENOR_FN void absorb(L& l, const potentials<L>& u, typename L::working_rows& q) {
   using real = typename L::real;
   const auto col = l.share(u.col);
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++)
-    q.set(k, L::exp2(l.importance.row_entry(k) * real(u.scale) + (u.row + real(col[k]))));
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) q.set(k, L::exp2(log2_q(l, u, k) + real(col[k])));
 }
 
 // `steps` times rows, columns, capacity, with factors alone; then the potentials take the factors in.
@@ -104,7 +112,7 @@ constexpr int absorb_every = 8;
 
 // `iterations` times rows, columns, capacity; leaves the plan in l.plan.
 template <class L>
-TSENOR_FN potentials<L> dykstra(L& l, const tile_scale& scale, pattern nm, float tau, int iterations) {
+TSENOR_STAGE potentials<L> dykstra(L& l, const tile_scale& scale, pattern nm, float tau, int iterations) {
   using real = typename L::real;
   const typename L::flag inside = L::lane() < typename L::index(nm.m);
   const real n = float(nm.n), one = 1.f;

@@ -21,7 +21,8 @@ struct tile_scale {
 
 // The importance of the tile's element (i, j), or what stands under the square.
 template <class Weight, class Importance>
-TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i, int j) {
+TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
+                                                 int j) {
   const std::int64_t row = at.row + i, col = at.col + j;
   const Weight w = p.weights.data[at.batch * p.weights.batch_stride + row * p.weights.row_stride + col];
   return p.importance(to_arithmetic(w), row, col, at.batch);

@@ -59,13 +59,13 @@ TSENOR_FN void drop_surplus(L& l, typename L::bits& cols, int n) {
 // keeps the best n of what it was offered. It may begin with all entries above 1/2 of rows that have no more than n of them.
 // Ends: every round offers at least one of M^2 entries for the first and only time.
 template <class L>
-TSENOR_FN mask_bits<L> greedy(L& l, pattern nm) {
+TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
   using bits = typename L::bits;
   using index = typename L::index;
   const auto inside = L::lane() < index(nm.m);
   bits offered(typename L::tile_set(0));
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++)
-    offered = offered | bits::one(index(k), inside & (l.plan.row_entry(k) > typename L::real(0.5f)));
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) offered =
+      offered | bits::one(index(k), inside & (l.plan.row_entry(k) > typename L::real(0.5f)));
   offered = where(!(L::count(offered) > index(nm.n)), offered);
   const bits nowhere(~first_members<L>(nm.m)), everywhere(first_members<L>(nm.m));
   mask_bits<L> mask{offered, L::transpose(offered)};
@@ -111,8 +111,10 @@ TSENOR_FN void apply_swap(mask_bits<L>& mask, const swap& s, int i, int j, bool 
   using index = typename L::index;
   const auto me = L::lane();
   const auto is = [&](int k) { return (me == index(k)) & wanted; };
-  mask.rows = (mask.rows - bits::one(index(s.col), is(s.row))) | bits::one(index(j), is(s.row)) | bits::one(index(s.col), is(i));
-  mask.cols = (mask.cols - bits::one(index(s.row), is(s.col))) | bits::one(index(s.row), is(j)) | bits::one(index(i), is(s.col));
+  mask.rows = (mask.rows - bits::one(index(s.col), is(s.row))) | bits::one(index(j), is(s.row)) |
+              bits::one(index(s.col), is(i));
+  mask.cols = (mask.cols - bits::one(index(s.row), is(s.col))) | bits::one(index(s.row), is(j)) |
+              bits::one(index(i), is(s.col));
 }
 
 // Local search: swaps that gain, for the first row and the first column that lack an entry, up to `steps` of them. With
@@ -122,7 +124,7 @@ TSENOR_FN void apply_swap(mask_bits<L>& mask, const swap& s, int i, int j, bool 
 // which has n entries and so one outside the fewer than n columns of a row i with room. A swap keeps that so, fills one place
 // in row i and one in column j, and leaves all other counts, so the swaps end.
 template <class L>
-TSENOR_FN int local_search(L& l, mask_bits<L>& mask, pattern nm, int steps, bool complete) {
+TSENOR_STAGE int local_search(L& l, mask_bits<L>& mask, pattern nm, int steps, bool complete) {
   using index = typename L::index;
   const auto inside = L::lane() < index(nm.m);
   bool open = true;

@@ -37,21 +37,24 @@ using packed_word = std::conditional_t<
     std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
 template <class L, class Weight, class Importance>
-TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at, const mask_bits<L>& mask) {
+TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+                           const mask_bits<L>& mask) {
   for (int i = 0; i < p.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
     if (i >= at.rows) continue;
     l.for_each_lane([&](int j) {
       if (j == 0 && p.out.packed.data) {
         const auto& b = p.out.packed;
-        static_cast<packed_word<L::width>*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m] =
+        static_cast<packed_word<L::width>*>(
+            b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m] =
             packed_word<L::width>(row & first_members<L>(at.cols));
       }
       if (j >= at.cols) return;
       const bool keep = row >> j & 1u;
       if (p.out.mask.data) element_of(p.out.mask, at, i, j) = keep;
       if (p.out.pruned.data) {
-        const Weight w = p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
+        const Weight w =
+            p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
         element_of(p.out.pruned, at, i, j) = keep ? w : Weight{};
       }
     });
@@ -61,7 +64,8 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
 // Value and bound in double, from the original importances.
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const mask_bits<L>& mask, const prices<L>& price, const tile_scale& scale, const effort& spent) {
+                            const mask_bits<L>& mask, const prices<L>& price, const tile_scale& scale,
+                            const effort& spent) {
   constexpr bool squares = squares_after_scaling<Importance>;
   const double unit = power_of_two(squares ? 2 * scale.exponent : scale.exponent);
   double value = 0, bound = 0;
@@ -81,10 +85,12 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   }
   value = l.tile_sum(value);
   bound = l.tile_sum(bound);
-  const std::uint32_t flags = (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
+  const std::uint32_t flags =
+      (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
   l.for_each_lane([&](int j) {
     if (j == 0 && at.rows > 0)
-      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, scale.replaced, flags};
+      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, scale.replaced,
+                             flags};
   });
 }
 

@@ -59,12 +59,16 @@ struct lanes {
     tile& home;
     TSENOR_FN explicit working_rows(tile& t) : home(t) {}
     TSENOR_FN real operator[](int k) const {
-      if constexpr (parts == 1) return x[k];
-      else return home.row_entry(k);
+      if constexpr (parts == 1)
+        return x[k];
+      else
+        return home.row_entry(k);
     }
     TSENOR_FN void set(int k, const real& value) {
-      if constexpr (parts == 1) x[k] = value;
-      else home.set_row_entry(k, value);
+      if constexpr (parts == 1)
+        x[k] = value;
+      else
+        home.set_row_entry(k, value);
     }
   };
 
@@ -113,9 +117,12 @@ struct lanes {
     return r;
   }
   TSENOR_FN static tile_set ballot(const flag& f) {
-    if constexpr (parts == 2) return __ballot_sync(warp, f.part[0]) | tile_set(__ballot_sync(warp, f.part[1])) << 32;
-    else if constexpr (group == 32) return __ballot_sync(warp, f.part[0]);
-    else return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
+    if constexpr (parts == 2)
+      return __ballot_sync(warp, f.part[0]) | tile_set(__ballot_sync(warp, f.part[1])) << 32;
+    else if constexpr (group == 32)
+      return __ballot_sync(warp, f.part[0]);
+    else
+      return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
   }
   TSENOR_FN static bool any_tile(bool f) { return __any_sync(warp, f); }
   TSENOR_FN static float tile_largest(const real& x) {
@@ -155,8 +162,8 @@ struct lanes {
   }
   TSENOR_FN static bits transpose(const bits& x) {
     bits r;
-    TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++)
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.word[h].part[s] = transpose_block(x.word[s].part[h]);
+    TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.word[h]
+        .part[s] = transpose_block(x.word[s].part[h]);
     return r;
   }
 
@@ -180,20 +187,24 @@ struct lanes {
   }
   TSENOR_FN static index count(const bits& x) {
     index r = 0;
-    TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++)
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] += __popc(x.word[h].part[s]);
+    TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] +=
+        __popc(x.word[h].part[s]);
     return r;
   }
   TSENOR_FN static int first(tile_set x) {
-    if constexpr (parts == 2) return (__ffsll(static_cast<long long>(x)) - 1) & (width - 1);
-    else return (__ffs(static_cast<int>(x)) - 1) & (width - 1);
+    if constexpr (parts == 2)
+      return (__ffsll(static_cast<long long>(x)) - 1) & (width - 1);
+    else
+      return (__ffs(static_cast<int>(x)) - 1) & (width - 1);
   }
 
  private:
   template <class Pack>
   TSENOR_FN static auto part_of(const Pack& x, [[maybe_unused]] int k) {
-    if constexpr (parts == 2) return k & 32 ? x.part[1] : x.part[0];
-    else return x.part[0];
+    if constexpr (parts == 2)
+      return k & 32 ? x.part[1] : x.part[0];
+    else
+      return x.part[0];
   }
   // One instruction, 2 ulp.
   TSENOR_FN static float exp2_approximate(float x) {
@@ -208,8 +219,11 @@ struct lanes {
   // Bit k of lane i becomes bit i of lane k, for the group's lanes.
   TSENOR_FN static std::uint32_t transpose_block(std::uint32_t x) {
     TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
-      const std::uint32_t low =
-          h == 16 ? 0x0000ffffu : h == 8 ? 0x00ff00ffu : h == 4 ? 0x0f0f0f0fu : h == 2 ? 0x33333333u : 0x55555555u;
+      const std::uint32_t low = h == 16  ? 0x0000ffffu
+                                : h == 8 ? 0x00ff00ffu
+                                : h == 4 ? 0x0f0f0f0fu
+                                : h == 2 ? 0x33333333u
+                                         : 0x55555555u;
       const std::uint32_t y = __shfl_xor_sync(warp, x, h);
       x = my_lane() & h ? (x & ~low) | (y >> h & low) : (x & low) | (y << h & ~low);
     }

@@ -1,0 +1,32 @@
+/// \file
+/// A checked call as the stages see it, for tests that run stages of their own choice.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "tsenor/detail/problem.hpp"
+
+namespace tsenor_test {
+
+using float_problem = tsenor::detail::problem<float, tsenor::magnitude>;
+
+/// A call for the dense matrix `[rows, cols]`; `weights` must outlive it.
+inline float_problem problem_of(tsenor::pattern nm, const std::vector<float>& weights, std::int64_t rows,
+                                std::int64_t cols, const tsenor::options& opts,
+                                const tsenor::mask_outputs<float>& out = {}) {
+  auto p = tsenor::detail::make_problem<float>(nm, {weights.data(), rows, cols}, out, opts, tsenor::magnitude{});
+  const tsenor::status s = tsenor::detail::check_problem(p, opts);
+  EXPECT_TRUE(s.ok()) << s.message();
+  return p;
+}
+
+/// A call for tiles one below the other.
+inline float_problem problem_of(tsenor::pattern nm, const std::vector<float>& tiles, const tsenor::options& opts,
+                                const tsenor::mask_outputs<float>& out = {}) {
+  return problem_of(nm, tiles, std::int64_t(tiles.size()) / nm.m, nm.m, opts, out);
+}
+
+}  // namespace tsenor_test
