@@ -136,15 +136,10 @@ reference_rounding reference_round(const double* importance, const double* plan,
   return result;
 }
 
-std::vector<double> with_ties(std::vector<double> plan) {
-  for (double& x : plan) x = std::round(x * 1e5) / 1e5;
-  return plan;
-}
-
 reference_tile reference_published(const double* importance, tsenor::pattern p, const tsenor::options& opts) {
   reference_tile result;
   result.plan = reference_plan(importance, p, opts);
-  result.rounding = reference_round(importance, with_ties(result.plan).data(), p, opts);
+  result.rounding = reference_round(importance, result.plan.data(), p, opts);
   return result;
 }
 

@@ -32,11 +32,7 @@ std::vector<double> reference_plan(const double* importance, tsenor::pattern p, 
 reference_rounding reference_round(const double* importance, const double* plan, tsenor::pattern p,
                                    const tsenor::options& opts);
 
-/// The plan with entries that agree to five decimals made equal. Where several masks are best the plan is their mean, with
-/// many equal entries but for rounding; the order of ties is to be row-major, not what rounding in the last digit makes it.
-std::vector<double> with_ties(std::vector<double> plan);
-
-/// Both, one after the other, ties of the plan restored in between.
+/// Both, one after the other.
 reference_tile reference_published(const double* importance, tsenor::pattern p, const tsenor::options& opts);
 
 }  // namespace tsenor_test
