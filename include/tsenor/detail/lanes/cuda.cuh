@@ -1,6 +1,9 @@
 // The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A tile
 // takes Width lanes, so 32 / Width tiles share a warp. Collectives are executed by all lanes of a warp together: they stand
 // only where every tile of the warp passes, never under a condition on one tile's own values.
+#if defined(__CUDACC__) && !defined(TSENOR_FN)
+#define TSENOR_FN __device__ __forceinline__  // compiled alone
+#endif
 #include "tsenor/detail/lanes/machine.hpp"
 #if !defined(TSENOR_CUDA_LANES)
 #define TSENOR_CUDA_LANES

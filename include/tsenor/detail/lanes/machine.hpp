@@ -12,9 +12,7 @@
 #if !defined(TSENOR_MACHINE)
 #define TSENOR_MACHINE generic
 #endif
-#if !defined(TSENOR_FN) && defined(__CUDACC__)
-#define TSENOR_FN __device__ __forceinline__
-#elif !defined(TSENOR_FN)
+#if !defined(TSENOR_FN)
 #define TSENOR_FN inline __attribute__((always_inline))
 #endif
 #if !defined(TSENOR_STAGE)
