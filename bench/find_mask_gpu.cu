@@ -95,6 +95,12 @@ constexpr std::array<tsenor::pattern, 6> patterns = {{{2, 4}, {4, 8}, {8, 16}, {
 
 template <class Weight>
 void add_all(const char* type, rotating_matrices<Weight>& large, rotating_matrices<Weight>& small) {
+  const auto optimal = tsenor::options::optimal();
+  for (const tsenor::pattern nm : patterns) add("optimal", nm, optimal, type, large);
+  auto at_most = optimal;
+  at_most.constraint = tsenor::constraint::at_most;
+  add("optimal", {16, 32}, at_most, type, large);
+  for (const tsenor::pattern nm : patterns) add("optimal", nm, optimal, type, small);
   const auto published = tsenor::options::published();
   for (const tsenor::pattern nm : patterns) add("published", nm, published, type, large);
   auto exactly = published;

@@ -48,8 +48,11 @@ void declare_options(CLI::App& app, raw_arguments& raw) {
   app.add_option("--device", raw.device, "auto takes CUDA where a device is there")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  app.add_option("--method", raw.method, "the algorithm")->capture_default_str()->check(CLI::IsMember({"published"}));
-  app.add_option("--constraint", raw.constraint, "weights kept in each row and column [default: the method's, at-most]")
+  app.add_option("--method", raw.method, "the algorithm")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"published", "optimal"}));
+  app.add_option("--constraint", raw.constraint,
+                 "weights kept in each row and column [default: the method's; published at-most, optimal exactly]")
       ->check(CLI::IsMember({"exactly", "at-most"}));
   app.add_option("--edge", raw.edge, "sides that are no multiple of M: refused, or tiled with smaller tiles")
       ->capture_default_str()
@@ -102,7 +105,7 @@ settings interpret(const raw_arguments& raw, bool has_out, bool has_select) {
   if (has_out) s.out = raw.out;
   s.kind = kind_of(s.in, "IN");
   for (const std::string& text : raw.patterns) s.patterns.push_back(parse_pattern(text));
-  s.options = tsenor::options::published();
+  s.options = raw.method == "optimal" ? tsenor::options::optimal() : tsenor::options::published();
   if (raw.constraint == "exactly") s.options.constraint = tsenor::constraint::exactly;
   if (raw.constraint == "at-most") s.options.constraint = tsenor::constraint::at_most;
   if (raw.edge == "partial") s.options.edge = tsenor::edge::partial;
@@ -134,6 +137,8 @@ const char* name_of(importance_choice importance) {
 
 const char* name_of(tsenor::method method) {
   switch (method) {
+    case tsenor::method::optimal:
+      return "optimal";
     case tsenor::method::published:
       return "published";
   }

@@ -83,7 +83,8 @@ inline namespace TSENOR_ABI {
 /// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic:
 /// the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost with
 /// options::published(): about five multiply-adds an iteration and weight, no memory traffic but the inputs and outputs.
-/// Source: arXiv 2505.23949, Algorithms 1 and 2.
+/// options::optimal() costs less, depending on the weights. Source: arXiv 2505.23949, Algorithms 1 and 2;
+/// the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp and repair.hpp.
 ///
 /// \code
 /// tsenor::mask_outputs<float> out;

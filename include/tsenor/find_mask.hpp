@@ -62,7 +62,9 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
 /// threads, on processors with the same instruction set. Thread-safe. Memory: about 100 KB a thread, on its stack;
 /// nothing on the heap but the threads. Cost with options::published(): about five multiply-adds an iteration and
-/// weight, and an exponential every eighth iteration. Source: arXiv 2505.23949, Algorithms 1 and 2.
+/// weight, and an exponential every eighth iteration; options::optimal() costs less, depending on the weights. Source:
+/// arXiv 2505.23949, Algorithms 1 and 2; the optimum by successive shortest paths from balanced prices, see
+/// detail/stages/price.hpp and repair.hpp.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);

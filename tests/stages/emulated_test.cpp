@@ -131,4 +131,41 @@ TEST(EmulatedGpu, SolvesPartialTilesBesideFullOnesAsWellAsTheCpu) {
   }
 }
 
+// Integers leave no room for rounding: the same masks, bit for bit.
+template <int Width>
+void expect_optimal_mask_of_cpu(pattern nm, distribution d, std::int64_t rows, std::int64_t cols,
+                                tsenor::constraint kept) {
+  SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d) << " seed " << seed);
+  const auto weights = make_weights(d, rows, cols, seed);
+  tsenor::options opts = tsenor::options::optimal();
+  opts.constraint = kept;
+  opts.edge = tsenor::edge::partial;
+  const solution cpu = solve(nm, weights, rows, cols, opts);
+  for (const lane_order order : {lane_order::ascending, lane_order::descending}) {
+    const solution gpu = solve_with<float>(nm.m, rows, cols, [&](const auto& out) {
+      const auto p = problem_of(nm, weights, rows, cols, opts, out);
+      for_each_tile<Width>(p, order, [&](auto& l, std::int64_t tile) { machine::solve_optimal(l, p, tile); });
+      return tsenor::status{};
+    });
+    EXPECT_EQ(gpu.mask, cpu.mask);
+    for (std::size_t t = 0; t < gpu.reports.size(); t++) {
+      EXPECT_NEAR(gpu.reports[t].value, cpu.reports[t].value, 1e-12 * cpu.reports[t].value);
+      EXPECT_NEAR(gpu.reports[t].bound, cpu.reports[t].bound, 1e-12 * cpu.reports[t].bound);
+      EXPECT_EQ(gpu.reports[t].iterations, cpu.reports[t].iterations);
+    }
+  }
+}
+
+TEST(EmulatedGpu, FindsTheOptimalMasksOfTheCpu) {
+  for (const auto kept : both_constraints)
+    for (const distribution d : {distribution::gaussian, distribution::ties, distribution::mostlyzero}) {
+      expect_optimal_mask_of_cpu<8>({4, 8}, d, 24, 20, kept);
+      expect_optimal_mask_of_cpu<8>({2, 5}, d, 15, 10, kept);
+      expect_optimal_mask_of_cpu<16>({8, 16}, d, 32, 40, kept);
+      expect_optimal_mask_of_cpu<32>({16, 32}, d, 64, 40, kept);
+      expect_optimal_mask_of_cpu<32>({7, 20}, d, 40, 40, kept);
+      expect_optimal_mask_of_cpu<64>({32, 64}, d, 64, 70, kept);
+    }
+}
+
 }  // namespace

@@ -121,6 +121,7 @@ T __reduce_max_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
 }
 #undef TSENOR_TEST_CALLER
 
+inline int __viaddmin_s32(int a, int b, int c) { return std::min(a + b, c); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }

@@ -1,4 +1,4 @@
-// The GPU's machine, and its one kernel.
+// The GPU's machine, and its kernel.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -29,7 +29,7 @@ template <int Width>
 inline constexpr int block_warps = Width == 64 ? 1 : 4;
 
 // Each group of lanes solves tiles, a grid's stride apart.
-template <int Width, class Weight, class Importance>
+template <method How, int Width, class Weight, class Importance>
 __global__ void __launch_bounds__(32 * block_warps<Width>) find_mask_kernel(const problem<Weight, Importance> p) {
   using machine = cuda::lanes<Width>;
   __shared__ typename machine::memory memory[block_warps<Width>];
@@ -37,8 +37,13 @@ __global__ void __launch_bounds__(32 * block_warps<Width>) find_mask_kernel(cons
   const std::int64_t stride = std::int64_t(gridDim.x) * block_warps<Width> * machine::tiles_per_warp;
   std::int64_t first = (std::int64_t(blockIdx.x) * block_warps<Width> + warp) * machine::tiles_per_warp;
   machine l(memory[warp]);
-  for (; first < p.tiles(); first += stride)
-    cuda::solve_published(l, p, first + machine::first_lane() / machine::group);
+  for (; first < p.tiles(); first += stride) {
+    const std::int64_t tile = first + machine::first_lane() / machine::group;
+    if constexpr (How == method::optimal)
+      cuda::solve_optimal(l, p, tile);
+    else
+      cuda::solve_published(l, p, tile);
+  }
 }
 
 }  // namespace TSENOR_ABI

@@ -22,7 +22,11 @@ status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   constexpr std::int64_t tiles_per_block = block_warps<Width> * cuda::lanes<Width>::tiles_per_warp;
   const std::int64_t blocks = (p.tiles() - 1) / tiles_per_block + 1;
   constexpr std::int64_t most = std::numeric_limits<int>::max();
-  find_mask_kernel<Width><<<unsigned(blocks < most ? blocks : most), 32 * block_warps<Width>, 0, stream>>>(p);
+  const unsigned grid = unsigned(blocks < most ? blocks : most), block = 32 * block_warps<Width>;
+  if (p.how == method::optimal)
+    find_mask_kernel<method::optimal, Width><<<grid, block, 0, stream>>>(p);
+  else
+    find_mask_kernel<method::published, Width><<<grid, block, 0, stream>>>(p);
   return launch_status();
 }
 

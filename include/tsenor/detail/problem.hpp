@@ -28,6 +28,7 @@ struct problem {
   mask_outputs<Weight> out;  // all strides explicit
   Importance importance;
   pattern nm;
+  method how;
   constraint kept;
   int iterations;
   float tau;
@@ -124,6 +125,7 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
           out,
           importance,
           nm,
+          opts.method,
           opts.constraint,
           opts.iterations,
           float(opts.tau),

@@ -15,7 +15,10 @@ __attribute__((noinline)) void run_tiles(const problem<Weight, Importance>& p, s
   typename lanes<Width>::memory memory;
   for (std::int64_t tile = begin; tile < end; tile++) {
     lanes<Width> l(memory);
-    solve_published(l, p, tile);
+    if (p.how == method::optimal)
+      solve_optimal(l, p, tile);
+    else
+      solve_published(l, p, tile);
   }
 }
 

@@ -84,7 +84,8 @@ constexpr status check_divisible(std::int64_t rows, std::int64_t cols, int m, ed
 }
 
 constexpr status check_options(const options& o) {
-  if (o.method != method::published) return {status_code::invalid_option, "unknown options::method", int(o.method)};
+  if (o.method != method::published && o.method != method::optimal)
+    return {status_code::invalid_option, "unknown options::method", int(o.method)};
   if (o.constraint != constraint::exactly && o.constraint != constraint::at_most)
     return {status_code::invalid_option, "unknown options::constraint", int(o.constraint)};
   if (o.edge != edge::reject && o.edge != edge::partial)

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -50,48 +51,67 @@ struct lanes {
   using tile_set = typename bits::tile_set;
   using lane_sequence = std::make_integer_sequence<int, vector_lanes>;
 
-  // A tile of numbers, readable with a lane for each row or a lane for each column.
-  struct tile {
-    alignas(64) float by_row[width][width];  // [column][row]: entry k of every row is contiguous
-    alignas(64) float by_col[width][width];  // [row][column]
+  template <class T>
+  using lane_value = std::conditional_t<std::is_same_v<T, float>, real, index>;
 
-    TSENOR_FN void set(int row, int col, float x) { by_row[col][row] = x; }
-    TSENOR_FN void set_row_entry(int k, const real& x) { copy(by_row[k], x); }
+  // A tile of numbers, readable with a lane for each row or a lane for each column.
+  template <class T>
+  struct tile {
+    alignas(64) T by_row[width][width];  // [column][row]: entry k of every row is contiguous
+    alignas(64) T by_col[width][width];  // [row][column]
+
+    TSENOR_FN void set(int row, int col, T x) { by_row[col][row] = x; }
+    TSENOR_FN void set_row_entry(int k, const lane_value<T>& x) { copy(by_row[k], x); }
     // Call once all entries are set, before any is read.
     TSENOR_FN void seal() {
       for (int row = 0; row < width; row++)
         for (int col = 0; col < width; col++) by_col[row][col] = by_row[col][row];
     }
-    TSENOR_FN real row_entry(int k) const { return load(by_row[k]); }  // lane i: (i, k)
-    TSENOR_FN real col_entry(int k) const { return load(by_col[k]); }  // lane j: (k, j)
-    TSENOR_FN float element(int row, int col) const { return by_row[col][row]; }
+    TSENOR_FN lane_value<T> row_entry(int k) const { return load<lane_value<T>>(by_row[k]); }  // lane i: (i, k)
+    TSENOR_FN lane_value<T> col_entry(int k) const { return load<lane_value<T>>(by_col[k]); }  // lane j: (k, j)
+    // Part s of row_entry(k) or col_entry(k).
+    template <bool Rows>
+    TSENOR_FN auto entry_part(int k, int s) const {
+      decltype(lane_value<T>::part[0] + 0) r;
+      std::memcpy(&r, (Rows ? by_row : by_col)[k] + s * vector_lanes, sizeof r);
+      return r;
+    }
+    TSENOR_FN T element(int row, int col) const { return by_row[col][row]; }
   };
   struct memory {
-    tile importance, plan;
+    tile<float> importance;
+    union {
+      tile<float> plan;            // of the published method
+      tile<std::int32_t> surplus;  // of the optimal method
+    };
   };
+  template <class T>
   struct shared_values {
-    alignas(64) float x[width];
-    TSENOR_FN float operator[](int k) const { return x[k]; }
+    alignas(64) T x[width];
+    TSENOR_FN T operator[](int k) const { return x[k]; }
   };
   // The rows of a tile, one a lane, to work on.
   struct working_rows {
-    tile& home;
-    TSENOR_FN explicit working_rows(tile& t) : home(t) {}
+    tile<float>& home;
+    TSENOR_FN explicit working_rows(tile<float>& t) : home(t) {}
     TSENOR_FN real operator[](int k) const { return home.row_entry(k); }
     TSENOR_FN void set(int k, const real& x) { home.set_row_entry(k, x); }
   };
 
-  tile& importance;
-  tile& plan;
-  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan) {}
+  tile<float>& importance;
+  tile<float>& plan;
+  tile<std::int32_t>& surplus;
+  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan), surplus(m.surplus) {}
 
-  TSENOR_FN static real load(const float* x) {
-    real r;
+  template <class Pack, class T>
+  TSENOR_FN static Pack load(const T* x) {
+    Pack r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) std::memcpy(&r.part[s], x + s * vector_lanes, sizeof r.part[s]);
     return r;
   }
   // Part by part: of a larger copy g++ makes 16-byte moves, which loads of whole vectors then have to wait for.
-  TSENOR_FN static void copy(float* to, const real& x) {
+  template <class T, class Pack>
+  TSENOR_FN static void copy(T* to, const Pack& x) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
         std::memcpy(to + s * vector_lanes, &x.part[s], sizeof x.part[s]);
   }
@@ -108,11 +128,15 @@ struct lanes {
   }
 
   // The value of lane k, one of those that this thread stands for.
-  TSENOR_FN static float own(const real& x, int k) { return at(x, k); }
+  template <class T, class Part>
+  TSENOR_FN static T own(const pack<T, Part, parts>& x, int k) {
+    return at(x, k);
+  }
 
   // ---- across the lanes of a tile ----
-  TSENOR_FN static shared_values share(const real& x) {
-    shared_values r;
+  template <class T, class Part>
+  TSENOR_FN static shared_values<T> share(const pack<T, Part, parts>& x) {
+    shared_values<T> r;
     copy(r.x, x);
     return r;
   }
@@ -129,10 +153,11 @@ struct lanes {
     return r;
   }
   TSENOR_FN static bool any_tile(bool f) { return f; }
-  TSENOR_FN static float tile_largest(const real& x) {
-    real_part y = x.part[0];
+  template <class T, class Part>
+  TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
+    Part y = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) y = y > x.part[s] ? y : x.part[s];
-    float r = y[0];
+    T r = y[0];
     for (int i = 1; i < vector_lanes; i++) r = r > y[i] ? r : y[i];
     return r;
   }
@@ -171,6 +196,21 @@ struct lanes {
   }
 
   // ---- lane by lane ----
+  // round(x * 2^24) of 0 <= x < 2
+  TSENOR_FN static index to_fixed(const real& x) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] =
+        __builtin_convertvector(x.part[s] * 16777216.f + 0.5f, index_part);
+    return r;
+  }
+  // floor((a + b) / 2)
+  TSENOR_FN static index midpoint(const index& a, const index& b) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = (a.part[s] + b.part[s]) >> 1;
+    return r;
+  }
+  // min(a + b, c)
+  TSENOR_FN static index add_min(const index& a, int b, const index& c) { return smallest(a + index(b), c); }
   // 2^x within 3e-7 relative, x clamped to [-64, 64].
   TSENOR_FN static real exp2(const real& x) {
     real r;

@@ -9,6 +9,7 @@
 #define TSENOR_CUDA_LANES
 
 #include <cstdint>
+#include <type_traits>
 
 #include "tsenor/detail/lanes/pack.hpp"
 
@@ -27,40 +28,54 @@ struct lanes {
   using bits = lane_bits<std::uint32_t, parts, parts>;
   using tile_set = typename bits::tile_set;
 
+  template <class T>
+  using lane_value = std::conditional_t<std::is_same_v<T, float>, real, index>;
+
   // A tile of numbers in shared memory. The odd stride lets 32 lanes read rows or columns without a bank conflict.
+  template <class T>
   struct tile {
-    float* x;
-    TSENOR_FN void set(int row, int col, float value) { x[row * (width + 1) + col] = value; }
-    TSENOR_FN void set_row_entry(int k, const real& value) {
+    T* x;
+    TSENOR_FN void set(int row, int col, T value) { x[row * (width + 1) + col] = value; }
+    TSENOR_FN void set_row_entry(int k, const lane_value<T>& value) {
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(my_lane() + 32 * s, k, value.part[s]);
     }
     TSENOR_FN void seal() { __syncwarp(); }
-    TSENOR_FN real row_entry(int k) const {
-      real r;
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = element(my_lane() + 32 * s, k);
+    TSENOR_FN lane_value<T> row_entry(int k) const {
+      lane_value<T> r;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<true>(k, s);
       return r;
     }
-    TSENOR_FN real col_entry(int k) const {
-      real r;
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = element(k, my_lane() + 32 * s);
+    TSENOR_FN lane_value<T> col_entry(int k) const {
+      lane_value<T> r;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<false>(k, s);
       return r;
     }
-    TSENOR_FN float element(int row, int col) const { return x[row * (width + 1) + col]; }
+    // Part s of row_entry(k) or col_entry(k).
+    template <bool Rows>
+    TSENOR_FN T entry_part(int k, int s) const {
+      return Rows ? element(my_lane() + 32 * s, k) : element(k, my_lane() + 32 * s);
+    }
+    TSENOR_FN T element(int row, int col) const { return x[row * (width + 1) + col]; }
   };
   struct alignas(16) memory {  // of one warp
     float shared[2][tiles_per_warp * width];
+    std::int32_t shared_index[2][tiles_per_warp * width];
     float importance[tiles_per_warp * width * (width + 1)];
-    float plan[tiles_per_warp * width * (width + 1)];
+    union {
+      float plan[tiles_per_warp * width * (width + 1)];            // of the published method
+      std::int32_t surplus[tiles_per_warp * width * (width + 1)];  // of the optimal method
+    };
   };
+  template <class T>
   struct shared_values {
-    float x[width];
-    TSENOR_FN float operator[](int k) const { return x[k]; }
+    T x[width];
+    TSENOR_FN T operator[](int k) const { return x[k]; }
   };
   // The rows of a tile, one a lane, to work on: in registers where they fit, else in the tile itself.
   struct working_rows {
     real x[parts == 1 ? width : 1];
-    tile& home;
-    TSENOR_FN explicit working_rows(tile& t) : home(t) {}
+    tile<float>& home;
+    TSENOR_FN explicit working_rows(tile<float>& t) : home(t) {}
     TSENOR_FN real operator[](int k) const {
       if constexpr (parts == 1)
         return x[k];
@@ -75,11 +90,15 @@ struct lanes {
     }
   };
 
-  tile importance, plan;
+  tile<float> importance, plan;
+  tile<std::int32_t> surplus;
   memory& mine;
   int slot = 0;
   TSENOR_FN explicit lanes(memory& m)
-      : importance{m.importance + first_lane() * (width + 1)}, plan{m.plan + first_lane() * (width + 1)}, mine(m) {}
+      : importance{m.importance + first_lane() * (width + 1)},
+        plan{m.plan + first_lane() * (width + 1)},
+        surplus{m.surplus + first_lane() * (width + 1)},
+        mine(m) {}
 
   TSENOR_FN static int my_lane() { return int(threadIdx.x) & (group - 1); }
   TSENOR_FN static int first_lane() { return parts == 1 ? int(threadIdx.x) & 31 & ~(group - 1) : 0; }
@@ -94,21 +113,20 @@ struct lanes {
   }
 
   // The value of lane k, one of those that this thread stands for.
-  TSENOR_FN static float own(const real& x, int k) { return part_of(x, k); }
+  template <class T, class Part>
+  TSENOR_FN static T own(const pack<T, Part, parts>& x, int k) {
+    return part_of(x, k);
+  }
 
   // ---- across the lanes of a tile ----
   // Two slots in turn: a lane can be one barrier ahead of another, not two.
-  TSENOR_FN shared_values share(const real& value) {
+  TSENOR_FN shared_values<float> share(const real& value) {
     slot ^= 1;
-    float* to = mine.shared[slot] + first_lane();
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) to[my_lane() + 32 * s] = value.part[s];
-    __syncwarp();
-    shared_values r;
-    TSENOR_UNROLL for (int k = 0; k < width; k += 4) {
-      const float4 four = *reinterpret_cast<const float4*>(to + k);
-      r.x[k] = four.x, r.x[k + 1] = four.y, r.x[k + 2] = four.z, r.x[k + 3] = four.w;
-    }
-    return r;
+    return share<float, float4>(mine.shared[slot] + first_lane(), value);
+  }
+  TSENOR_FN shared_values<std::int32_t> share(const index& value) {
+    slot ^= 1;
+    return share<std::int32_t, int4>(mine.shared_index[slot] + first_lane(), value);
   }
   template <class T, class Part>
   TSENOR_FN static T at(const pack<T, Part, parts>& value, int k) {
@@ -128,8 +146,9 @@ struct lanes {
       return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
   }
   TSENOR_FN static bool any_tile(bool f) { return __any_sync(warp, f); }
-  TSENOR_FN static float tile_largest(const real& x) {
-    float r = x.part[0];
+  template <class T, class Part>
+  TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
+    T r = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r > x.part[s] ? r : x.part[s];
     return tile_max(r);
   }
@@ -171,6 +190,24 @@ struct lanes {
   }
 
   // ---- lane by lane ----
+  // round(x * 2^24) of 0 <= x < 2
+  TSENOR_FN static index to_fixed(const real& x) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = int(x.part[s] * 16777216.f + 0.5f);
+    return r;
+  }
+  // floor((a + b) / 2)
+  TSENOR_FN static index midpoint(const index& a, const index& b) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = (a.part[s] + b.part[s]) >> 1;
+    return r;
+  }
+  // min(a + b, c)
+  TSENOR_FN static index add_min(const index& a, int b, const index& c) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __viaddmin_s32(a.part[s], b, c.part[s]);
+    return r;
+  }
   // 2^x, x clamped to [-64, 64].
   TSENOR_FN static real exp2(const real& x) {
     const real clamped = largest(smallest(x, real(64.f)), real(-64.f));
@@ -202,6 +239,17 @@ struct lanes {
   }
 
  private:
+  template <class T, class Four, class Pack>
+  TSENOR_FN static shared_values<T> share(T* to, const Pack& value) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) to[my_lane() + 32 * s] = value.part[s];
+    __syncwarp();
+    shared_values<T> r;
+    TSENOR_UNROLL for (int k = 0; k < width; k += 4) {
+      const Four four = *reinterpret_cast<const Four*>(to + k);
+      r.x[k] = four.x, r.x[k + 1] = four.y, r.x[k + 2] = four.z, r.x[k + 3] = four.w;
+    }
+    return r;
+  }
   template <class Pack>
   TSENOR_FN static auto part_of(const Pack& x, [[maybe_unused]] int k) {
     if constexpr (parts == 2)

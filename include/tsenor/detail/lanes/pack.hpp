@@ -21,6 +21,10 @@ struct flags {
     TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] & b.part[s];
     return a;
   }
+  TSENOR_FN friend flags operator|(flags a, const flags& b) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] | b.part[s];
+    return a;
+  }
   TSENOR_FN friend flags operator&(const flags& a, bool b) { return a & flags(b); }
   TSENOR_FN friend flags operator!(flags a) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] == Part{};
@@ -117,6 +121,13 @@ struct lane_bits {
     return a;
   }
 };
+
+template <class Part, int P, int Words>
+TSENOR_FN lane_bits<Part, P, Words> operator&(lane_bits<Part, P, Words> a, const lane_bits<Part, P, Words>& b) {
+  for (int h = 0; h < Words; h++)
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h].part[s] = a.word[h].part[s] & b.word[h].part[s];
+  return a;
+}
 
 // flag ? a : the empty set
 template <class F, class Part, int P, int Words>

@@ -14,11 +14,12 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// The dual certificate in units of l.importance: any u, v (not positive where a row may keep fewer than N) give
+// The dual certificate in multiples of `unit`, of what l.importance holds: any u, v (not positive where a row may keep fewer than N) give
 //   optimum <= sum max(0, w_ij + u_i + v_j) - N (sum u + sum v).
-template <class L>
+template <class L, class Value>
 struct prices {
-  typename L::real row, col;
+  Value row, col;
+  double unit;
 };
 
 struct effort {
@@ -62,21 +63,22 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
 }
 
 // Value and bound in double, from the original importances.
-template <class L, class Weight, class Importance>
+template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const mask_bits<L>& mask, const prices<L>& price, const tile_scale& scale,
+                            const mask_bits<L>& mask, const prices<L, Value>& price, const tile_scale& scale,
                             const effort& spent) {
   constexpr bool squares = squares_after_scaling<Importance>;
   const double unit = power_of_two(squares ? 2 * scale.exponent : scale.exponent);
+  const double price_unit = unit * price.unit;
   double value = 0, bound = 0;
   for (int i = 0; i < p.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
-    const double u = unit * double(L::at(price.row, i));
+    const double u = price_unit * double(L::at(price.row, i));
     if (i >= at.rows) continue;
     l.for_each_lane([&](int j) {
       if (j == 0) bound -= p.nm.n * u;
       if (j >= at.cols) return;
-      const double v = unit * double(L::own(price.col, j)), x = double(clean(importance_at(p, at, i, j)));
+      const double v = price_unit * double(L::own(price.col, j)), x = double(clean(importance_at(p, at, i, j)));
       const double w = squares ? x * x : x, surplus = w + u + v;
       if (row >> j & 1u) value += w;
       if (surplus > 0) bound += surplus;
@@ -94,9 +96,10 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   });
 }
 
-template <class L, class Weight, class Importance>
+template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                     const mask_bits<L>& mask, const prices<L>& price, const tile_scale& scale, const effort& spent) {
+                     const mask_bits<L>& mask, const prices<L, Value>& price, const tile_scale& scale,
+                     const effort& spent) {
   if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);  // before pruning in place
   store_masks(l, p, at, mask);
 }

@@ -1,0 +1,76 @@
+// Selection by networks of comparators over registers: the same code for a number and for a vector of numbers.
+#include "tsenor/detail/lanes/machine.hpp"
+#if !defined(TSENOR_SELECT_STAGE)
+#define TSENOR_SELECT_STAGE
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+template <class V>
+TSENOR_FN V lower(const V& a, const V& b) {
+  return a < b ? a : b;
+}
+template <class V>
+TSENOR_FN V upper(const V& a, const V& b) {
+  return a > b ? a : b;
+}
+template <class V>
+TSENOR_FN void order(V& a, V& b) {  // descending
+  const V x = upper(a, b), y = lower(a, b);
+  a = x;
+  b = y;
+}
+
+// Batcher's odd-even merge sort, descending.
+template <int First, int Count, int Step, class V>
+TSENOR_FN void odd_even_merge(V* t) {
+  if constexpr (2 * Step < Count) {
+    odd_even_merge<First, Count, 2 * Step>(t);
+    odd_even_merge<First + Step, Count, 2 * Step>(t);
+    TSENOR_UNROLL for (int i = First + Step; i + Step < First + Count; i += 2 * Step) order(t[i], t[i + Step]);
+  } else {
+    order(t[First], t[First + Step]);
+  }
+}
+template <int First, int Count, class V>
+TSENOR_FN void sort(V* t) {
+  if constexpr (Count > 1) {
+    sort<First, Count / 2>(t);
+    sort<First + Count / 2, Count / 2>(t);
+    odd_even_merge<First, Count, 1>(t);
+  }
+}
+
+// Moves t[first] and t[first + 1] to t[0] and t[1].
+template <int Half, class V>
+TSENOR_FN void window(V* t, int first) {
+  if constexpr (Half > 0) {
+    const bool high = first & Half;
+    TSENOR_UNROLL for (int k = 0; k <= Half; k++) t[k] = high ? t[k + Half] : t[k];
+    window<Half / 2>(t, first);
+  }
+}
+
+// The n-th and the next largest of t[0 .. Count), 1 <= n < Count. t has room for Count + 1 and is overwritten.
+template <int Count, class V>
+TSENOR_FN void around_rank(V* t, int n, V& nth, V& next) {
+  sort<0, Count / 2>(t);
+  sort<Count / 2, Count / 2>(t);
+  if (n == Count / 2) {  // one bitonic split instead of a merge
+    nth = upper(t[0], t[Count - 1]);
+    next = lower(t[0], t[Count - 1]);
+    TSENOR_UNROLL for (int k = 1; k < Count / 2; k++) {
+      nth = lower(nth, upper(t[k], t[Count - 1 - k]));
+      next = upper(next, lower(t[k], t[Count - 1 - k]));
+    }
+  } else {
+    odd_even_merge<0, Count, 1>(t);
+    t[Count] = t[Count - 1];
+    window<Count / 2>(t, n - 1);
+    nth = t[0];
+    next = t[1];
+  }
+}
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif

@@ -1,0 +1,144 @@
+// The optimal method: every mask is the optimum of an independent solver, and its certificate says so.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "distributions.hpp"
+#include "lemon_optimum.hpp"
+#include "solve.hpp"
+
+namespace tsenor_test {
+namespace {
+
+using tsenor::constraint;
+using tsenor::pattern;
+
+tsenor::options optimal_options(constraint c) {
+  tsenor::options opts = tsenor::options::optimal();
+  opts.constraint = c;
+  return opts;
+}
+
+// What rounding to integers may leave between bound and value of a tile of side m.
+double gap_limit(const tsenor::tile_report& r, int m, double largest) {
+  return std::max(1e-5 * r.value, m * m * std::ldexp(largest, -25));
+}
+
+double largest_of(const std::vector<float>& weights) {
+  double largest = 0;
+  for (const float w : weights) largest = std::max(largest, std::abs(double(w)));
+  return largest;
+}
+
+class OptimalPatterns : public testing::TestWithParam<int> {};
+
+INSTANTIATE_TEST_SUITE_P(OfM, OptimalPatterns, testing::Range(tsenor::min_tile, tsenor::max_tile + 1),
+                         testing::PrintToStringParamName());
+
+TEST_P(OptimalPatterns, AreFeasibleAndCertifiedForEveryN) {
+  const int m = GetParam();
+  for (const distribution d : {distribution::gaussian, distribution::ties, distribution::mostlyzero}) {
+    for (int n = 1; n <= m; ++n) {
+      const std::vector<float> weights = make_weights(d, m, 2 * m, n);
+      for (const constraint c : both_constraints) {
+        const solution s = solve(pattern{n, m}, weights, m, 2 * m, optimal_options(c));
+        EXPECT_FEASIBLE(s.view(), (pattern{n, m}), c) << name_of(d) << " seed " << n;
+        for (const tsenor::tile_report& r : s.reports)
+          EXPECT_LE(r.bound - r.value, gap_limit(r, m, largest_of(weights))) << name_of(d) << " N " << n;
+      }
+    }
+  }
+}
+
+#if defined(TSENOR_HAVE_LEMON)
+
+// Tiles of h x w of one pattern against LEMON.
+void expect_optimum(pattern p, int h, int w, distribution d, constraint c, int tiles, std::uint64_t seed) {
+  SCOPED_TRACE(testing::Message() << p.n << ":" << p.m << " " << h << " x " << w << " " << name_of(d) << " seed "
+                                  << seed);
+  const constraint kept = h < p.m || w < p.m ? constraint::at_most : c;
+  lemon_optimum oracle(h, w, p.n, kept);
+  tsenor::options opts = optimal_options(c);
+  opts.edge = tsenor::edge::partial;
+  for (int t = 0; t < tiles; ++t) {
+    const std::vector<float> weights = make_weights(d, h, w, seed + t);
+    const solution s = solve(p, weights, h, w, opts);
+    const double optimum = oracle.solve(importances_of(weights).data());
+    EXPECT_FEASIBLE(s.view(), p, kept);
+    const double tolerance = d == distribution::lognormal ? 1e-5 : 1e-6;  // where weights span more than 1e6
+    EXPECT_NEAR(s.value(), optimum, tolerance * optimum);
+    EXPECT_GE(s.reports[0].bound, optimum * (1 - 1e-9));
+  }
+}
+
+class OptimalAgainstLemon : public testing::TestWithParam<distribution> {};
+
+INSTANTIATE_TEST_SUITE_P(Of, OptimalAgainstLemon, testing::ValuesIn(all_distributions),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
+TEST_P(OptimalAgainstLemon, KeepsTheOptimum) {
+  for (const constraint c : both_constraints)
+    for (const pattern p : {pattern{1, 2}, pattern{2, 4}, pattern{2, 5}, pattern{3, 6}, pattern{4, 8}, pattern{7, 8},
+                            pattern{5, 10}, pattern{8, 16}, pattern{4, 12}, pattern{16, 32}, pattern{8, 32},
+                            pattern{31, 32}, pattern{20, 40}, pattern{32, 64}, pattern{50, 64}})
+      expect_optimum(p, p.m, p.m, GetParam(), c, p.m <= 16 ? 20 : 4, 11);
+}
+
+TEST_P(OptimalAgainstLemon, KeepsTheOptimumOfPartialTiles) {
+  for (const pattern p :
+       {pattern{2, 4}, pattern{4, 8}, pattern{8, 8}, pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
+    for (const int h : {1, p.m / 2, p.m - 1, p.m})
+      for (const int w : {1, p.m / 2 + 1, p.m}) expect_optimum(p, h, w, GetParam(), constraint::exactly, 2, 17);
+}
+
+#endif
+
+// The transposed tile is as hard and has the same optimum.
+TEST(Optimal, KeepsAsMuchOfTheTransposedTile) {
+  for (const pattern p : {pattern{4, 8}, pattern{8, 16}, pattern{7, 20}, pattern{16, 32}})
+    for (const constraint c : both_constraints)
+      for (const distribution d : {distribution::gaussian, distribution::ties}) {
+        const std::vector<float> weights = make_weights(d, p.m, p.m, 23);
+        std::vector<float> transposed(weights.size());
+        for (int i = 0; i < p.m; ++i)
+          for (int j = 0; j < p.m; ++j) transposed[j * p.m + i] = weights[i * p.m + j];
+        const double value = solve(p, weights, p.m, p.m, optimal_options(c)).value();
+        EXPECT_NEAR(solve(p, transposed, p.m, p.m, optimal_options(c)).value(), value, 1e-6 * value);
+      }
+}
+
+TEST(Optimal, KeepsNoWeightOfZeroImportanceUnderAtMost) {
+  for (const pattern p : {pattern{2, 4}, pattern{7, 8}, pattern{8, 16}, pattern{16, 16}, pattern{16, 32}}) {
+    const std::vector<float> weights = make_weights(distribution::mostlyzero, 4 * p.m, 4 * p.m, 29);
+    const solution s = solve(p, weights, 4 * p.m, 4 * p.m, optimal_options(constraint::at_most));
+    for (std::size_t k = 0; k < weights.size(); ++k) EXPECT_FALSE(s.mask[k] != 0 && weights[k] == 0) << "entry " << k;
+  }
+}
+
+TEST(Optimal, IsNeverWorseThanThePublishedMethod) {
+  for (const pattern p : {pattern{2, 4}, pattern{4, 8}, pattern{8, 16}, pattern{16, 32}})
+    for (const constraint c : both_constraints) {
+      const std::vector<float> weights = make_weights(distribution::student4, 8 * p.m, p.m, 31);
+      const solution best = solve_tiles(p, weights, optimal_options(c));
+      const solution published = solve_tiles(p, weights, published_options(c));
+      for (std::size_t t = 0; t < best.reports.size(); ++t)
+        EXPECT_GE(best.reports[t].value, published.reports[t].value * (1 - 1e-6)) << "tile " << t;
+    }
+}
+
+TEST(Optimal, DoesNotDependOnThreadsOrScale) {
+  const pattern p{8, 16};
+  std::vector<float> weights = make_weights(distribution::gaussian, 64, 64, 37);
+  const solution two = solve(p, weights, 64, 64, tsenor::options::optimal());
+  for (float& w : weights) w = std::ldexp(w, -70);
+  const solution one = solve_with<float>(p.m, 64, 64, [&](const auto& out) {
+    return find_float_mask(tsenor::cpu_executor{1}, p, {weights.data(), 64, 64}, out, tsenor::options::optimal());
+  });
+  EXPECT_EQ(one.mask, two.mask);
+}
+
+}  // namespace
+}  // namespace tsenor_test
