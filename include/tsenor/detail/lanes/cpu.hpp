@@ -49,6 +49,7 @@ struct lanes {
   using flag = flags<index_part, parts>;
   using bits = lane_bits<word_part, parts, width / 32 ? width / 32 : 1>;
   using tile_set = typename bits::tile_set;
+  static constexpr bool holds_arcs = true;  // in the first-level cache
   using lane_sequence = std::make_integer_sequence<int, vector_lanes>;
 
   template <class T>
@@ -121,10 +122,11 @@ struct lanes {
       for (int i = 0; i < vector_lanes; i++) r.part[s][i] = s * vector_lanes + i;
     return r;
   }
-  // Calls f(lane) for each lane that this thread stands for.
+  // Calls f(lane, own) for each lane that this thread stands for, the own-th of them.
+  static constexpr int own_lanes = width;
   template <class F>
   TSENOR_FN static void for_each_lane(const F& f) {
-    for (int k = 0; k < width; k++) f(k);
+    for (int k = 0; k < width; k++) f(k, k);
   }
 
   // The value of lane k, one of those that this thread stands for.

@@ -21,6 +21,7 @@ struct lanes {
   static constexpr int parts = width > 32 ? width / 32 : 1;
   static constexpr int group = width > 32 ? 32 : width;  // threads a tile
   static constexpr int tiles_per_warp = 32 / group;
+  static constexpr bool holds_arcs = parts == 1;  // in registers
   static constexpr unsigned warp = 0xffffffffu;
   using real = pack<float, float, parts>;
   using index = pack<std::int32_t, std::int32_t, parts>;
@@ -107,9 +108,11 @@ struct lanes {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = my_lane() + 32 * s;
     return r;
   }
+  // Calls f(lane, own) for each lane that this thread stands for, the own-th of them.
+  static constexpr int own_lanes = parts;
   template <class F>
   TSENOR_FN static void for_each_lane(const F& f) {
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s);
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s, s);
   }
 
   // The value of lane k, one of those that this thread stands for.

@@ -48,15 +48,49 @@ TSENOR_FN typename L::index imbalance(const partial_mask<L>& m, const quotas<L>&
   return L::count(m.kept.cols) + m.col_slack - q.col;
 }
 
+// The residual arcs of this phase: to row i from column k over a kept entry, to column j from row k over a free one. In
+// registers where they fit, else read from the tile again.
+template <class L>
+struct residual_arcs {
+  using index = typename L::index;
+  index to_row[L::holds_arcs ? L::width : 1], to_col[L::holds_arcs ? L::width : 1];
+
+  TSENOR_FN residual_arcs(const L& l, const partial_mask<L>& m) {
+    if constexpr (L::holds_arcs) {
+      TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
+        to_row[k] = row_arc(l, m, k);
+        to_col[k] = col_arc(l, m, k);
+      }
+    }
+  }
+  TSENOR_FN static index row_arc(const L& l, const partial_mask<L>& m, int k) {
+    return pick(m.kept.rows.test(k), l.surplus.row_entry(k), index(unreached));
+  }
+  TSENOR_FN static index col_arc(const L& l, const partial_mask<L>& m, int k) {
+    return pick(m.kept.cols.test(k), index(unreached), index(0) - l.surplus.col_entry(k));
+  }
+  TSENOR_FN index row(const L& l, const partial_mask<L>& m, int k) const {
+    if constexpr (L::holds_arcs)
+      return to_row[k];
+    else
+      return row_arc(l, m, k);
+  }
+  TSENOR_FN index col(const L& l, const partial_mask<L>& m, int k) const {
+    if constexpr (L::holds_arcs)
+      return to_col[k];
+    else
+      return col_arc(l, m, k);
+  }
+};
+
 // One round over the rows: the best of the columns whose entry they keep, and of the hub.
 template <class L>
-TSENOR_FN void relax_rows(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q, int round,
-                          labels<L>& d) {
+TSENOR_FN void relax_rows(L& l, const partial_mask<L>& m, const residual_arcs<L>& arcs, const fixed_prices<L>& p,
+                          const quotas<L>& q, int round, labels<L>& d) {
   using index = typename L::index;
   const auto from = l.share(d.col);
   index best = d.row;
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) best =
-      L::add_min(pick(m.kept.rows.test(k), l.surplus.row_entry(k), index(unreached)), from[k], best);
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) best = L::add_min(arcs.row(l, m, k), from[k], best);
   if (q.at_most) best = pick(m.row_slack > index(0), smallest(best, index(d.hub) + p.row), best);
   d.row_round = pick(best < d.row, index(round), d.row_round);
   d.row = best;
@@ -78,13 +112,12 @@ TSENOR_FN void relax_hub(const partial_mask<L>& m, const fixed_prices<L>& p, con
 
 // One round over the columns; tells which became shorter.
 template <class L>
-TSENOR_FN typename L::flag relax_cols(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
-                                      int round, labels<L>& d) {
+TSENOR_FN typename L::flag relax_cols(L& l, const partial_mask<L>& m, const residual_arcs<L>& arcs,
+                                      const fixed_prices<L>& p, const quotas<L>& q, int round, labels<L>& d) {
   using index = typename L::index;
   const auto from = l.share(d.row);
   index best = d.col;
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) best =
-      L::add_min(pick(m.kept.cols.test(k), index(unreached), index(0) - l.surplus.col_entry(k)), from[k], best);
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) best = L::add_min(arcs.col(l, m, k), from[k], best);
   if (q.at_most) best = pick(q.col > index(0), smallest(best, index(d.hub) - p.col), best);
   const auto shorter = (best < d.col) & (best < index(too_far));
   d.col = pick(shorter, best, d.col);
@@ -101,13 +134,14 @@ TSENOR_FN labels<L> shortest_paths(L& l, const partial_mask<L>& m, const fixed_p
   const index off = imbalance(m, q);
   const auto source = (off > zero) & !from_hub, sink = off < zero;
   labels<L> d{unreached, pick(source, zero, index(unreached)), 0, 0, from_hub ? potential.hub : unreached, 0};
+  const residual_arcs<L> arcs(l, m);
   int reach = 0;
   for (bool again = open; L::any_tile(again);) {
     rounds += again;
     const int round = rounds, hub = d.hub;
-    relax_rows(l, m, p, q, round, d);
+    relax_rows(l, m, arcs, p, q, round, d);
     relax_hub(m, p, q, round, d);
-    const auto shorter = relax_cols(l, m, p, q, round, d);
+    const auto shorter = relax_cols(l, m, arcs, p, q, round, d);
     reach = L::tile_largest(pick(sink, d.col - potential.col, zero));
     if (q.at_most && !from_hub) reach = reach > d.hub - potential.hub ? reach : d.hub - potential.hub;
     const bool nearer = L::ballot(shorter & (d.col - potential.col < index(reach))) != 0;
