@@ -122,11 +122,10 @@ struct lanes {
       for (int i = 0; i < vector_lanes; i++) r.part[s][i] = s * vector_lanes + i;
     return r;
   }
-  // Calls f(lane, own) for each lane that this thread stands for, the own-th of them.
-  static constexpr int own_lanes = width;
+  // Calls f(lane) for each lane that this thread stands for.
   template <class F>
   TSENOR_FN static void for_each_lane(const F& f) {
-    for (int k = 0; k < width; k++) f(k, k);
+    for (int k = 0; k < width; k++) f(k);
   }
 
   // The value of lane k, one of those that this thread stands for.

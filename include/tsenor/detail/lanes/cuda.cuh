@@ -108,11 +108,9 @@ struct lanes {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = my_lane() + 32 * s;
     return r;
   }
-  // Calls f(lane, own) for each lane that this thread stands for, the own-th of them.
-  static constexpr int own_lanes = parts;
   template <class F>
   TSENOR_FN static void for_each_lane(const F& f) {
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s, s);
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s);
   }
 
   // The value of lane k, one of those that this thread stands for.

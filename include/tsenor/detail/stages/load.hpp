@@ -31,24 +31,24 @@ TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importanc
 template <class L, class Weight, class Importance>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at) {
   using value = importance_value<Weight>;
-  value x[L::own_lanes][L::width], most = 0;  // all are read before the first is used
+  value most = 0;
   int replaced = 0;
-  l.for_each_lane([&](int j, int own) {
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) {
-      const value raw = i < at.rows && j < at.cols ? importance_at(p, at, i, j) : value(0);
-      x[own][i] = clean(raw);
+  l.for_each_lane([&](int j) {
+    for (int i = 0; i < at.rows && j < at.cols; i++) {
+      const value raw = importance_at(p, at, i, j), x = clean(raw);
       replaced += unclean(raw);
-      most = most > x[own][i] ? most : x[own][i];
+      most = most > x ? most : x;
     }
   });
   tile_scale scale{l.tile_max(exponent_of(most)), 0.f, l.tile_sum(replaced)};
   float largest = 0;
-  l.for_each_lane([&](int j, int own) {
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) {
-      float y = scaled_down(x[own][i], scale.exponent);
-      if constexpr (squares_after_scaling<Importance>) y *= y;
-      largest = largest > y ? largest : y;
-      l.importance.set(i, j, i < p.nm.m && j < p.nm.m ? y : absent);
+  l.for_each_lane([&](int j) {
+    for (int i = 0; i < L::width; i++) {
+      const bool inside = i < at.rows && j < at.cols;
+      float x = inside ? scaled_down(clean(importance_at(p, at, i, j)), scale.exponent) : 0.f;
+      if constexpr (squares_after_scaling<Importance>) x *= x;
+      largest = largest > x ? largest : x;
+      l.importance.set(i, j, i < p.nm.m && j < p.nm.m ? x : absent);
     }
   });
   l.importance.seal();

@@ -43,7 +43,7 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
   for (int i = 0; i < p.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
     if (i >= at.rows) continue;
-    l.for_each_lane([&](int j, int) {
+    l.for_each_lane([&](int j) {
       if (j == 0 && p.out.packed.data) {
         const auto& b = p.out.packed;
         static_cast<packed_word<L::width>*>(
@@ -75,7 +75,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
     const auto row = L::at(mask.rows, i);
     const double u = price_unit * double(L::at(price.row, i));
     if (i >= at.rows) continue;
-    l.for_each_lane([&](int j, int) {
+    l.for_each_lane([&](int j) {
       if (j == 0) bound -= p.nm.n * u;
       if (j >= at.cols) return;
       const double v = price_unit * double(L::own(price.col, j)), x = double(clean(importance_at(p, at, i, j)));
@@ -89,7 +89,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   bound = l.tile_sum(bound);
   const std::uint32_t flags =
       (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
-  l.for_each_lane([&](int j, int) {
+  l.for_each_lane([&](int j) {
     if (j == 0 && at.rows > 0)
       p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, scale.replaced,
                              flags};
