@@ -36,7 +36,7 @@ struct quotas {
 template <bool Rows, class L, class Shared>
 TSENOR_FN typename L::index balance(L& l, const Shared& other, const quotas<L>& q) {
   typename L::index price;
-  TSENOR_UNROLL_PARTS for (int s = 0; s < L::parts; s++) {
+  for (int s = 0; s < L::parts; s++) {  // not unrolled: the network is most of the code
     decltype(price.part[0] + 0) t[L::width + 1], nth, next;
     TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = l.surplus.template entry_part<Rows>(k, s) + other[k];
     around_rank<L::width>(t, q.n, nth, next);

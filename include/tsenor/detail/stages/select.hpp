@@ -52,7 +52,7 @@ TSENOR_FN void window(V* t, int first) {
 
 // The n-th and the next largest of t[0 .. Count), 1 <= n < Count. t has room for Count + 1 and is overwritten.
 template <int Count, class V>
-TSENOR_FN void around_rank(V* t, int n, V& nth, V& next) {
+TSENOR_STAGE void around_rank(V* t, int n, V& nth, V& next) {
   sort<0, Count / 2>(t);
   sort<Count / 2, Count / 2>(t);
   if (n == Count / 2) {  // one bitonic split instead of a merge
