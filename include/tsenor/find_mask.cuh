@@ -62,15 +62,15 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
 
 inline namespace TSENOR_ABI {
 
-/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in
-/// each row and each column, so that the kept importance is large.
+/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` exactly, or at most, N weights are kept in
+/// each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
 /// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
 ///                    same layout
 /// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
 /// \param out         where to write, device memory; every output is optional, see mask_outputs
-/// \param opts        method, constraint, treatment of edges; see options
+/// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
 /// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the current
 ///                    device must be the stream's. All buffers, and what `importance` points to, must stay alive and
@@ -81,10 +81,11 @@ inline namespace TSENOR_ABI {
 ///         without a launch. Errors of the running kernel appear, as always, in later CUDA calls.
 ///
 /// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic:
-/// the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost with
-/// options::published(): about five multiply-adds an iteration and weight, no memory traffic but the inputs and outputs.
-/// options::optimal() costs less, depending on the weights. Source: arXiv 2505.23949, Algorithms 1 and 2;
-/// the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp and repair.hpp.
+/// the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost: a few
+/// selections in each row and column, then shortest paths, depending on the weights; with options::published() about
+/// five multiply-adds an iteration and weight; no memory traffic but the inputs and outputs. Source: the optimum by
+/// successive shortest paths from balanced prices, see detail/stages/price.hpp and repair.hpp; the published method is
+/// arXiv 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// tsenor::mask_outputs<float> out;

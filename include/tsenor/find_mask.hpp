@@ -46,25 +46,25 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 
 }  // namespace detail
 
-/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` at most, or exactly, N weights are kept in
-/// each row and each column, so that the kept importance is large.
+/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` exactly, or at most, N weights are kept in
+/// each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
 /// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
 /// \param out         where to write; every output is optional and the caller's, see mask_outputs
-/// \param opts        method, constraint, treatment of edges; see options
+/// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth; see importance.hpp
 /// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
 /// threads, on processors with the same instruction set. Thread-safe. Memory: about 100 KB a thread, on its stack;
-/// nothing on the heap but the threads. Cost with options::published(): about five multiply-adds an iteration and
-/// weight, and an exponential every eighth iteration; options::optimal() costs less, depending on the weights. Source:
-/// arXiv 2505.23949, Algorithms 1 and 2; the optimum by successive shortest paths from balanced prices, see
-/// detail/stages/price.hpp and repair.hpp.
+/// nothing on the heap but the threads. Cost: a few selections in each row and column, then shortest paths, depending on
+/// the weights; with options::published() about five multiply-adds an iteration and weight, and an exponential every
+/// eighth iteration. Source: the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp
+/// and repair.hpp; the published method is arXiv 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);

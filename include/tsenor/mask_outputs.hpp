@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "tsenor/report.hpp"
 
@@ -19,6 +20,10 @@ struct output_buffer {
   constexpr output_buffer(T* data_, std::int64_t row_stride_ = 0, std::int64_t batch_stride_ = 0)
       : data(data_), row_stride(row_stride_), batch_stride(batch_stride_) {}
 };
+
+/// The type of mask_outputs::prices: double for double weights, else float.
+template <class Weight>
+using price_type = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 
 /// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. No two may overlap, from first to last
 /// element, and none may overlap the weights but `pruned` as said there. Each pointer is aligned to its element. Padding
@@ -41,6 +46,20 @@ struct mask_outputs {
   /// One tile_report per tile, `batch * ceil(rows / M) * ceil(cols / M)` of them, dense, in the order that tile_report
   /// documents.
   tile_report* reports = nullptr;
+
+  /// `[tiles, 2, M]`, dense, tiles in the order of `reports`: of each tile the prices u of its M rows, then the prices v of
+  /// its M columns, in units of importance. They are a certificate that anyone can check: every mask S of the tile, with w
+  /// its importances, obeys
+  ///
+  ///     sum_ij w_ij S_ij <= -N (sum_i u_i + sum_j v_j) + sum_ij max(0, w_ij + u_i + v_j),
+  ///
+  /// and with method::optimal the right side is the value of the mask found, but for rounding. Where a row or column may
+  /// keep fewer than N (constraint::at_most, smaller tiles at the edge) no price is positive. Rows and columns beyond a
+  /// smaller tile have price 0.
+  ///
+  /// Under start::warm they are read first, so that masks of slightly changed weights cost less; any contents are legal, and
+  /// a tile with a price that is not finite starts cold.
+  price_type<Weight>* prices = nullptr;
 };
 
 }  // namespace tsenor

@@ -22,12 +22,21 @@ enum class edge {
   partial  ///< the tiles at the edge are smaller; they keep at most N in every row and column
 };
 
-/// Options of find_mask; one outside its range is answered with invalid_option. Build them with a named constructor and
-/// change what you need: `auto o = tsenor::options::published(); o.edge = tsenor::edge::partial;`
+/// Where method::optimal begins. The kept importance is the optimum from either; equally good masks may differ.
+enum class start {
+  cold,  ///< from the weights alone; mask_outputs::prices are only written
+  warm   ///< from what mask_outputs::prices hold: faster where they came from nearly the same weights
+};
+
+/// Options of find_mask; one outside its range is answered with invalid_option. As they are they ask for the optimum with
+/// exactly N in every row and column. To be explicit, begin with a named constructor and change what you need:
+/// `auto o = tsenor::options::optimal(); o.edge = tsenor::edge::partial;`
 struct options {
-  tsenor::method method = tsenor::method::published;
-  tsenor::constraint constraint = tsenor::constraint::at_most;  ///< as in the paper
+  tsenor::method method = tsenor::method::optimal;
+  tsenor::constraint constraint = tsenor::constraint::exactly;
   tsenor::edge edge = tsenor::edge::reject;
+  /// method::optimal alone. `warm` needs mask_outputs::prices, and method::published does not take it.
+  tsenor::start start = tsenor::start::cold;
 
   /// method::published alone, as the next two: Dykstra iterations T, 1 to 100000. Fewer than about 300 can be worse than no plan at all.
   int iterations = 300;
@@ -37,14 +46,14 @@ struct options {
   int local_search_steps = 10;
 
   /// The mask that keeps the most importance with exactly N in every row and column; set `constraint` for at most N.
-  static constexpr options optimal() {
+  static constexpr options optimal() { return options{}; }
+  /// The published method with the paper's parameters: at most N, T = 300, tau = 0.005, L = 10.
+  static constexpr options published() {
     options o;
-    o.method = tsenor::method::optimal;
-    o.constraint = tsenor::constraint::exactly;
+    o.method = tsenor::method::published;
+    o.constraint = tsenor::constraint::at_most;
     return o;
   }
-  /// The published method with the paper's parameters: T = 300, tau = 0.005, L = 10, at most N.
-  static constexpr options published() { return options{}; }
 };
 
 }  // namespace tsenor

@@ -25,12 +25,13 @@ class Errors : public testing::Test {
   static constexpr std::size_t room = 16384;  // bytes for each output
 
   Errors()
-      : input(make_weights(distribution::gaussian, batch * rows, cols, 1)), memory(4 * room / sizeof(double), -1.5) {
+      : input(make_weights(distribution::gaussian, batch * rows, cols, 1)), memory(5 * room / sizeof(double), -1.5) {
     view = {input.data(), rows, cols, cols, batch, rows * cols};
     out.mask = block(0);
     out.packed = block(1);
     out.pruned = reinterpret_cast<float*>(block(2));
     out.reports = reinterpret_cast<tsenor::tile_report*>(block(3));
+    out.prices = reinterpret_cast<float*>(block(4));
   }
 
   std::uint8_t* block(int k) { return reinterpret_cast<std::uint8_t*>(memory.data()) + k * room + room / 4; }
@@ -152,6 +153,9 @@ TEST_F(Errors, RefuseMisalignedPointers) {
   out.reports = reinterpret_cast<tsenor::tile_report*>(block(3) + 4);
   expect_refused(status_code::invalid_pointer);
   out = good;
+  out.prices = reinterpret_cast<float*>(block(4) + 2);
+  expect_refused(status_code::invalid_pointer);
+  out = good;
   p = {4, 12};  // packed in words of two bytes
   view = {input.data(), 12, 24};
   out.packed.data = block(1) + 1;
@@ -168,6 +172,11 @@ TEST_F(Errors, RefuseOutputsThatOverlap) {
   out = good;
   out.reports = reinterpret_cast<tsenor::tile_report*>(block(2) + weights * sizeof(float) - 8);
   expect_refused(status_code::overlapping_buffers);
+  out = good;
+  out.prices = reinterpret_cast<float*>(block(3) + weights / 64 * sizeof(tsenor::tile_report) - 4);
+  expect_refused(status_code::overlapping_buffers);
+  out.prices = out.pruned.data - weights / 64 * 2 * 8 + 1;  // the last price
+  expect_refused(status_code::overlapping_buffers);
 }
 
 TEST_F(Errors, RefuseOutputsThatOverlapTheWeights) {
@@ -179,6 +188,10 @@ TEST_F(Errors, RefuseOutputsThatOverlapTheWeights) {
   out.pruned = input.data() + 1;
   expect_refused(status_code::overlapping_buffers);
   out.pruned = {input.data(), cols + 8};  // the same pointer, another stride
+  expect_refused(status_code::overlapping_buffers);
+  out = good;
+  out.prices = input.data() + weights - 1;
+  view.batch = batch;
   expect_refused(status_code::overlapping_buffers);
 }
 
@@ -201,6 +214,24 @@ TEST_F(Errors, RefuseOptionsOutOfRange) {
   refused([](auto& o) { o.method = static_cast<tsenor::method>(99); });
   refused([](auto& o) { o.constraint = static_cast<tsenor::constraint>(99); });
   refused([](auto& o) { o.edge = static_cast<tsenor::edge>(99); });
+  refused([](auto& o) { o.start = static_cast<tsenor::start>(99); });
+}
+
+TEST_F(Errors, RefuseAWarmStartOfThePublishedMethod) {
+  opts = tsenor::options::published();
+  opts.start = tsenor::start::warm;
+  expect_refused(status_code::invalid_option);
+}
+
+TEST_F(Errors, RefuseAWarmStartWithoutPrices) {
+  opts.start = tsenor::start::warm;
+  out.prices = nullptr;
+  expect_refused(status_code::invalid_option);
+}
+
+TEST_F(Errors, AreAbsentFromAWarmStartWithPrices) {
+  opts.start = tsenor::start::warm;
+  EXPECT_TRUE(call().ok());
 }
 
 TEST_F(Errors, RefuseANegativeNumberOfThreads) {
@@ -216,6 +247,7 @@ TEST_F(Errors, RefuseWandaWithoutNorms) {
 }
 
 TEST_F(Errors, AreAbsentFromOptionsAtTheEndsOfTheirRanges) {
+  opts = tsenor::options::published();
   opts.iterations = 1;
   opts.tau = 1e4;
   opts.local_search_steps = 0;
@@ -231,6 +263,20 @@ TEST_F(Errors, AreAbsentFromEmptyMatricesWithNullPointers) {
     const tsenor::status s = find_float_mask(tsenor::cpu_executor{2}, p, empty, {}, opts);
     EXPECT_TRUE(s.ok()) << r << " " << c << " " << b << ": " << s.message();
   }
+  opts.start = tsenor::start::warm;
+  const tsenor::status warm = find_float_mask(tsenor::cpu_executor{2}, p, {nullptr, 0, 24}, {}, opts);
+  EXPECT_TRUE(warm.ok()) << warm.message();
+}
+
+TEST_F(Errors, AreAbsentFromPricesOfDoublesForDoubles) {
+  const std::vector<double> doubles(64, 1.0);
+  std::vector<double> prices(16);
+  tsenor::mask_outputs<double> wide;
+  wide.prices = prices.data();
+  const tsenor::matrix_view<const double> one_tile(doubles.data(), 8, 8);
+  EXPECT_TRUE((tsenor::find_mask<4, 8>(tsenor::cpu_executor{1}, one_tile, wide).ok()));
+  wide.prices = reinterpret_cast<double*>(block(4) + 4);
+  EXPECT_EQ((tsenor::find_mask<4, 8>(tsenor::cpu_executor{1}, one_tile, wide).code()), status_code::invalid_pointer);
 }
 
 // An error in another argument is an error all the same.

@@ -30,6 +30,7 @@ struct problem {
   pattern nm;
   method how;
   constraint kept;
+  bool warm;  // out.prices are read first
   int iterations;
   float tau;
   int local_search_steps;
@@ -71,38 +72,54 @@ status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t row
   return s;
 }
 
+// The same for a dense output of so many elements in all.
+template <class T>
+status resolve_dense(const T* data, std::int64_t elements, const char* misaligned, byte_range& range) {
+  if (data == nullptr) return {};
+  range = bytes_of(data, sizeof(T), elements);
+  const auto past = std::int64_t(range.begin % alignof(T));
+  return past == 0 ? status{} : status{status_code::invalid_pointer, misaligned, past, std::int64_t(alignof(T))};
+}
+
 // The outputs against each other and against the input.
 template <class Weight, class Importance>
-status check_outputs(problem<Weight, Importance>& p) {
-  const auto& w = p.weights;
-  byte_range range[4];
-  const status checks[] = {
-      resolve(p.out.mask, 1, w.rows, w.cols, w.batch, range[0]),
-      resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.tile_cols, w.batch, range[1]),
-      resolve(p.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, range[2]),
-  };
-  for (const status& s : checks)
-    if (!s.ok()) return s;
-  if (p.out.reports != nullptr) {
-    if (reinterpret_cast<std::uintptr_t>(p.out.reports) % alignof(tile_report) != 0)
-      return {status_code::invalid_pointer, "mask_outputs::reports is not aligned to tile_report", 0,
-              alignof(tile_report)};
-    range[3] = bytes_of(p.out.reports, sizeof(tile_report), p.tiles());
-  }
-  for (int i = 0; i < 4; i++)
+status check_overlaps(const problem<Weight, Importance>& p, const byte_range (&range)[5]) {
+  for (int i = 0; i < 5; i++)
     for (int j = 0; j < i; j++)
       if (overlap(range[i], range[j]))
         return {status_code::overlapping_buffers, "two outputs share memory: give each a buffer of its own", j, i};
+  const auto& w = p.weights;
   const byte_range input =
       bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, w.batch, w.batch_stride));
   const auto& pruned = p.out.pruned;
   const bool in_place = pruned.data == w.data && pruned.row_stride == w.row_stride &&
                         (w.batch == 1 || pruned.batch_stride == w.batch_stride);
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 5; i++)
     if (overlap(range[i], input) && !(i == 2 && in_place))
       return {status_code::overlapping_buffers,
               "an output shares memory with the weights: only `pruned` may, with the same pointer and strides", i};
   return {};
+}
+
+// Each output, its strides made explicit, and then all of them together.
+template <class Weight, class Importance>
+status check_outputs(problem<Weight, Importance>& p) {
+  if (p.warm && p.out.prices == nullptr)
+    return {status_code::invalid_option,
+            "start::warm reads mask_outputs::prices, which is null: give the prices of an earlier call, or start cold"};
+  const auto& w = p.weights;
+  byte_range range[5];
+  const status checks[] = {
+      resolve(p.out.mask, 1, w.rows, w.cols, w.batch, range[0]),
+      resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.tile_cols, w.batch, range[1]),
+      resolve(p.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, range[2]),
+      resolve_dense(p.out.reports, p.tiles(), "mask_outputs::reports is not aligned to tile_report", range[3]),
+      resolve_dense(p.out.prices, p.tiles() * 2 * p.nm.m, "mask_outputs::prices is not aligned to its element type",
+                    range[4]),
+  };
+  for (const status& s : checks)
+    if (!s.ok()) return s;
+  return check_overlaps(p, range);
 }
 
 // What a functor of the library's own needs; a user's own is not checked.
@@ -127,6 +144,7 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
           nm,
           opts.method,
           opts.constraint,
+          opts.start == start::warm,
           opts.iterations,
           float(opts.tau),
           opts.local_search_steps,

@@ -35,6 +35,7 @@ mask_outputs<storage_t<T>> stored(const mask_outputs<T>& out) {
   r.packed = out.packed;
   r.pruned = {reinterpret_cast<storage_t<T>*>(out.pruned.data), out.pruned.row_stride, out.pruned.batch_stride};
   r.reports = out.reports;
+  r.prices = out.prices;
   return r;
 }
 

@@ -90,6 +90,10 @@ constexpr status check_options(const options& o) {
     return {status_code::invalid_option, "unknown options::constraint", int(o.constraint)};
   if (o.edge != edge::reject && o.edge != edge::partial)
     return {status_code::invalid_option, "unknown options::edge", int(o.edge)};
+  if (o.start != start::cold && o.start != start::warm)
+    return {status_code::invalid_option, "unknown options::start", int(o.start)};
+  if (o.start == start::warm && o.method != method::optimal)
+    return {status_code::invalid_option, "start::warm is for method::optimal: the published method reads no prices"};
   if (o.iterations < 1 || o.iterations > 100000)
     return {status_code::invalid_option, "options::iterations must be 1 to 100000", o.iterations,
             o.iterations < 1 ? 1 : 100000};
