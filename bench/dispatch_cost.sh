@@ -9,7 +9,7 @@ bin=$1/bin
 
 # Lines "PROGRAM PATTERN MILLISECONDS", the median processor time of a call.
 run() {
-  "$bin/$1" --benchmark_filter='^published/one_core/' --benchmark_format=csv 2>/dev/null |
+  "$bin/$1" --benchmark_filter='^optimal/one_core/' --benchmark_format=csv 2>/dev/null |
     awk -F, -v program="$1" '/_median"/ { split($1, part, "/"); print program, part[3], $4 }'
 }
 

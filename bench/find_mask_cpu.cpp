@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <ctime>
@@ -11,6 +12,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "distributions.hpp"
@@ -23,26 +25,38 @@
 namespace tsenor_bench {
 namespace {
 
-constexpr std::int64_t side = 1024;  // a square matrix; every M divides it
+constexpr std::int64_t side = 2048;  // a square matrix; every M divides it
 constexpr int timed_calls = 9;       // each repetition times one call: the median over them is the median call
+constexpr int timed_simplexes = 3;   // LEMON takes long enough to need fewer
 
 bool failed = false;  // whether a call or a mask was wrong
+
+/// What is known so far of one pattern.
+struct pattern_record {
+  std::vector<double> lemon_speeds;                                // weights/s of LEMON's repetitions
+  double lemon_optimum = 0;                                        // under exactly N; 0: not known
+  std::map<tsenor::method, std::vector<double>> one_core_seconds;  // by the wall clock
+};
 
 /// The matrix that everything here works on, and what find_mask writes to.
 struct workload {
   std::vector<float> weights = tsenor_test::make_weights(tsenor_test::distribution::gaussian, side, side, 2505);
   std::vector<std::uint8_t> mask = std::vector<std::uint8_t>(side * side);
-  std::map<int, std::vector<double>> lemon_speeds;  // weights/s of LEMON's repetitions so far, by pattern_key()
+  std::map<std::pair<int, int>, pattern_record> records;
 
+  pattern_record& record(tsenor::pattern nm) { return records[{nm.n, nm.m}]; }
   tsenor::matrix_view<const float> input() const { return {weights.data(), side, side}; }
   tsenor::mask_outputs<float> outputs() {
     tsenor::mask_outputs<float> out;
     out.mask = mask.data();
     return out;
   }
+  double importance_kept() const {
+    double kept = 0;
+    for (std::size_t k = 0; k < mask.size(); ++k) kept += mask[k] != 0 ? std::abs(double(weights[k])) : 0.0;
+    return kept;
+  }
 };
-
-int pattern_key(tsenor::pattern nm) { return nm.n * 100 + nm.m; }
 
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
@@ -54,59 +68,80 @@ void fail(benchmark::State& state, const char* message) {
   state.SkipWithError(message);
 }
 
-/// Weights a second of processor time since `start`, over all iterations; on one thread the speed.
-double weights_per_cpu_second(const benchmark::State& state, std::clock_t start) {
-  return double(state.iterations()) * double(side * side) * CLOCKS_PER_SEC / double(std::clock() - start);
-}
+/// Wall clock and processor time since it was made.
+class stopwatch {
+ public:
+  double wall_seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_).count();
+  }
+  /// Of all threads; on one thread its reciprocal is the speed, whatever else the machine does.
+  double cpu_seconds() const { return double(std::clock() - cpu_) / CLOCKS_PER_SEC; }
+
+ private:
+  std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
+  std::clock_t cpu_ = std::clock();
+};
 
 void count_weights(benchmark::State& state) {
   state.counters["weights_per_second"] =
       benchmark::Counter(double(side * side), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-/// Times `solve`, which writes `w.mask`; then judges the mask. Returns weights per second of processor time.
-template <class Solve>
-double measure(benchmark::State& state, workload& w, tsenor::pattern nm, const Solve& solve) {
-  std::fill(w.mask.begin(), w.mask.end(), std::uint8_t{0xFF});
-  tsenor::status done;
-  const std::clock_t start = std::clock();
-  for (auto _ : state) done = solve();
-  const double speed = weights_per_cpu_second(state, start);
-  count_weights(state);
-
+/// What is wrong with the mask; null if nothing is.
+const char* error_in_mask(workload& w, tsenor::pattern nm, const tsenor::options& opts) {
   tsenor::mask_violations v{};
-  if (done.ok()) done = tsenor::check_mask(tsenor::cpu_executor{}, nm, {w.mask.data(), side, side}, &v);
-  if (!done.ok()) fail(state, done.message());
-  if (v.rows != 0 || v.cols != 0) fail(state, "the mask breaks its pattern");
-  return speed;
+  const tsenor::status checked =
+      tsenor::check_mask(tsenor::cpu_executor{}, nm, {w.mask.data(), side, side}, &v, opts.constraint);
+  if (!checked.ok()) return checked.message();
+  if (v.rows != 0 || v.cols != 0) return "the mask breaks its pattern";
+  const bool is_optimum = opts.method == tsenor::method::optimal && opts.constraint == tsenor::constraint::exactly;
+  if (is_optimum && w.importance_kept() < (1 - 1e-6) * w.record(nm).lemon_optimum) return "LEMON keeps more";
+  return nullptr;
 }
 
-/// For a row of one thread, where LEMON has solved the same tiles before.
-void compare_with_lemon(benchmark::State& state, const workload& w, tsenor::pattern nm, double speed) {
-  const auto lemon = w.lemon_speeds.find(pattern_key(nm));
-  if (lemon != w.lemon_speeds.end()) state.counters["ratio_to_lemon"] = speed / median(lemon->second);
+/// Times `solve`, which writes `w.mask`; then judges the mask. One thread is compared with LEMON where that has solved
+/// the same tiles before, two threads with one.
+template <class Solve>
+void measure(benchmark::State& state, workload& w, tsenor::pattern nm, const tsenor::options& opts, int threads,
+             const Solve& solve) {
+  std::fill(w.mask.begin(), w.mask.end(), std::uint8_t{0xFF});
+  pattern_record& known = w.record(nm);
+  tsenor::status done;
+  const stopwatch watch;
+  for (auto _ : state) done = solve();
+  const double cpu = watch.cpu_seconds(), wall = watch.wall_seconds();
+  count_weights(state);
+  if (threads == 1 && !known.lemon_speeds.empty())
+    state.counters["times_lemon"] = double(side * side) / cpu / median(known.lemon_speeds);
+  const auto one_core = known.one_core_seconds.find(opts.method);
+  if (threads == 2 && one_core != known.one_core_seconds.end())
+    state.counters["times_one_core"] = median(one_core->second) / wall;
+
+  const char* const error = done.ok() ? error_in_mask(w, nm, opts) : done.message();
+  if (error != nullptr) fail(state, error);
 }
 
 template <int N, int M>
-void find_mask(benchmark::State& state, workload& w, int threads) {
-  const double speed = measure(state, w, {N, M}, [&] {
-    return tsenor::find_mask<N, M>(tsenor::cpu_executor{threads}, w.input(), w.outputs(), tsenor::options::published());
+void find_mask(benchmark::State& state, workload& w, const tsenor::options& opts, int threads) {
+  measure(state, w, {N, M}, opts, threads, [&] {
+    const stopwatch call;
+    const auto done = tsenor::find_mask<N, M>(tsenor::cpu_executor{threads}, w.input(), w.outputs(), opts);
+    if (threads == 1) w.record({N, M}).one_core_seconds[opts.method].push_back(call.wall_seconds());
+    return done;
   });
-  if (threads == 1) compare_with_lemon(state, w, {N, M}, speed);
 }
 
 /// The solver compiled for one instruction set, whatever find_mask would choose.
 template <int N, int M>
 void forced(benchmark::State& state, workload& w, tsenor::detail::instruction_set isa) {
   namespace detail = tsenor::detail;
-  const double speed = measure(state, w, {N, M}, [&] {
-    const tsenor::options opts = tsenor::options::published();
+  const tsenor::options opts = tsenor::options::optimal();
+  measure(state, w, {N, M}, opts, 1, [&] {
     auto p = detail::make_problem<float>({N, M}, w.input(), w.outputs(), opts, tsenor::magnitude{});
     const tsenor::status made = detail::check_problem(p, opts);
     if (made.ok()) detail::run_tiles<detail::lane_width(M)>(isa, p, 0, p.tiles());
     return made;
   });
-  compare_with_lemon(state, w, {N, M}, speed);
 }
 
 #if defined(TSENOR_HAVE_LEMON)
@@ -125,26 +160,39 @@ std::vector<float> tiles_of(const workload& w, int m) {
 void lemon(benchmark::State& state, workload& w, tsenor::pattern nm, tsenor::constraint kept) {
   const std::vector<float> tiles = tiles_of(w, nm.m);
   tsenor_test::lemon_optimum solver(nm.m, nm.m, nm.n, kept);
-  const std::clock_t start = std::clock();
+  double value = 0;
+  const stopwatch watch;
   for (auto _ : state) {
-    double value = 0;
+    value = 0;
     for (std::size_t first = 0; first < tiles.size(); first += nm.m * nm.m)
       value += solver.solve(&tiles[first], w.mask.data());
     benchmark::DoNotOptimize(value);
   }
-  w.lemon_speeds[pattern_key(nm)].push_back(weights_per_cpu_second(state, start));
+  const double cpu = watch.cpu_seconds();
   count_weights(state);
+  if (kept != tsenor::constraint::exactly) return;
+  w.record(nm).lemon_speeds.push_back(double(side * side) / cpu);
+  w.record(nm).lemon_optimum = value;
 }
 #endif
 
 benchmark::internal::Benchmark* add(const std::string& row, tsenor::pattern nm,
-                                    const std::function<void(benchmark::State&)>& body) {
+                                    const std::function<void(benchmark::State&)>& body, int repetitions = timed_calls) {
   const std::string name = row + "/" + std::to_string(nm.n) + ":" + std::to_string(nm.m);
   return benchmark::RegisterBenchmark(name.c_str(), body)
       ->Iterations(1)
-      ->Repetitions(timed_calls)
+      ->Repetitions(repetitions)
       ->ReportAggregatesOnly()
       ->Unit(benchmark::kMillisecond);
+}
+
+/// One method on one, two and all cores; on one first, as two are compared with it.
+template <int N, int M>
+void add_method(workload& w, const std::string& method, const tsenor::options& opts) {
+  const tsenor::pattern nm{N, M};
+  add(method + "/one_core", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, opts, 1); });
+  add(method + "/two_cores", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, opts, 2); })->UseRealTime();
+  add(method + "/all_cores", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, opts, 0); })->UseRealTime();
 }
 
 /// All rows of a pattern; LEMON's first, as the others are compared with it.
@@ -153,14 +201,19 @@ void add_pattern(workload& w) {
   using isa = tsenor::detail::instruction_set;
   const tsenor::pattern nm{N, M};
 #if defined(TSENOR_HAVE_LEMON)
-  add("lemon/at_most", nm, [=, &w](benchmark::State& s) { lemon(s, w, nm, tsenor::constraint::at_most); });
-  add("lemon/exactly", nm, [=, &w](benchmark::State& s) { lemon(s, w, nm, tsenor::constraint::exactly); });
+  for (const auto kept : {tsenor::constraint::exactly, tsenor::constraint::at_most})
+    add(
+        kept == tsenor::constraint::exactly ? "lemon/exactly" : "lemon/at_most", nm,
+        [=, &w](benchmark::State& s) { lemon(s, w, nm, kept); }, timed_simplexes);
+#else
+  add(
+      "lemon/exactly", nm, [](benchmark::State& s) { s.SkipWithError("skipped: built without LEMON"); }, 1);
 #endif
-  add("published/one_core", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, 1); });
-  add("published/all_cores", nm, [=, &w](benchmark::State& s) { find_mask<N, M>(s, w, 0); })->UseRealTime();
+  add_method<N, M>(w, "optimal", tsenor::options::optimal());
   const std::array<const char*, 3> names = {"baseline", "avx2", "avx512"};
   for (int k = 0; k <= int(tsenor::detail::best_instruction_set()); ++k)
-    add(std::string("published/") + names[k], nm, [=, &w](benchmark::State& s) { forced<N, M>(s, w, isa(k)); });
+    add(std::string("optimal/") + names[k], nm, [=, &w](benchmark::State& s) { forced<N, M>(s, w, isa(k)); });
+  add_method<N, M>(w, "published", tsenor::options::published());
 }
 
 }  // namespace

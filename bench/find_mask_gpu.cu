@@ -1,160 +1,184 @@
 /// \file
-/// find_mask on the GPU: device time of one call, weights and mask resident.
+/// find_mask on the GPU: device time of one call, weights and outputs resident; beside it the vendor's tile prune.
 #include <benchmark/benchmark.h>
 #include <cuda_bf16.h>
-#include <cuda_runtime.h>
+#include <cuda_fp16.h>
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <fstream>
+#include <stdexcept>
 #include <string>
-#include <vector>
 
+#include "gpu_context.cuh"
 #include "gpu_data.cuh"
-#include "tsenor/check_mask.cuh"
+#include "gpu_measure.cuh"
+#include "gpu_weights.cuh"
 #include "tsenor/find_mask.cuh"
+#if defined(TSENOR_HAVE_CUSPARSELT)
+#include "vendor_prune.hpp"
+#endif
 
 namespace tsenor_bench {
 namespace {
 
-/// Every repetition times one call, so that the median over repetitions is the median call.
-constexpr int timed_calls = 31;
-/// Enqueued in front of the timed call: the device is busy when that arrives, so its launch overhead stays out.
-constexpr int warm_up_calls = 3;
+using tsenor::constraint;
+using tsenor::options;
+using tsenor::pattern;
+using tsenor_test::random_weights;
 
-bool failed = false;  // whether a call or a mask was wrong
+constexpr std::int64_t large_side = 8192, small_side = 512;
 
-void fail(benchmark::State& state, const char* message) {
-  failed = true;
-  state.SkipWithError(message);
+template <class Weight>
+using matrices = rotating_matrices<Weight>;
+
+template <class Weight>
+tsenor::matrix_view<const Weight> view(const matrices<Weight>& data) {
+  return {data.weights(), data.side(), data.side()};
 }
 
 template <class Weight>
-tsenor::status solve(tsenor::pattern nm, const tsenor::options& opts, const rotating_matrices<Weight>& data,
-                     cudaStream_t stream) {
+tsenor::mask_outputs<Weight> outputs(const matrices<Weight>& data, output form) {
   tsenor::mask_outputs<Weight> out;
-  out.mask = data.mask();
-  const tsenor::matrix_view<const Weight> weights(data.weights(), data.side(), data.side());
-  return tsenor::find_mask(nm, weights, out, opts, tsenor::magnitude{}, stream);
+  if (form == output::mask) out.mask = data.mask();
+  if (form == output::pruned) out.pruned = data.pruned();
+  return out;
 }
 
-/// What is wrong with the current mask; null if nothing is.
-template <class Weight>
-const char* error_in_mask(tsenor::pattern nm, const tsenor::options& opts, const rotating_matrices<Weight>& data,
-                          cudaStream_t stream) {
-  const device_array<tsenor::mask_violations> found(1);
-  const tsenor::matrix_view<const std::uint8_t> mask(data.mask(), data.side(), data.side());
-  const tsenor::status checked = tsenor::check_mask(nm, mask, found.data(), opts.constraint, opts.edge, stream);
-  if (!checked.ok()) return checked.message();
-  tsenor::mask_violations v{};
-  require(cudaMemcpyAsync(&v, found.data(), sizeof v, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
-  require(cudaStreamSynchronize(stream), "find_mask or check_mask");
-  return v.rows == 0 && v.cols == 0 ? nullptr : "the mask breaks its pattern";
+/// Float weights to a byte mask.
+measurement<float> float_row(const char* method, pattern nm, const options& opts,
+                             const weight_source<float>& source = random_source<float>(random_weights::gaussian)) {
+  return {method,
+          nm,
+          opts.constraint,
+          "fp32",
+          source,
+          output::mask,
+          [nm, opts](const matrices<float>& data, cudaStream_t stream) {
+            return tsenor::find_mask(nm, view(data), outputs(data, output::mask), opts, tsenor::magnitude{}, stream);
+          }};
 }
 
-template <class Weight>
-void find_mask(benchmark::State& state, tsenor::pattern nm, const tsenor::options& opts,
-               rotating_matrices<Weight>& data) {
-  device_timer timer;
-  for (auto _ : state) {
-    data.poison_masks(timer.stream());
-    tsenor::status done;
-    for (int k = 0; k < warm_up_calls && done.ok(); ++k, data.next()) done = solve(nm, opts, data, timer.stream());
-    timer.start();
-    if (done.ok()) done = solve(nm, opts, data, timer.stream());
-    state.SetIterationTime(timer.stop());
-    const char* const error = done.ok() ? error_in_mask(nm, opts, data, timer.stream()) : done.message();
-    data.next();
-    if (error != nullptr) return fail(state, error);
-  }
-  const double weights = double(data.elements());
-  state.counters["weights_per_second"] = benchmark::Counter(weights, benchmark::Counter::kIsIterationInvariantRate);
-  state.SetBytesProcessed(state.iterations() * data.elements() * std::int64_t(sizeof(Weight) + 1));
+/// Gaussian 16-bit weights by the optimal method; the pattern is a template argument so that one kernel is compiled.
+template <int N, int M, class Weight>
+measurement<Weight> narrow_row(const char* type, output form) {
+  return {"optimal",
+          {N, M},
+          constraint::exactly,
+          type,
+          random_source<Weight>(random_weights::gaussian),
+          form,
+          [form](const matrices<Weight>& data, cudaStream_t stream) {
+            return tsenor::find_mask<N, M>(view(data), outputs(data, form), options::optimal(), tsenor::magnitude{},
+                                           stream);
+          }};
 }
 
-template <class Weight>
-void add(const char* method, tsenor::pattern nm, const tsenor::options& opts, const char* type,
-         rotating_matrices<Weight>& data) {
-  const std::string side = std::to_string(data.side());
-  const std::string name = std::string(method) + "/" + std::to_string(nm.n) + ":" + std::to_string(nm.m) +
-                           (opts.constraint == tsenor::constraint::exactly ? "/exactly/" : "/at_most/") + type + "/" +
-                           side + "x" + side;
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [nm, opts, &data](benchmark::State& state) { find_mask(state, nm, opts, data); })
-      ->UseManualTime()
-      ->Iterations(1)
-      ->Repetitions(timed_calls)
-      ->ReportAggregatesOnly()
-      ->Unit(benchmark::kMillisecond);
+void add_optimal(matrices<float>& large, matrices<float>& small) {
+  const options optimal = options::optimal();
+  for (const pattern nm : {pattern{4, 8}, {8, 16}, {16, 32}, {8, 32}, {32, 64}})
+    add(float_row("optimal", nm, optimal), large);
+  options at_most = optimal;
+  at_most.constraint = constraint::at_most;
+  add(float_row("optimal", {16, 32}, at_most), large);
+  for (const pattern nm : {pattern{4, 8}, {8, 16}, {16, 32}}) add(float_row("optimal", nm, optimal), small);
+  for (const random_weights kind : {random_weights::student3, random_weights::integers, random_weights::mostly_zero})
+    add(float_row("optimal", {16, 32}, optimal, random_source<float>(kind)), large);
+  add(float_row("optimal", {16, 32}, optimal, real_source<float>()), large);
 }
 
-constexpr std::array<tsenor::pattern, 6> patterns = {{{2, 4}, {4, 8}, {8, 16}, {16, 32}, {8, 32}, {32, 64}}};
-
-template <class Weight>
-void add_all(const char* type, rotating_matrices<Weight>& large, rotating_matrices<Weight>& small) {
-  const auto optimal = tsenor::options::optimal();
-  for (const tsenor::pattern nm : patterns) add("optimal", nm, optimal, type, large);
-  auto at_most = optimal;
-  at_most.constraint = tsenor::constraint::at_most;
-  add("optimal", {16, 32}, at_most, type, large);
-  for (const tsenor::pattern nm : patterns) add("optimal", nm, optimal, type, small);
-  const auto published = tsenor::options::published();
-  for (const tsenor::pattern nm : patterns) add("published", nm, published, type, large);
-  auto exactly = published;
-  exactly.constraint = tsenor::constraint::exactly;
-  add("published", {16, 32}, exactly, type, large);
-  for (const tsenor::pattern nm : patterns) add("published", nm, published, type, small);
+void add_published(matrices<float>& large) {
+  for (const pattern nm : {pattern{8, 16}, {16, 32}}) add(float_row("published", nm, options::published()), large);
 }
 
-/// Bytes read plus bytes written a second by a device-to-device copy, the median of several.
-double copy_bandwidth(rotating_matrices<float>& data) {
-  const device_array<float> target(data.elements());
-  device_timer timer;
-  std::vector<double> seconds;
-  for (int k = 0; k < timed_calls + warm_up_calls; ++k, data.next()) {
-    timer.start();
-    require(cudaMemcpyAsync(target.data(), data.weights(), target.bytes(), cudaMemcpyDeviceToDevice, timer.stream()),
-            "cudaMemcpyAsync");
-    const double passed = timer.stop();
-    if (k >= warm_up_calls) seconds.push_back(passed);
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + timed_calls / 2, seconds.end());
-  return 2 * double(target.bytes()) / seconds[timed_calls / 2];
+tsenor::status solve_with_prices(pattern nm, const options& opts, const matrices<float>& data, cudaStream_t stream) {
+  auto out = outputs(data, output::mask);
+  out.prices = data.prices();
+  return tsenor::find_mask(nm, view(data), out, opts, tsenor::magnitude{}, stream);
 }
 
-std::string version_text(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+/// Gaussian weights after a relative change of 1e-3. `earlier` gets the prices of the weights before it, set by set.
+weight_source<float> changed_source(pattern nm, const device_array<float>& earlier) {
+  return {"changed_gaussian", [nm, &earlier](matrices<float>& data) {
+            random_source<float>(random_weights::gaussian).fill(data);
+            for (std::int64_t k = 0; k < data.sets(); ++k, data.next()) {
+              const tsenor::status done = solve_with_prices(nm, options::optimal(), data, nullptr);
+              if (!done.ok()) throw std::runtime_error(done.message());
+            }
+            require(cudaMemcpy(earlier.data(), data.all_prices().data(), earlier.bytes(), cudaMemcpyDeviceToDevice),
+                    "cudaMemcpy");
+            const auto& all = data.all_weights();
+            change_weights<<<2048, 256>>>(all.data(), all.size(), 1e-3f, 2506);
+            require(cudaGetLastError(), "change_weights");
+          }};
 }
 
-void add_context(rotating_matrices<float>& large) {
-  int device = 0, driver = 0, runtime = 0;
-  cudaDeviceProp properties{};
-  require(cudaGetDevice(&device), "cudaGetDevice");
-  require(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-  require(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  require(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
-  benchmark::AddCustomContext("device", properties.name);
-  benchmark::AddCustomContext("compute_capability",
-                              std::to_string(properties.major) + "." + std::to_string(properties.minor));
-  benchmark::AddCustomContext("multiprocessors", std::to_string(properties.multiProcessorCount));
-  benchmark::AddCustomContext("l2_cache_bytes", std::to_string(properties.l2CacheSize));
-  benchmark::AddCustomContext("cuda_of_driver", version_text(driver));
-  benchmark::AddCustomContext("cuda_of_program", version_text(runtime));
-  std::string kernel_module;
-  if (std::getline(std::ifstream("/proc/driver/nvidia/version"), kernel_module))
-    benchmark::AddCustomContext("driver", kernel_module);
-  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(copy_bandwidth(large)));
+/// The changed weights from nothing and from the earlier prices; both write prices.
+void add_refresh(pattern nm, matrices<float>& large, const device_array<float>& earlier) {
+  options opts = options::optimal();
+  measurement<float> row = float_row("optimal_to_prices", nm, opts, changed_source(nm, earlier));
+  const auto call_with = [nm](const options& o) {
+    return [nm, o](const matrices<float>& data, cudaStream_t stream) { return solve_with_prices(nm, o, data, stream); };
+  };
+  row.call = call_with(opts);
+  row.price_bytes = 2 * nm.m * std::int64_t(sizeof(float));
+  add(row, large);
+
+  opts.start = tsenor::start::warm;
+  row.method = "optimal_from_prices";
+  row.call = call_with(opts);
+  row.price_bytes *= 2;
+  row.before = [&earlier](const matrices<float>& data, cudaStream_t stream) {
+    require(
+        cudaMemcpyAsync(data.all_prices().data(), earlier.data(), earlier.bytes(), cudaMemcpyDeviceToDevice, stream),
+        "cudaMemcpyAsync");
+  };
+  add(row, large);
 }
+
+/// What cuSPARSELt does, a row without its call.
+measurement<__half> vendor_row() {
+  auto row = narrow_row<2, 4, __half>("fp16", output::pruned);
+  row.method = "cusparselt_tile";
+  return row;
+}
+
+#if defined(TSENOR_HAVE_CUSPARSELT)
+void add_vendor(matrices<__half>& large, const vendor_tile_prune& prune) {
+  auto row = vendor_row();
+  row.call = [&prune](const matrices<__half>& data, cudaStream_t stream) {
+    prune(data.weights(), data.pruned(), stream);
+    return tsenor::status{};
+  };
+  add(row, large);
+}
+#else
+void skip_vendor() {
+  benchmark::RegisterBenchmark(vendor_row().name(large_side).c_str(), [](benchmark::State& state) {
+    state.SkipWithError("skipped: built without cuSPARSELt, see README.md");
+  });
+}
+#endif
 
 int run() {
-  rotating_matrices<float> large(8192), small(512);
-  rotating_matrices<__nv_bfloat16> large_bf16(8192), small_bf16(512);
+  matrices<float> large(large_side), small(small_side);
+  matrices<__half> large_fp16(large_side);
+  matrices<__nv_bfloat16> large_bf16(large_side);
+  const device_array<float> earlier_prices(large.all_prices().size());
+  random_source<float>(random_weights::gaussian).bring_into(large);
   add_context(large);
-  add_all("fp32", large, small);
-  add_all("bf16", large_bf16, small_bf16);
+  add(narrow_row<2, 4, __half>("fp16", output::pruned), large_fp16);
+#if defined(TSENOR_HAVE_CUSPARSELT)
+  const vendor_tile_prune vendor(large_side);
+  add_vendor(large_fp16, vendor);
+#else
+  skip_vendor();
+#endif
+  add(narrow_row<2, 4, __half>("fp16", output::mask), large_fp16);
+  add_optimal(large, small);
+  add(narrow_row<16, 32, __nv_bfloat16>("bf16", output::mask), large_bf16);
+  add_refresh({16, 32}, large, earlier_prices);
+  add_published(large);
   benchmark::RunSpecifiedBenchmarks();
   return failed ? 1 : 0;
 }

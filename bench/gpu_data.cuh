@@ -1,9 +1,7 @@
 /// \file
-/// What the GPU benchmarks stand on: random weights in device memory, more of them than the L2 cache holds, and a
-/// timer.
+/// What the GPU benchmarks stand on: device memory, a timer, and more matrices than the L2 cache holds.
 #pragma once
 
-#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -13,6 +11,9 @@
 #include <string>
 
 namespace tsenor_bench {
+
+/// Enqueued in front of the timed call: the device is busy when that arrives, so its launch overhead stays out.
+inline constexpr int warm_up_calls = 3;
 
 /// Ends a benchmark program that cannot go on.
 inline void require(cudaError_t error, const char* what) {
@@ -71,61 +72,57 @@ class device_timer {
   cudaEvent_t start_ = nullptr, stop_ = nullptr;
 };
 
-// The finaliser of splitmix64: every bit of the result depends on every bit of `x`.
-__device__ inline std::uint64_t hashed(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-
-/// Independent N(0, 1) weights, by Box and Muller; the same seed gives the same weights.
-template <class Weight>
-__global__ void fill_gaussian(Weight* weights, std::int64_t count, std::uint64_t seed) {
-  const std::int64_t stride = std::int64_t(gridDim.x) * blockDim.x;
-  for (std::int64_t k = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride) {
-    const std::uint64_t bits = hashed(seed + std::uint64_t(k));
-    const float radius_bits = float(std::uint32_t(bits) >> 8) + 0.5f, angle_bits = float(std::uint32_t(bits >> 40));
-    const float scale = 1.0f / (1 << 24);
-    weights[k] = Weight(sqrtf(-2 * logf(radius_bits * scale)) * cospif(2 * angle_bits * scale));
-  }
-}
-
-/// Square matrices of Gaussian weights, each with room for its mask; next() goes round so many of them that a matrix
-/// has left the L2 cache, whose size is asked for, when its turn comes again.
+/// Sets of a square matrix and the outputs of a call on it. next() goes round so many sets that one has left the L2
+/// cache, whose size is asked for, when its turn comes again; a timed call and those in front of it have one each.
 template <class Weight>
 class rotating_matrices {
  public:
   explicit rotating_matrices(std::int64_t side)
-      : side_(side), sets_(sets_for(side * side)), weights_(sets_ * side * side), masks_(sets_ * side * side) {
-    fill_gaussian<<<1024, 256>>>(weights_.data(), weights_.size(), 2505);
-    require(cudaGetLastError(), "fill_gaussian");
-    require(cudaDeviceSynchronize(), "fill_gaussian");
-  }
+      : side_(side),
+        sets_(sets_for(side * side)),
+        weights_(sets_ * elements()),
+        masks_(sets_ * elements()),
+        pruned_(sets_ * elements()),
+        prices_(sets_ * price_room()) {}
 
   std::int64_t side() const { return side_; }
   std::int64_t elements() const { return side_ * side_; }
-  const Weight* weights() const { return weights_.data() + current_ * elements(); }
-  std::uint8_t* mask() const { return masks_.data() + current_ * elements(); }
+  std::int64_t sets() const { return sets_; }
   void next() { current_ = (current_ + 1) % sets_; }
 
-  /// Overwrites all masks with a value that no mask may have throughout.
-  void poison_masks(cudaStream_t stream) {
+  Weight* weights() const { return weights_.data() + current_ * elements(); }
+  std::uint8_t* mask() const { return masks_.data() + current_ * elements(); }
+  Weight* pruned() const { return pruned_.data() + current_ * elements(); }
+  float* prices() const { return prices_.data() + current_ * price_room(); }
+
+  const device_array<Weight>& all_weights() const { return weights_; }
+  const device_array<float>& all_prices() const { return prices_; }
+
+  /// Overwrites all masks and pruned weights with what neither may be.
+  void poison_outputs(cudaStream_t stream) {
     require(cudaMemsetAsync(masks_.data(), 0xFF, masks_.bytes(), stream), "cudaMemsetAsync");
+    require(cudaMemsetAsync(pruned_.data(), 0xFF, pruned_.bytes(), stream), "cudaMemsetAsync");
   }
 
+  /// What the weights are, as their source names it; empty before the first.
+  std::string holds;
+
  private:
+  std::int64_t price_room() const { return elements() / 2; }  // two for each row of a 4 x 4 tile
+
   static std::int64_t sets_for(std::int64_t elements) {
     int device = 0, cache_bytes = 0;
     require(cudaGetDevice(&device), "cudaGetDevice");
     require(cudaDeviceGetAttribute(&cache_bytes, cudaDevAttrL2CacheSize, device), "cudaDeviceGetAttribute");
     const std::int64_t set_bytes = elements * std::int64_t(sizeof(Weight) + 1);
-    return std::max<std::int64_t>(3, 3 * cache_bytes / set_bytes + 1);
+    return std::max<std::int64_t>(warm_up_calls + 1, 3 * cache_bytes / set_bytes + 1);
   }
 
   std::int64_t side_, sets_;
   device_array<Weight> weights_;
   device_array<std::uint8_t> masks_;
+  device_array<Weight> pruned_;
+  device_array<float> prices_;
   std::int64_t current_ = 0;
 };
 
