@@ -147,8 +147,10 @@ measurement<__half> vendor_row() {
 void add_vendor(matrices<__half>& large, const vendor_tile_prune& prune) {
   auto row = vendor_row();
   row.call = [&prune](const matrices<__half>& data, cudaStream_t stream) {
-    prune(data.weights(), data.pruned(), stream);
-    return tsenor::status{};
+    const cusparseStatus_t done = prune(data.weights(), data.pruned(), stream);
+    return done == CUSPARSE_STATUS_SUCCESS
+               ? tsenor::status{}
+               : tsenor::status{tsenor::status_code::device_error, "cuSPARSELt does not prune here", done};
   };
   add(row, large);
 }
