@@ -23,10 +23,10 @@ constexpr const char* description =
 constexpr const char* footer =
     "Reported for each matrix (--json: one object a line): kept = importance kept / importance of the matrix; value "
     "and\n"
-    "bound = importance kept, and what no mask can exceed; gap = (bound - value) / value, 0 for an all-zero matrix:\n"
-    "what any mask could add at most;\n"
-    "violations = rows and columns of tiles that break the constraint; seconds = the mask search alone;\n"
-    "replaced = weights that were NaN (count as 0) or infinite (count as the largest finite value).\n"
+    "bound = importance kept, and what no mask can exceed; gap = (bound - value) / value, the most that a better mask\n"
+    "could gain (0 for an all-zero matrix); violations = rows and columns of tiles that break the constraint; seconds =\n"
+    "the mask search alone; replaced = weights that were NaN (count as 0) or infinite (count as the largest finite "
+    "value).\n"
     "\n"
     "Exit status: 0 done; 2 wrong usage; 3 a file cannot be used; 4 the CUDA device cannot be used.";
 
