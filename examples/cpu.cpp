@@ -14,14 +14,15 @@ int main() {
   std::normal_distribution<float> normal;
   for (float& w : weights) w = normal(generator);
 
-  // Every 16 x 16 tile of the mask keeps at most 8 weights in each row and in each column.
+  // Every 16 x 16 tile of the mask keeps 8 weights in each row and in each column, and no such mask keeps more.
   std::vector<std::uint8_t> mask(weights.size());
   const tsenor::cpu_executor cpu;
   const tsenor::status found = tsenor::find_mask<8, 16>(cpu, weights.data(), rows, cols, mask.data());
   if (!found.ok()) return std::fprintf(stderr, "%s\n", found.message()), 1;
 
   tsenor::mask_violations broken;
-  const tsenor::status checked = tsenor::check_mask<8, 16>(cpu, {mask.data(), rows, cols}, &broken);
+  const tsenor::status checked =
+      tsenor::check_mask<8, 16>(cpu, {mask.data(), rows, cols}, &broken, tsenor::constraint::exactly);
   if (!checked.ok()) return std::fprintf(stderr, "%s\n", checked.message()), 1;
 
   double kept = 0, total = 0;

@@ -31,8 +31,8 @@ int main() {
   cudaFree(weights);
 
   tsenor::mask_violations broken;
-  const tsenor::status checked =
-      tsenor::check_mask<8, 16>(tsenor::cpu_executor{}, {host_mask.data(), rows, cols}, &broken);
+  const tsenor::status checked = tsenor::check_mask<8, 16>(tsenor::cpu_executor{}, {host_mask.data(), rows, cols},
+                                                           &broken, tsenor::constraint::exactly);
   if (!checked.ok()) return std::fprintf(stderr, "%s\n", checked.message()), 1;
   const long long violations = broken.rows + broken.cols;
   std::printf("8:16 mask of %lld x %lld weights, %lld violations\n", static_cast<long long>(rows),

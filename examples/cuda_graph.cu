@@ -37,7 +37,7 @@ int main() {
   const tsenor::status found = tsenor::find_mask<4, 8>(tsenor::matrix_view<float>(weights, rows, cols), out,
                                                        tsenor::options{}, saliency{gradients, cols}, stream);
   const tsenor::status checked = tsenor::check_mask<4, 8>({out.mask.data, rows, cols}, broken,
-                                                          tsenor::constraint::at_most, tsenor::edge::reject, stream);
+                                                          tsenor::constraint::exactly, tsenor::edge::reject, stream);
   cudaStreamEndCapture(stream, &graph);
   if (!found.ok() || !checked.ok()) return std::fprintf(stderr, "%s; %s\n", found.message(), checked.message()), 1;
   cudaGraphInstantiate(&step, graph, 0);

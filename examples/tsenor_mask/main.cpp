@@ -62,7 +62,7 @@ std::vector<result> solve_all(input_file& in, const plan& work, solver& machine,
   progress_bar progress(work.tasks.size());
   for (const task& t : work.tasks) {
     matrix m = read_matrix(in, t.tensor);
-    const solution found = machine.solve(m, t.pattern, s);
+    const solution found = machine.solve(m, t, s);
     results.push_back(make_result(t, found, total_importance(m, s.importance)));
     if (out && s.kind == file_kind::npy) write_mask(*out, m, found);
     if (out && s.kind == file_kind::safetensors) write_pruned(*out, t.tensor, m, found, s.threads);

@@ -66,9 +66,9 @@ plan make_plan(const input_file& file, const std::vector<tensor_entry>& tensors,
   plan result;
   for (const tensor_entry& tensor : candidates(file, tensors, s)) {
     for (const tsenor::pattern pattern : s.patterns) {
-      const std::string reason = objection(tensor, pattern, s.options.edge);
+      const std::string reason = objection(tensor, pattern, s.methods.front().edge);
       if (reason.empty()) {
-        result.tasks.push_back({tensor, pattern});
+        for (const tsenor::options& options : s.methods) result.tasks.push_back({tensor, pattern, options});
       } else if (must_fit) {
         throw file.problem(s.kind == file_kind::npy ? reason
                                                     : "has a tensor, " + in_quotes(tensor.name) + ", that " + reason);

@@ -13,6 +13,7 @@ namespace tool {
 struct task {
   tensor_entry tensor;
   tsenor::pattern pattern;
+  tsenor::options options;
 };
 
 struct skipped_tensor {
@@ -26,7 +27,7 @@ struct plan {
   std::vector<skipped_tensor> skipped;
 };
 
-/// Every selected tensor with every pattern. What the user named himself (an .npy file, a tensor that --select matches)
+/// Every selected tensor with every pattern and method. What the user named himself (an .npy file, a tensor that --select matches)
 /// has to fit: else failure(exit_code::input). Of the other tensors, 2-D ones that do not fit are listed as skipped.
 plan make_plan(const input_file& file, const std::vector<tensor_entry>& tensors, const settings& s);
 

@@ -53,6 +53,8 @@ result make_result(const task& t, const solution& found, double total) {
   r.rows = static_cast<std::int64_t>(t.tensor.shape.at(0));
   r.cols = static_cast<std::int64_t>(t.tensor.shape.at(1));
   r.pattern = t.pattern;
+  r.method = t.options.method;
+  r.constraint = t.options.constraint;
   r.value = found.summary.value;
   r.bound = found.summary.bound;
   if (!std::isfinite(total) || !std::isfinite(r.value) || !std::isfinite(r.bound))
@@ -87,8 +89,8 @@ void print_json(std::ostream& out, const std::vector<result>& results, const set
                                            {"rows", r.rows},
                                            {"cols", r.cols},
                                            {"pattern", text_of(r.pattern)},
-                                           {"method", name_of(s.options.method)},
-                                           {"constraint", name_of(s.options.constraint)},
+                                           {"method", name_of(r.method)},
+                                           {"constraint", name_of(r.constraint)},
                                            {"importance", name_of(s.importance)},
                                            {"device", device},
                                            {"kept", r.kept},
@@ -104,14 +106,14 @@ void print_json(std::ostream& out, const std::vector<result>& results, const set
 
 void print_table(std::ostream& out, const std::vector<result>& results, const settings& s, const char* device) {
   if (results.empty()) return;
-  out << escaped(s.in.filename().string()) << ": importance " << name_of(s.importance) << ", constraint "
-      << name_of(s.options.constraint) << ", device " << device << "\n\n";
+  out << escaped(s.in.filename().string()) << ": importance " << name_of(s.importance) << ", device " << device
+      << "\n\n";
   std::vector<table_row> rows = {
-      {"matrix", "shape", "pattern", "method", "kept %", "gap to bound %", "violations", "weights/s"}};
+      {"matrix", "shape", "pattern", "method", "constraint", "kept %", "certified gap %", "violations", "weights/s"}};
   std::int64_t replaced = 0;
   for (const result& r : results) {
     rows.push_back({escaped(r.name), std::to_string(r.rows) + " x " + std::to_string(r.cols), text_of(r.pattern),
-                    name_of(s.options.method), fixed(100 * r.kept, 3), fixed(100 * r.gap, 4),
+                    name_of(r.method), name_of(r.constraint), fixed(100 * r.kept, 3), fixed(100 * r.gap, 4),
                     std::to_string(r.violations), rate_text(r)});
     replaced += r.replaced;
   }

@@ -17,6 +17,8 @@ struct result {
   std::string name, dtype;
   std::int64_t rows = 0, cols = 0;
   tsenor::pattern pattern;
+  tsenor::method method = tsenor::method::optimal;
+  tsenor::constraint constraint = tsenor::constraint::exactly;
   double kept = 0;   ///< fraction of the matrix's importance
   double value = 0;  ///< importance kept
   double bound = 0;  ///< no mask keeps more

@@ -12,8 +12,9 @@ namespace {
 constexpr int max_threads = 1024;
 
 constexpr const char* description =
-    "Finds transposable N:M masks: in every M x M tile at most (or exactly) N weights are kept in every row and "
-    "column.\n"
+    "Finds transposable N:M masks: in every M x M tile exactly (or at most) N weights are kept in every row and "
+    "column,\n"
+    "by default the best of them all, with a certificate.\n"
     "\n"
     "IN is .npy (2-D, little-endian f2, f4 or f8, C order) or .safetensors (its 2-D F16, BF16 and F32 tensors).\n"
     "OUT .npy gets a uint8 mask of the same shape; OUT .safetensors gets the pruned weights, all else unchanged.\n"
@@ -22,17 +23,19 @@ constexpr const char* description =
 constexpr const char* footer =
     "Reported for each matrix (--json: one object a line): kept = importance kept / importance of the matrix; value "
     "and\n"
-    "bound = importance kept, and what no mask can exceed; gap = (bound - value) / value, 0 for an all-zero matrix;\n"
-    "violations = rows and columns of tiles that break the constraint; seconds = the mask search alone;\n"
-    "replaced = weights that were NaN (count as 0) or infinite (count as the largest finite value).\n"
+    "bound = importance kept, and what no mask can exceed; gap = (bound - value) / value, the most that a better mask\n"
+    "could gain (0 for an all-zero matrix); violations = rows and columns of tiles that break the constraint; seconds "
+    "=\n"
+    "the mask search alone; replaced = weights that were NaN (count as 0) or infinite (count as the largest finite "
+    "value).\n"
     "\n"
     "Exit status: 0 done; 2 wrong usage; 3 a file cannot be used; 4 the CUDA device cannot be used.";
 
 // The strings as typed; their meaning is worked out after CLI11 has checked them.
 struct raw_arguments {
   std::string in, out, select;
-  std::vector<std::string> patterns;
-  std::string device = "auto", method = "published", constraint, edge = "reject", importance = "magnitude";
+  std::vector<std::string> patterns, methods = {"optimal"};
+  std::string device = "auto", constraint, edge = "reject", importance = "magnitude";
   int threads = 0;
   bool json = false;
 };
@@ -48,11 +51,16 @@ void declare_options(CLI::App& app, raw_arguments& raw) {
   app.add_option("--device", raw.device, "auto takes CUDA where a device is there")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  app.add_option("--method", raw.method, "the algorithm")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"published", "optimal"}));
+  app.add_option("--method", raw.methods,
+                 "optimal: the mask that keeps the most; published: the approximation of arXiv 2505.23949; without OUT "
+                 "also both, as in optimal,published [default: optimal]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"optimal", "published"}))
+      ->type_name("METHOD[,METHOD]...");
   app.add_option("--constraint", raw.constraint,
-                 "weights kept in each row and column [default: the method's; published at-most, optimal exactly]")
+                 "weights kept in each row and column: N, or N or fewer [default: the method's; optimal exactly, "
+                 "published at-most]")
       ->check(CLI::IsMember({"exactly", "at-most"}));
   app.add_option("--edge", raw.edge, "sides that are no multiple of M: refused, or tiled with smaller tiles")
       ->capture_default_str()
@@ -97,6 +105,16 @@ void check_out(const settings& s) {
     throw failure(exit_code::usage, "OUT has to end in " + in_quotes(s.in.extension().string()) + ", as IN does");
   if (s.patterns.size() != 1)
     throw failure(exit_code::usage, "OUT takes one pattern; give one N:M to --pattern, or leave OUT out");
+  if (s.methods.size() != 1)
+    throw failure(exit_code::usage, "OUT takes one method; give one to --method, or leave OUT out");
+}
+
+tsenor::options options_for(const std::string& method, const raw_arguments& raw) {
+  tsenor::options options = method == "published" ? tsenor::options::published() : tsenor::options::optimal();
+  if (raw.constraint == "exactly") options.constraint = tsenor::constraint::exactly;
+  if (raw.constraint == "at-most") options.constraint = tsenor::constraint::at_most;
+  if (raw.edge == "partial") options.edge = tsenor::edge::partial;
+  return options;
 }
 
 settings interpret(const raw_arguments& raw, bool has_out, bool has_select) {
@@ -105,10 +123,7 @@ settings interpret(const raw_arguments& raw, bool has_out, bool has_select) {
   if (has_out) s.out = raw.out;
   s.kind = kind_of(s.in, "IN");
   for (const std::string& text : raw.patterns) s.patterns.push_back(parse_pattern(text));
-  s.options = raw.method == "optimal" ? tsenor::options::optimal() : tsenor::options::published();
-  if (raw.constraint == "exactly") s.options.constraint = tsenor::constraint::exactly;
-  if (raw.constraint == "at-most") s.options.constraint = tsenor::constraint::at_most;
-  if (raw.edge == "partial") s.options.edge = tsenor::edge::partial;
+  for (const std::string& method : raw.methods) s.methods.push_back(options_for(method, raw));
   if (raw.device == "cpu") s.device = device_choice::cpu;
   if (raw.device == "cuda") s.device = device_choice::cuda;
   if (raw.importance == "squared") s.importance = importance_choice::squared;

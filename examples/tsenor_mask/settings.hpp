@@ -21,7 +21,7 @@ struct settings {
   std::optional<std::filesystem::path> out;
   file_kind kind = file_kind::npy;  ///< of `in` and of `out`, by their endings
   std::vector<tsenor::pattern> patterns;
-  tsenor::options options;
+  std::vector<tsenor::options> methods;  ///< one for each method, all with the same edge
   device_choice device = device_choice::automatic;
   importance_choice importance = importance_choice::magnitude;
   std::optional<std::string> select;  ///< an ECMAScript regular expression

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "plan.hpp"
 #include "settings.hpp"
 #include "tensor_file.hpp"
 #include "tsenor/report.hpp"
@@ -24,8 +25,8 @@ class solver {
  public:
   virtual ~solver() = default;
   virtual const char* device() const = 0;
-  /// Uses options, importance and threads of `s`. Throws failure.
-  virtual solution solve(matrix& weights, tsenor::pattern pattern, const settings& s) = 0;
+  /// `weights` are those of the tensor of `t`. Uses importance and threads of `s`. Throws failure.
+  virtual solution solve(matrix& weights, const task& t, const settings& s) = 0;
 };
 
 std::unique_ptr<solver> make_cpu_solver();

@@ -84,7 +84,7 @@ TEST_F(Npy, WritesAFeasibleMaskAndReportsItTruly) {
       EXPECT_EQ(j.at("rows"), rows);
       EXPECT_EQ(j.at("cols"), cols);
       EXPECT_EQ(j.at("pattern"), "8:16");
-      EXPECT_EQ(j.at("method"), "published");
+      EXPECT_EQ(j.at("method"), "optimal");
       EXPECT_EQ(j.at("constraint"), constraint);
       EXPECT_EQ(j.at("device"), "cpu");
       EXPECT_EQ(j.at("violations"), 0);
@@ -99,7 +99,26 @@ TEST_F(Npy, WritesAFeasibleMaskAndReportsItTruly) {
 
 TEST_F(Npy, UsesTheMethodsOwnConstraintByDefault) {
   const std::string in = write("in.npy", npy("<f4", "(16, 16)", bytes_of(gaussian<float>(256, 2))));
-  EXPECT_EQ(json_lines(run({in, "--pattern", "2:4", "--json"})).at(0).at("constraint"), "at-most");
+  EXPECT_EQ(json_lines(run({in, "--pattern", "2:4", "--json"})).at(0).at("constraint"), "exactly");
+  const auto both = json_lines(run({in, "--pattern", "2:4", "--method", "optimal,published", "--json"}));
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[0].at("constraint"), "exactly");
+  EXPECT_EQ(both[1].at("constraint"), "at-most");
+}
+
+TEST_F(Npy, KeepsTheMostWithACertificateByDefault) {
+  const std::string in = write("in.npy", npy("<f4", "(64, 64)", bytes_of(gaussian<float>(4096, 8))));
+  for (const char* constraint : {"exactly", "at-most"})
+    for (const char* pattern : {"2:4", "4:8", "8:16", "16:32"}) {
+      SCOPED_TRACE(std::string(pattern) + " " + constraint);
+      const auto both = json_lines(
+          run({in, "--pattern", pattern, "--constraint", constraint, "--method", "optimal,published", "--json"}));
+      ASSERT_EQ(both.size(), 2u);
+      EXPECT_EQ(both[0].at("method"), "optimal");
+      EXPECT_EQ(both[1].at("method"), "published");
+      EXPECT_LE(both[0].at("gap").get<double>(), 1e-6);
+      EXPECT_GE(both[0].at("value").get<double>(), both[1].at("value").get<double>() * (1 - 1e-6));
+    }
 }
 
 TEST_F(Npy, SquaresTheImportanceWhenAsked) {

@@ -33,6 +33,7 @@ TEST_F(Usage, ExitsWith2WhenTheCommandLineIsWrong) {
       {in_, "--pattern", "2:4", "--unknown"},
       {in_, "--pattern", "2:4", "--device", "tpu"},
       {in_, "--pattern", "2:4", "--method", "best"},
+      {in_, "--pattern", "2:4", "--method", "optimal,best"},
       {in_, "--pattern", "2:4", "--constraint", "some"},
       {in_, "--pattern", "2:4", "--edge", "cut"},
       {in_, "--pattern", "2:4", "--importance", "cubed"},
@@ -40,6 +41,7 @@ TEST_F(Usage, ExitsWith2WhenTheCommandLineIsWrong) {
       {in_, "--pattern", "2:4", "--threads", "many"},
       {in_, "--pattern", "2:4", "--select", "a"},
       {in_, out, "--pattern", "2:4,4:8"},
+      {in_, out, "--pattern", "2:4", "--method", "optimal,published"},
       {in_, path("out.safetensors"), "--pattern", "2:4"},
       {in_, path("out.txt"), "--pattern", "2:4"},
       {in_, "", "--pattern", "2:4"},
@@ -140,8 +142,22 @@ TEST_F(Usage, PrintsATableWithARowForEachPattern) {
   const outcome o = run({in_, "--pattern", "2:4,4:8,8:16"});
   EXPECT_EQ(o.exit_code, 0);
   EXPECT_EQ(o.err, "");
-  for (const char* text : {"2:4", "4:8", "8:16", "published", "kept %", "gap", "violations", "weights/s", "in.npy"})
+  for (const char* text :
+       {"2:4", "4:8", "8:16", "optimal", "exactly", "kept %", "certified gap %", "violations", "weights/s", "in.npy"})
     EXPECT_NE(o.out.find(text), std::string::npos) << text << " is not in\n" << o.out;
+  EXPECT_EQ(o.out.find("published"), std::string::npos) << o.out;
+}
+
+TEST_F(Usage, ComparesMethodsRowByRowWhenBothAreAskedFor) {
+  const outcome o = run({in_, "--pattern", "2:4,4:8", "--method", "optimal,published"});
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  std::size_t at = 0;
+  for (const char* text : {"2:4", "optimal", "exactly", "2:4", "published", "at-most", "4:8", "optimal", "exactly",
+                           "4:8", "published", "at-most"}) {
+    at = o.out.find(text, at);
+    ASSERT_NE(at, std::string::npos) << text << " is not in its place in\n" << o.out;
+    ++at;
+  }
 }
 
 TEST_F(Usage, ShowsProgressOnATerminalWhenThereIsMoreThanOneMatrix) {

@@ -3,15 +3,15 @@
 namespace tool {
 
 template <class Weight>
-solution find_on_cpu(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s);  // find.hpp
+solution find_on_cpu(const Weight* weights, const matrix& m, const task& t, const settings& s);  // find.hpp
 
 namespace {
 
 class cpu_solver : public solver {
  public:
   const char* device() const override { return "cpu"; }
-  solution solve(matrix& m, tsenor::pattern pattern, const settings& s) override {
-    return visit_weights(m, [&](const auto* weights) { return find_on_cpu(weights, m, pattern, s); });
+  solution solve(matrix& m, const task& t, const settings& s) override {
+    return visit_weights(m, [&](const auto* weights) { return find_on_cpu(weights, m, t, s); });
   }
 };
 

@@ -1,3 +1,3 @@
 #include "find.cuh"
 
-template tool::solution tool::find_on_cuda(const double*, const matrix&, tsenor::pattern, const settings&);
+template tool::solution tool::find_on_cuda(const double*, const matrix&, const task&, const settings&);

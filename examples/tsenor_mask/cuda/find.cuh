@@ -16,9 +16,9 @@ namespace tool {
 
 /// find_mask, and what the tool says of its mask.
 template <class Weight, class Importance>
-solution search_on_cuda(const Weight* host_weights, const matrix& m, tsenor::pattern pattern, const settings& s,
+solution search_on_cuda(const Weight* host_weights, const matrix& m, const task& t, const settings& s,
                         Importance importance) {
-  const std::int64_t tiles = tile_count(m, pattern);
+  const std::int64_t tiles = tile_count(m, t.pattern);
   device_array<Weight> weights(m.rows * m.cols);
   device_array<std::uint8_t> mask(m.rows * m.cols);
   device_array<tsenor::tile_report> reports(tiles);
@@ -30,21 +30,21 @@ solution search_on_cuda(const Weight* host_weights, const matrix& m, tsenor::pat
   out.reports = reports.get();
 
   // One tile first: the driver loads the kernel at its first launch, which is no part of the search.
-  const std::int64_t first_rows = std::min<std::int64_t>(m.rows, pattern.m),
-                     first_cols = std::min<std::int64_t>(m.cols, pattern.m);
+  const std::int64_t first_rows = std::min<std::int64_t>(m.rows, t.pattern.m),
+                     first_cols = std::min<std::int64_t>(m.cols, t.pattern.m);
   const tsenor::matrix_view<const Weight> first(weights.get(), first_rows, first_cols, m.cols);
-  require(tsenor::find_mask(pattern, first, out, s.options, importance));
+  require(tsenor::find_mask(t.pattern, first, out, t.options, importance));
 
   solution found;
   device_timer timer;
   timer.start();
-  require(tsenor::find_mask(pattern, tsenor::matrix_view<const Weight>(weights.get(), m.rows, m.cols), out, s.options,
+  require(tsenor::find_mask(t.pattern, tsenor::matrix_view<const Weight>(weights.get(), m.rows, m.cols), out, t.options,
                             importance));
   found.seconds = timer.stop();
 
   require(tsenor::summarize(reports.get(), tiles, summary.get()));
   const tsenor::matrix_view<const std::uint8_t> mask_view(mask.get(), m.rows, m.cols);
-  require(tsenor::check_mask(pattern, mask_view, broken.get(), s.options.constraint, s.options.edge));
+  require(tsenor::check_mask(t.pattern, mask_view, broken.get(), t.options.constraint, t.options.edge));
   tsenor::mask_violations violations{};
   found.mask.resize(static_cast<std::size_t>(m.rows) * static_cast<std::size_t>(m.cols));
   mask.copy_to(found.mask.data());
@@ -56,9 +56,9 @@ solution search_on_cuda(const Weight* host_weights, const matrix& m, tsenor::pat
 
 /// The solution for `weights`, which are those of `m` and in host memory.
 template <class Weight>
-solution find_on_cuda(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s) {
-  return s.importance == importance_choice::squared ? search_on_cuda(weights, m, pattern, s, tsenor::squared{})
-                                                    : search_on_cuda(weights, m, pattern, s, tsenor::magnitude{});
+solution find_on_cuda(const Weight* weights, const matrix& m, const task& t, const settings& s) {
+  return s.importance == importance_choice::squared ? search_on_cuda(weights, m, t, s, tsenor::squared{})
+                                                    : search_on_cuda(weights, m, t, s, tsenor::magnitude{});
 }
 
 }  // namespace tool

@@ -5,15 +5,15 @@
 namespace tool {
 
 template <class Weight>
-solution find_on_cuda(const Weight* weights, const matrix& m, tsenor::pattern pattern, const settings& s);  // find.cuh
+solution find_on_cuda(const Weight* weights, const matrix& m, const task& t, const settings& s);  // find.cuh
 
 namespace {
 
 class cuda_solver : public solver {
  public:
   const char* device() const override { return "cuda"; }
-  solution solve(matrix& m, tsenor::pattern pattern, const settings& s) override {
-    return visit_weights(m, [&](const auto* weights) { return find_on_cuda(weights, m, pattern, s); });
+  solution solve(matrix& m, const task& t, const settings& s) override {
+    return visit_weights(m, [&](const auto* weights) { return find_on_cuda(weights, m, t, s); });
   }
 };
 
