@@ -1,0 +1,218 @@
+// The optimal mask of a 4x4 tile by comparing candidates, straight through and without lanes that talk to each other: the
+// same code for one tile a thread (V = float) and for one tile a lane of a hardware vector. Only sums, differences and
+// comparisons, each in one order, so that all machines find the same bits. Of equally good candidates the first one wins.
+#include "tsenor/detail/lanes/machine.hpp"
+#if !defined(TSENOR_TILE4_STAGE)
+#define TSENOR_TILE4_STAGE
+
+#include <cmath>
+#include <cstdint>
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+// Entries of a tile, bit 4 row + col, and what they are worth to the search at hand.
+template <class V, class Bits>
+struct choice {
+  V value;
+  Bits entries;
+  TSENOR_FN friend choice operator+(const choice& a, const choice& b) {
+    return {a.value + b.value, a.entries | b.entries};
+  }
+};
+
+template <class V, class Bits>
+TSENOR_FN choice<V, Bits> better(const choice<V, Bits>& a, const choice<V, Bits>& b) {
+  const auto first = a.value >= b.value;
+  return {first ? a.value : b.value, first ? a.entries : b.entries};
+}
+
+template <class Bits>
+TSENOR_FN float absolute(float x) {
+  return std::fabs(x);
+}
+template <class Bits, class V>
+TSENOR_FN V absolute(const V& x) {
+  return (V)((Bits)x & 0x7fffffffu);
+}
+
+// What there is for each pair of columns.
+template <class C>
+struct column_pairs {
+  C p01, p02, p03, p12, p13, p23;
+
+  // The best of the six ways to halve the columns, where a pair chooses which of its two columns goes to which half: 01 and
+  // 23 choose among those that part 0 from 1 and 2 from 3, and 02 and 13 among the rest, as these part 0 from 2.
+  TSENOR_FN C best_halves() const { return better(p01 + p23, p02 + p13); }
+};
+
+// ---- N = 1, and least permutations ----
+
+// Rows r and r + 1 take an entry each, from columns b and c.
+template <class C>
+TSENOR_FN C crossed(const C (&e)[4][4], int r, int b, int c) {
+  return better(e[r][b] + e[r + 1][c], e[r][c] + e[r + 1][b]);
+}
+template <class C>
+TSENOR_FN column_pairs<C> crossed_pairs(const C (&e)[4][4], int r) {
+  return {crossed(e, r, 0, 1), crossed(e, r, 0, 2), crossed(e, r, 0, 3),
+          crossed(e, r, 1, 2), crossed(e, r, 1, 3), crossed(e, r, 2, 3)};
+}
+
+// The best of the 24 permutations: rows 0 and 1 take a pair of columns, rows 2 and 3 the other one.
+template <class C>
+TSENOR_FN C best_permutation(const C (&e)[4][4]) {
+  const auto top = crossed_pairs(e, 0), bottom = crossed_pairs(e, 2);
+  return better(
+      better(better(top.p01 + bottom.p23, top.p23 + bottom.p01), better(top.p02 + bottom.p13, top.p13 + bottom.p02)),
+      better(top.p03 + bottom.p12, top.p12 + bottom.p03));
+}
+
+template <class V, class Bits>
+TSENOR_FN void entries_of(const V (&w)[4][4], choice<V, Bits> (&e)[4][4], bool negated) {
+  TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++)
+      e[i][j] = {negated ? -w[i][j] : w[i][j], Bits{} + (1u << (4 * i + j))};
+}
+
+// ---- N = 2 ----
+
+// Two groups of rows of which one takes column b and the other column c, the one with the greater lead: `lead` is what the
+// upper group has more than the lower in each column, `upper` and `lower` are their entries in column 0. Its value is what it
+// keeps of both columns less what it drops of them.
+template <class Bits, class V>
+TSENOR_FN choice<V, Bits> parted(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower, int b, int c) {
+  const V x = lead[b] - lead[c];
+  return {absolute<Bits>(x), x >= V{} ? Bits{} + (upper << b | lower << c) : Bits{} + (upper << c | lower << b)};
+}
+template <class Bits, class V>
+TSENOR_FN column_pairs<choice<V, Bits>> parted_pairs(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower) {
+  return {parted<Bits>(lead, upper, lower, 0, 1), parted<Bits>(lead, upper, lower, 0, 2),
+          parted<Bits>(lead, upper, lower, 0, 3), parted<Bits>(lead, upper, lower, 1, 2),
+          parted<Bits>(lead, upper, lower, 1, 3), parted<Bits>(lead, upper, lower, 2, 3)};
+}
+
+// The best of the 90 masks with two entries in every row and column, and what it keeps less what it drops. By the number of
+// entries that rows 0 and 1 have in each column, four in all, a mask is one of:
+//   2 1 1 0  one column is theirs, one is the other half's, each half crosses the other two: a pair parted three times;
+//   1 1 1 1  both halves halve the columns between their rows;
+//   2 2 0 0  the halves halve the columns.
+// Every column is in one pair of rows 0 and 1 and one of rows 2 and 3, or in one of the halves, so what is kept less what is
+// dropped is the sum of the parts: nothing else need be added up. With u = 2^-24 and the sum T of all weights a candidate is
+// within 5 u T, so the result within 5 u T <= 10 u times the optimum, which is at least T / 2.
+template <class Bits, class V>
+TSENOR_FN choice<V, Bits> best_two_in_four(const V (&w)[4][4]) {
+  V top_lead[4], bottom_lead[4], lead[4];
+  TSENOR_UNROLL for (int j = 0; j < 4; j++) {
+    top_lead[j] = w[0][j] - w[1][j];
+    bottom_lead[j] = w[2][j] - w[3][j];
+    lead[j] = (w[0][j] + w[1][j]) - (w[2][j] + w[3][j]);
+  }
+  const auto top = parted_pairs<Bits>(top_lead, 0x0001, 0x0010);
+  const auto bottom = parted_pairs<Bits>(bottom_lead, 0x0100, 0x1000);
+  const auto halves = parted_pairs<Bits>(lead, 0x0011, 0x1100);
+  const auto mixed = better(better(better(top.p01 + bottom.p01 + halves.p23, top.p23 + bottom.p23 + halves.p01),
+                                   better(top.p02 + bottom.p02 + halves.p13, top.p13 + bottom.p13 + halves.p02)),
+                            better(top.p03 + bottom.p03 + halves.p12, top.p12 + bottom.p12 + halves.p03));
+  return better(mixed, better(top.best_halves() + bottom.best_halves(), halves.best_halves()));
+}
+
+// The sum of a[k] but for k = j, of four.
+template <class V>
+TSENOR_FN V sum_without(int j, const V& a0, const V& a1, const V& a2, const V& a3) {
+  return j == 0 ? a1 + a2 + a3 : j == 1 ? a0 + a2 + a3 : j == 2 ? a0 + a1 + a3 : a0 + a1 + a2;
+}
+
+// The least permutation of the two rows of `p` and the row `e`, over the columns but j.
+template <class C>
+TSENOR_FN C permutation_without(int j, const C (&e)[4], const column_pairs<C>& p) {
+  if (j == 0) return better(better(e[1] + p.p23, e[2] + p.p13), e[3] + p.p12);
+  if (j == 1) return better(better(e[0] + p.p23, e[2] + p.p03), e[3] + p.p02);
+  if (j == 2) return better(better(e[0] + p.p13, e[1] + p.p03), e[3] + p.p01);
+  return better(better(e[0] + p.p12, e[1] + p.p02), e[2] + p.p01);
+}
+
+// The best of the masks with seven entries that no eighth fits into, as the entries that it drops, and minus their sum.
+template <class Bits, class V>
+TSENOR_FN choice<V, Bits> least_of_nine_dropped(const V (&w)[4][4]) {
+  choice<V, Bits> e[4][4], best;
+  entries_of(w, e, true);
+  const auto top = crossed_pairs(e, 0), bottom = crossed_pairs(e, 2);
+  TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) {
+    const V around =
+        sum_without(j, w[i][0], w[i][1], w[i][2], w[i][3]) + sum_without(i, w[0][j], w[1][j], w[2][j], w[3][j]);
+    const choice<V, Bits> cross = {-around, Bits{} + (0xfu << 4 * i ^ 0x1111u << j)};
+    const auto dropped = cross + permutation_without(j, e[i ^ 1], i < 2 ? bottom : top);
+    best = i + j == 0 ? dropped : better(best, dropped);
+  }
+  return best;
+}
+
+// At most two in each row and column. No weight is negative, so the best masks that nothing fits into are enough. In such a
+// mask a row with room has an entry in every column with room. That is one entry at most, so if there is a column with room
+// there is just one, likewise just one row, and the entry where they meet is the only one of both: the mask is one of the 90,
+// or an entry alone in its row and column with two entries in each other row and column, which are all but a permutation.
+template <class Bits, class V>
+TSENOR_FN Bits at_most_two(const V (&w)[4][4]) {
+  V row[4];
+  TSENOR_UNROLL for (int i = 0; i < 4; i++) row[i] = (w[i][0] + w[i][1]) + (w[i][2] + w[i][3]);
+  const V sum = (row[0] + row[1]) + (row[2] + row[3]);
+  const auto eight = best_two_in_four<Bits>(w);
+  const auto seven = least_of_nine_dropped<Bits>(w);
+  const choice<V, Bits> a = {eight.value - sum, eight.entries};  // minus twice what they drop
+  const choice<V, Bits> b = {seven.value + seven.value, seven.entries ^ 0xffffu};
+  return better(a, b).entries;
+}
+
+// ---- N = 3, at most ----
+
+// The entries of least sum that meet every row and column. If such a set has no entry to spare, each of its entries is the
+// only one of its row or of its column, so it falls into groups around one row or one column. One entry from each group makes
+// a matching, and every row and column outside the matching has an entry of its own in the set, at least its least one.
+// Conversely, a matching and the least entry of each other row and column meet them all. So what is left to find is the
+// matching with the largest gains over the least entries of its rows and columns: a permutation, gains below 0 left out.
+template <class Bits, class V>
+TSENOR_FN Bits least_cover(const V (&w)[4][4]) {
+  choice<V, Bits> e[4][4], row[4], col[4], gains[4][4];
+  entries_of(w, e, true);
+  TSENOR_UNROLL for (int k = 0; k < 4; k++) {
+    row[k] = better(better(e[k][0], e[k][1]), better(e[k][2], e[k][3]));
+    col[k] = better(better(e[0][k], e[1][k]), better(e[2][k], e[3][k]));
+  }
+  TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) {
+    const choice<V, Bits> two = row[i] + col[j], apart = {V{}, two.entries};
+    const choice<V, Bits> together = {e[i][j].value - two.value, e[i][j].entries};
+    gains[i][j] = better(apart, together);
+  }
+  return best_permutation(gains).entries;
+}
+
+// ---- all of them ----
+
+template <class Bits, class V>
+TSENOR_FN Bits best_permutation_of(const V (&w)[4][4], bool least) {
+  choice<V, Bits> e[4][4];
+  entries_of(w, e, least);
+  return best_permutation(e).entries;
+}
+
+template <class Bits, class V>
+TSENOR_FN Bits positive_entries(const V (&w)[4][4]) {
+  Bits r = {};
+  TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) r |=
+      w[i][j] > V{} ? Bits{} + (1u << (4 * i + j)) : Bits{};
+  return r;
+}
+
+// The entries of the optimal mask, n = 1 .. 4 in every row and column, or at most n and then none of zero; weights in [0, 2).
+// Its value is within 1e-6 of the optimum, relatively, and is the optimum itself if sums of weights are exact.
+template <class Bits, class V>
+TSENOR_FN Bits best_of_tile4(const V (&w)[4][4], int n, bool at_most) {
+  Bits kept = Bits{} + 0xffffu;
+  if (n == 1) kept = best_permutation_of<Bits>(w, false);
+  if (n == 2) kept = at_most ? at_most_two<Bits>(w) : best_two_in_four<Bits>(w).entries;
+  if (n == 3) kept ^= at_most ? least_cover<Bits>(w) : best_permutation_of<Bits>(w, true);
+  return at_most ? kept & positive_entries<Bits>(w) : kept;
+}
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif
