@@ -24,25 +24,28 @@
 namespace tsenor::detail {
 inline namespace TSENOR_ABI {
 
+using cuda::work;
+
 // Warps of a block, so that its tiles fit into 48 KB of shared memory.
-template <int Width>
-inline constexpr int block_warps = Width == 64 ? 1 : 4;
+template <int Width, work For>
+inline constexpr int block_warps = Width < 64 ? 4 : For == work::published ? 1 : 2;
 
 // Each group of lanes solves tiles, a grid's stride apart.
-template <method How, int Width, class Weight, class Importance>
-__global__ void __launch_bounds__(32 * block_warps<Width>) find_mask_kernel(const problem<Weight, Importance> p) {
-  using machine = cuda::lanes<Width>;
-  __shared__ typename machine::memory memory[block_warps<Width>];
+template <work For, int Width, class Weight, class Importance>
+__global__ void __launch_bounds__(32 * block_warps<Width, For>) find_mask_kernel(const problem<Weight, Importance> p) {
+  using machine = cuda::lanes<Width, For>;
+  constexpr int warps = block_warps<Width, For>;
+  __shared__ typename machine::memory memory[warps];
   const int warp = int(threadIdx.x) / 32;
-  const std::int64_t stride = std::int64_t(gridDim.x) * block_warps<Width> * machine::tiles_per_warp;
-  std::int64_t first = (std::int64_t(blockIdx.x) * block_warps<Width> + warp) * machine::tiles_per_warp;
-  machine l(memory[warp]);
+  const std::int64_t stride = std::int64_t(gridDim.x) * warps * machine::tiles_per_warp;
+  std::int64_t first = (std::int64_t(blockIdx.x) * warps + warp) * machine::tiles_per_warp;
   for (; first < p.tiles(); first += stride) {
+    machine l(memory[warp]);
     const std::int64_t tile = first + machine::first_lane() / machine::group;
-    if constexpr (How == method::optimal)
-      cuda::solve_optimal(l, p, tile);
-    else
+    if constexpr (For == work::published)
       cuda::solve_published(l, p, tile);
+    else
+      cuda::solve_optimal(l, p, tile);
   }
 }
 

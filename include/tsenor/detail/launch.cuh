@@ -15,18 +15,26 @@
 namespace tsenor::detail {
 inline namespace TSENOR_ABI {
 
+template <work For, int Width, class Weight, class Importance>
+void enqueue(const problem<Weight, Importance>& p, cudaStream_t stream) {
+  constexpr int warps = block_warps<Width, For>;
+  constexpr std::int64_t tiles_per_block = warps * cuda::lanes<Width, For>::tiles_per_warp;
+  constexpr std::int64_t most = std::numeric_limits<int>::max();
+  const std::int64_t blocks = (p.tiles() - 1) / tiles_per_block + 1;
+  find_mask_kernel<For, Width><<<unsigned(blocks < most ? blocks : most), 32 * warps, 0, stream>>>(p);
+}
+
 template <int Width, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  constexpr std::int64_t tiles_per_block = block_warps<Width> * cuda::lanes<Width>::tiles_per_warp;
-  const std::int64_t blocks = (p.tiles() - 1) / tiles_per_block + 1;
-  constexpr std::int64_t most = std::numeric_limits<int>::max();
-  const unsigned grid = unsigned(blocks < most ? blocks : most), block = 32 * block_warps<Width>;
-  if (p.how == method::optimal)
-    find_mask_kernel<method::optimal, Width><<<grid, block, 0, stream>>>(p);
+  const bool whole = p.nm.m == Width && p.weights.rows % Width == 0 && p.weights.cols % Width == 0;
+  if (p.how == method::published)
+    enqueue<work::published, Width>(p, stream);
+  else if (whole && p.kept == constraint::exactly)
+    enqueue<work::optimal_plain, Width>(p, stream);
   else
-    find_mask_kernel<method::published, Width><<<grid, block, 0, stream>>>(p);
+    enqueue<work::optimal, Width>(p, stream);
   return launch_status();
 }
 

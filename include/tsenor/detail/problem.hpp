@@ -40,22 +40,33 @@ struct problem {
   TSENOR_HOST_DEVICE std::int64_t tiles() const { return weights.batch * tile_rows * tile_cols; }
 };
 
-// Where a tile lies. A tile past the last one has no rows and no columns.
+// Where a tile lies.
 struct tile_position {
   std::int64_t batch, row, col;  // of its first element
   int rows, cols;                // M, or less at the edge
+  bool exists;                   // lanes past the last tile solve it again and store nothing
 
   TSENOR_HOST_DEVICE bool partial(int m) const { return rows < m || cols < m; }
 };
 
+// a / b and what remains. Most problems need 32 bits, which divide in a fraction of the time.
+struct quotient {
+  std::int64_t whole, rest;
+};
+TSENOR_HOST_DEVICE inline quotient divide(std::int64_t a, std::int64_t b) {
+  const bool short_numbers = ((a | b) >> 32) == 0;
+  const std::int64_t whole = short_numbers ? std::int64_t(std::uint32_t(a) / std::uint32_t(b)) : a / b;
+  return {whole, a - whole * b};
+}
+
 template <class Weight, class Importance>
 TSENOR_HOST_DEVICE inline tile_position position_of(const problem<Weight, Importance>& p, std::int64_t tile) {
-  if (tile >= p.tiles()) return {0, 0, 0, 0, 0};
+  const std::int64_t last = p.tiles() - 1;
   const int m = p.nm.m;
-  const std::int64_t tile_row = tile / p.tile_cols;
-  const std::int64_t row = tile_row % p.tile_rows * m, col = (tile - tile_row * p.tile_cols) * m;
+  const quotient in_row = divide(tile < last ? tile : last, p.tile_cols), in_batch = divide(in_row.whole, p.tile_rows);
+  const std::int64_t row = in_batch.rest * m, col = in_row.rest * m;
   const std::int64_t rows = p.weights.rows - row, cols = p.weights.cols - col;
-  return {tile_row / p.tile_rows, row, col, int(rows < m ? rows : m), int(cols < m ? cols : m)};
+  return {in_batch.whole, row, col, int(rows < m ? rows : m), int(cols < m ? cols : m), tile <= last};
 }
 
 // An output buffer's check, and its strides made explicit. `Element` is what its strides count.

@@ -42,6 +42,10 @@ TSENOR_HOST_DEVICE inline bool unclean(double x) {
   return bits_of(x) >= 0x7ff0000000000000u && bits_of(x) != 0x8000000000000000u;
 }
 
+// Of a number: not NaN, not negative, not -0, not infinite. NaN is told by its bits.
+TSENOR_HOST_DEVICE inline bool is_clean(float x) { return bits_of(x) < 0x7f800000u; }
+TSENOR_HOST_DEVICE inline bool is_clean(double x) { return bits_of(x) < 0x7ff0000000000000u; }
+
 // floor(log2 x) of a positive number; of a subnormal one, that of the smallest normal number.
 TSENOR_HOST_DEVICE inline int exponent_of(float x) {
   const int e = int(bits_of(x) >> 23);

@@ -36,9 +36,37 @@ TSENOR_FN V weave(V a, V b, [[maybe_unused]] std::integer_sequence<int, I...> la
 #endif
 }
 
+// The halves of a and b that a transposition by blocks of H takes: lane i of the result is a[i] or, where i has bit H, b[i - H] (Upper
+// false); a[i + H] or b[i].
+template <int H, bool Upper, class V, int... I>
+TSENOR_FN V block_step(V a, V b, [[maybe_unused]] std::integer_sequence<int, I...> lanes) {
+  constexpr int count = int(sizeof...(I));
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, (Upper ? (I & H ? count + I : I + H) : (I & H ? count + I - H : I))...);
+#else
+  typename vector_of<std::int32_t, count>::type from;
+  for (int i = 0; i < count; i++) from[i] = Upper ? (i & H ? count + i : i + H) : (i & H ? count + i - H : i);
+  return __builtin_shuffle(a, b, from);
+#endif
+}
+// Transposes as many vectors as a vector has numbers.
+template <int H, class V, class Lanes>
+TSENOR_FN void transpose_block(V* t, Lanes lanes) {
+  if constexpr (H > 0) {
+    TSENOR_UNROLL for (int k = 0; k < int(sizeof(V) / 4); k++) {
+      if (k & H) continue;
+      const V a = t[k], b = t[k + H];
+      t[k] = block_step<H, false>(a, b, lanes);
+      t[k + H] = block_step<H, true>(a, b, lanes);
+    }
+    transpose_block<H / 2>(t, lanes);
+  }
+}
+
 template <int Width>
 struct lanes {
   static constexpr int width = Width;
+  static constexpr bool plain = false;
   static constexpr int vector_lanes = width < TSENOR_VECTOR_LANES ? width : TSENOR_VECTOR_LANES;
   static constexpr int parts = width / vector_lanes;
   using real_part = typename vector_of<float, vector_lanes>::type;
@@ -49,7 +77,7 @@ struct lanes {
   using flag = flags<index_part, parts>;
   using bits = lane_bits<word_part, parts, width / 32 ? width / 32 : 1>;
   using tile_set = typename bits::tile_set;
-  static constexpr bool holds_arcs = true;  // in the first-level cache
+  static constexpr bool holds_tile = true;  // in the first-level cache
   using lane_sequence = std::make_integer_sequence<int, vector_lanes>;
 
   template <class T>
@@ -61,16 +89,30 @@ struct lanes {
     alignas(64) T by_row[width][width];  // [column][row]: entry k of every row is contiguous
     alignas(64) T by_col[width][width];  // [row][column]
 
-    TSENOR_FN void set(int row, int col, T x) { by_row[col][row] = x; }
+    TSENOR_FN void set(int row, int col, T x) { by_col[row][col] = x; }
     TSENOR_FN void set_row_entry(int k, const lane_value<T>& x) { copy(by_row[k], x); }
-    // Call once all entries are set, before any is read.
+    // Call once all entries are set, by rows (Rows: set_row_entry) or by columns (set), before any is read.
+    template <bool Rows>
     TSENOR_FN void seal() {
-      for (int row = 0; row < width; row++)
-        for (int col = 0; col < width; col++) by_col[row][col] = by_row[col][row];
+      const auto& from = Rows ? by_row : by_col;
+      auto& to = Rows ? by_col : by_row;
+      for (int a = 0; a < width; a += vector_lanes)
+        for (int b = 0; b < width; b += vector_lanes) {
+          using part = decltype(lane_value<T>::part[0] + 0);
+          part t[vector_lanes];
+          TSENOR_UNROLL for (int k = 0; k < vector_lanes; k++) std::memcpy(&t[k], from[a + k] + b, sizeof t[k]);
+          transpose_block<vector_lanes / 2>(t, lane_sequence{});
+          TSENOR_UNROLL for (int k = 0; k < vector_lanes; k++) std::memcpy(to[b + k] + a, &t[k], sizeof t[k]);
+        }
     }
-    TSENOR_FN lane_value<T> row_entry(int k) const { return load<lane_value<T>>(by_row[k]); }  // lane i: (i, k)
-    TSENOR_FN lane_value<T> col_entry(int k) const { return load<lane_value<T>>(by_col[k]); }  // lane j: (k, j)
-    // Part s of row_entry(k) or col_entry(k).
+    // Entry k of each row, lane i: (i, k), or of each column, lane j: (k, j).
+    template <bool Rows>
+    TSENOR_FN lane_value<T> entry(int k) const {
+      return load<lane_value<T>>(Rows ? by_row[k] : by_col[k]);
+    }
+    TSENOR_FN lane_value<T> row_entry(int k) const { return entry<true>(k); }
+    TSENOR_FN lane_value<T> col_entry(int k) const { return entry<false>(k); }
+    // Part s of entry(k).
     template <bool Rows>
     TSENOR_FN auto entry_part(int k, int s) const {
       decltype(lane_value<T>::part[0] + 0) r;
@@ -79,12 +121,17 @@ struct lanes {
     }
     TSENOR_FN T element(int row, int col) const { return by_row[col][row]; }
   };
+  template <class T>
+  struct lane_array {
+    alignas(64) T x[width];
+    TSENOR_FN T& of(int lane) { return x[lane]; }
+  };
   struct memory {
-    tile<float> importance;
     union {
-      tile<float> plan;            // of the published method
-      tile<std::int32_t> surplus;  // of the optimal method
+      tile<float> importance;
+      tile<std::int32_t> weights;  // of the optimal method, in place of the importances
     };
+    tile<float> plan;  // of the published method
   };
   template <class T>
   struct shared_values {
@@ -101,8 +148,8 @@ struct lanes {
 
   tile<float>& importance;
   tile<float>& plan;
-  tile<std::int32_t>& surplus;
-  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan), surplus(m.surplus) {}
+  tile<std::int32_t>& weights;
+  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan), weights(m.weights) {}
 
   template <class Pack, class T>
   TSENOR_FN static Pack load(const T* x) {
@@ -134,6 +181,50 @@ struct lanes {
     return at(x, k);
   }
 
+  TSENOR_FN static tile_set own(const bits& x, int k) { return at(x, k); }
+
+  // ---- the lower resolution: 16-bit numbers in vectors of their own ----
+  static constexpr int coarse_lanes = width < 2 * TSENOR_VECTOR_LANES ? width : 2 * TSENOR_VECTOR_LANES;
+  static constexpr int coarse_count = width, coarse_parts = width / coarse_lanes;
+  using coarse = typename vector_of<std::int16_t, coarse_lanes>::type;
+  struct coarse_result {
+    coarse part[coarse_parts];
+  };
+  TSENOR_FN static index widen(const coarse_result& x) {
+    typedef std::int16_t half __attribute__((vector_size(2 * vector_lanes)));
+    std::int16_t buffer[width];
+    std::memcpy(buffer, &x, sizeof x);
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      half h;
+      std::memcpy(&h, buffer + s * vector_lanes, sizeof h);
+      r.part[s] = __builtin_convertvector(h, index_part);
+    }
+    return r;
+  }
+  // The rows or columns of l.weights >> shift, but not less than `least`.
+  template <bool Rows>
+  struct coarse_entries {
+    alignas(64) std::int16_t x[width][width];
+    TSENOR_FN coarse_entries(const lanes& l, int shift, int least) {
+      for (int k = 0; k < width; k++) {
+        const std::int32_t* from = (Rows ? l.weights.by_row : l.weights.by_col)[k];
+        for (int i = 0; i < width; i++) x[k][i] = std::int16_t(from[i] >> shift > least ? from[i] >> shift : least);
+      }
+    }
+    TSENOR_FN coarse get(const lanes&, int k, int s) const {
+      coarse r;
+      std::memcpy(&r, x[k] + s * coarse_lanes, sizeof r);
+      return r;
+    }
+  };
+  TSENOR_FN static shared_values<std::int16_t> share_coarse(const index& value) {
+    shared_values<std::int32_t> wide = share(value);
+    shared_values<std::int16_t> r;
+    for (int k = 0; k < width; k++) r.x[k] = std::int16_t(wide.x[k]);
+    return r;
+  }
+
   // ---- across the lanes of a tile ----
   template <class T, class Part>
   TSENOR_FN static shared_values<T> share(const pack<T, Part, parts>& x) {
@@ -158,9 +249,12 @@ struct lanes {
   TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
     Part y = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) y = y > x.part[s] ? y : x.part[s];
-    T r = y[0];
-    for (int i = 1; i < vector_lanes; i++) r = r > y[i] ? r : y[i];
-    return r;
+    return top_of<T, vector_lanes / 2>(y);
+  }
+  TSENOR_FN static int tile_smallest(const index& x) {
+    index_part y = x.part[0];
+    TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) y = y < x.part[s] ? y : x.part[s];
+    return -top_of<std::int32_t, vector_lanes / 2>(-y);
   }
   template <class T>
   TSENOR_FN static T tile_sum(T of_this_thread) {
@@ -197,6 +291,14 @@ struct lanes {
   }
 
   // ---- lane by lane ----
+  // Every entry of `to` from that of `from`, which may be the same memory.
+  template <class F>
+  TSENOR_FN static void transform(const tile<float>& from, tile<std::int32_t>& to, const F& f) {
+    for (int k = 0; k < width; k++) {
+      copy(to.by_row[k], f(from.row_entry(k)));
+      copy(to.by_col[k], f(from.col_entry(k)));
+    }
+  }
   // round(x * 2^24) of 0 <= x < 2
   TSENOR_FN static index to_fixed(const real& x) {
     index r;
@@ -210,8 +312,6 @@ struct lanes {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = (a.part[s] + b.part[s]) >> 1;
     return r;
   }
-  // min(a + b, c)
-  TSENOR_FN static index add_min(const index& a, int b, const index& c) { return smallest(a + index(b), c); }
   // 2^x within 3e-7 relative, x clamped to [-64, 64].
   TSENOR_FN static real exp2(const real& x) {
     real r;
@@ -256,6 +356,15 @@ struct lanes {
   TSENOR_FN static int first(tile_set x) { return x ? __builtin_ctzll(x) : 0; }
 
  private:
+  template <class T, int H, class Part>
+  TSENOR_FN static T top_of(Part x) {
+    if constexpr (H == 0) {
+      return x[0];
+    } else {
+      const Part y = weave<H, true>(x, x, lane_sequence{});
+      return top_of<T, H / 2>(x > y ? x : y);
+    }
+  }
   template <class T, class Pack>
   TSENOR_FN static T element(const Pack& x, int k) {
     T r;

@@ -15,13 +15,29 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-template <int Width>
+// Two 16-bit numbers in a register.
+struct pair16 {
+  std::uint32_t x;
+};
+TSENOR_FN pair16 pair_of(int low, int high) { return {(std::uint32_t(low) & 0xffffu) | std::uint32_t(high) << 16}; }
+TSENOR_FN int low_half(const pair16& a) { return std::int16_t(a.x); }
+TSENOR_FN int high_half(const pair16& a) { return std::int32_t(a.x) >> 16; }
+TSENOR_FN pair16 swapped(const pair16& a) { return {a.x >> 16 | a.x << 16}; }
+TSENOR_FN pair16 lower(const pair16& a, const pair16& b) { return {__vmins2(a.x, b.x)}; }
+TSENOR_FN pair16 upper(const pair16& a, const pair16& b) { return {__vmaxs2(a.x, b.x)}; }
+TSENOR_FN pair16 operator+(const pair16& a, const pair16& b) { return {__vadd2(a.x, b.x)}; }
+
+// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes.
+enum class work { published, optimal, optimal_plain };
+
+template <int Width, work For>
 struct lanes {
   static constexpr int width = Width;
+  static constexpr bool plain = For == work::optimal_plain;
   static constexpr int parts = width > 32 ? width / 32 : 1;
   static constexpr int group = width > 32 ? 32 : width;  // threads a tile
   static constexpr int tiles_per_warp = 32 / group;
-  static constexpr bool holds_arcs = parts == 1;  // in registers
+  static constexpr bool holds_tile = parts == 1;  // a row a lane, in registers
   static constexpr unsigned warp = 0xffffffffu;
   using real = pack<float, float, parts>;
   using index = pack<std::int32_t, std::int32_t, parts>;
@@ -32,6 +48,12 @@ struct lanes {
   template <class T>
   using lane_value = std::conditional_t<std::is_same_v<T, float>, real, index>;
 
+  template <class T>
+  struct lane_array {
+    T x[parts];
+    TSENOR_FN T& of(int lane) { return x[parts == 1 ? 0 : lane >> 5]; }
+  };
+
   // A tile of numbers in shared memory. The odd stride lets 32 lanes read rows or columns without a bank conflict.
   template <class T>
   struct tile {
@@ -40,32 +62,36 @@ struct lanes {
     TSENOR_FN void set_row_entry(int k, const lane_value<T>& value) {
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(my_lane() + 32 * s, k, value.part[s]);
     }
-    TSENOR_FN void seal() { __syncwarp(); }
-    TSENOR_FN lane_value<T> row_entry(int k) const {
+    // Call once all entries are set, by rows (Rows) or by columns, before any is read.
+    template <bool Rows>
+    TSENOR_FN void seal() {
+      __syncwarp();
+    }
+    // Entry k of each row or column.
+    template <bool Rows>
+    TSENOR_FN lane_value<T> entry(int k) const {
       lane_value<T> r;
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<true>(k, s);
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<Rows>(k, s);
       return r;
     }
-    TSENOR_FN lane_value<T> col_entry(int k) const {
-      lane_value<T> r;
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<false>(k, s);
-      return r;
-    }
-    // Part s of row_entry(k) or col_entry(k).
+    TSENOR_FN lane_value<T> row_entry(int k) const { return entry<true>(k); }
+    TSENOR_FN lane_value<T> col_entry(int k) const { return entry<false>(k); }
+    // Part s of entry(k).
     template <bool Rows>
     TSENOR_FN T entry_part(int k, int s) const {
       return Rows ? element(my_lane() + 32 * s, k) : element(k, my_lane() + 32 * s);
     }
     TSENOR_FN T element(int row, int col) const { return x[row * (width + 1) + col]; }
   };
+  static constexpr int tile_size = tiles_per_warp * width * (width + 1);
   struct alignas(16) memory {  // of one warp
     float shared[2][tiles_per_warp * width];
     std::int32_t shared_index[2][tiles_per_warp * width];
-    float importance[tiles_per_warp * width * (width + 1)];
     union {
-      float plan[tiles_per_warp * width * (width + 1)];            // of the published method
-      std::int32_t surplus[tiles_per_warp * width * (width + 1)];  // of the optimal method
+      float importance[tile_size];
+      std::int32_t weights[tile_size];  // of the optimal method, in place of the importances
     };
+    float plan[For == work::published ? tile_size : 1];
   };
   template <class T>
   struct shared_values {
@@ -92,13 +118,13 @@ struct lanes {
   };
 
   tile<float> importance, plan;
-  tile<std::int32_t> surplus;
+  tile<std::int32_t> weights;
   memory& mine;
   int slot = 0;
   TSENOR_FN explicit lanes(memory& m)
       : importance{m.importance + first_lane() * (width + 1)},
-        plan{m.plan + first_lane() * (width + 1)},
-        surplus{m.surplus + first_lane() * (width + 1)},
+        plan{m.plan + (For == work::published ? first_lane() * (width + 1) : 0)},
+        weights{m.weights + first_lane() * (width + 1)},
         mine(m) {}
 
   TSENOR_FN static int my_lane() { return int(threadIdx.x) & (group - 1); }
@@ -119,6 +145,12 @@ struct lanes {
     return part_of(x, k);
   }
 
+  TSENOR_FN static tile_set own(const bits& x, int k) {
+    tile_set r = part_of(x.word[0], k);
+    if constexpr (parts == 2) r |= tile_set(part_of(x.word[1], k)) << 32;
+    return r;
+  }
+
   // ---- across the lanes of a tile ----
   // Two slots in turn: a lane can be one barrier ahead of another, not two.
   TSENOR_FN shared_values<float> share(const real& value) {
@@ -129,6 +161,56 @@ struct lanes {
     slot ^= 1;
     return share<std::int32_t, int4>(mine.shared_index[slot] + first_lane(), value);
   }
+  // ---- the lower resolution: entries k and k + width / 2 in pairs ----
+  using coarse = pair16;
+  using coarse_result = index;
+  static constexpr int coarse_count = width / 2, coarse_parts = parts;
+  TSENOR_FN static index widen(const coarse_result& x) { return x; }
+
+  // The rows or columns of l.weights >> shift, but not less than `least`; in registers where they fit, else made on demand.
+  template <bool Rows>
+  struct coarse_entries {
+    coarse x[holds_tile ? coarse_count : 1];
+    int shift, least;
+    TSENOR_FN coarse_entries(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
+      if constexpr (holds_tile) {
+        TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
+      }
+    }
+    TSENOR_FN coarse get(const lanes& l, int k, int s) const {
+      if constexpr (holds_tile)
+        return x[k];
+      else
+        return make(l, k, s);
+    }
+
+   private:
+    TSENOR_FN coarse make(const lanes& l, int k, int s) const {
+      const int a = l.weights.template entry_part<Rows>(k, s) >> shift;
+      const int b = l.weights.template entry_part<Rows>(k + coarse_count, s) >> shift;
+      return plain ? pair_of(a, b) : pair_of(a > least ? a : least, b > least ? b : least);
+    }
+  };
+  struct shared_pairs {
+    pair16 x[coarse_count];
+    TSENOR_FN pair16 operator[](int k) const { return x[k]; }
+  };
+  TSENOR_FN shared_pairs share_coarse(const index& value) {
+    slot ^= 1;
+    std::int16_t* to = reinterpret_cast<std::int16_t*>(mine.shared_index[slot] + first_lane());
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      const int lane = my_lane() + 32 * s;
+      to[2 * (lane % coarse_count) + lane / coarse_count] = std::int16_t(value.part[s]);
+    }
+    __syncwarp();
+    shared_pairs r;
+    TSENOR_UNROLL for (int k = 0; k < coarse_count; k += 4) {
+      const uint4 four = *reinterpret_cast<const uint4*>(to + 2 * k);
+      r.x[k] = {four.x}, r.x[k + 1] = {four.y}, r.x[k + 2] = {four.z}, r.x[k + 3] = {four.w};
+    }
+    return r;
+  }
+
   template <class T, class Part>
   TSENOR_FN static T at(const pack<T, Part, parts>& value, int k) {
     return __shfl_sync(warp, part_of(value, k), k & (group - 1), group);
@@ -146,15 +228,36 @@ struct lanes {
     else
       return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
   }
-  TSENOR_FN static bool any_tile(bool f) { return __any_sync(warp, f); }
+  // Of a flag that is the same in all lanes of a tile.
+  TSENOR_FN static bool any_tile(bool f) {
+    if constexpr (tiles_per_warp == 1)
+      return f;
+    else
+      return __any_sync(warp, f);
+  }
   template <class T, class Part>
   TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
     T r = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r > x.part[s] ? r : x.part[s];
     return tile_max(r);
   }
+  TSENOR_FN static int tile_smallest(const index& x) {
+    int r = x.part[0];
+    TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r < x.part[s] ? r : x.part[s];
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    if constexpr (group == 32) return __reduce_min_sync(warp, r);
+#endif
+    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
+      const int other = __shfl_xor_sync(warp, r, h);
+      r = r < other ? r : other;
+    }
+    return r;
+  }
   template <class T>
   TSENOR_FN static T tile_max(T of_this_thread) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    if constexpr (group == 32 && std::is_same_v<T, std::uint32_t>) return __reduce_max_sync(warp, of_this_thread);
+#endif
     TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
       const T other = __shfl_xor_sync(warp, of_this_thread, h);
       of_this_thread = of_this_thread > other ? of_this_thread : other;
@@ -191,6 +294,12 @@ struct lanes {
   }
 
   // ---- lane by lane ----
+  // Every entry of `to` from that of `from`, which may be the same memory.
+  template <class F>
+  TSENOR_FN static void transform(const tile<float>& from, tile<std::int32_t>& to, const F& f) {
+    TSENOR_UNROLL for (int k = 0; k < width; k++) to.set_row_entry(k, f(from.row_entry(k)));
+    to.template seal<true>();
+  }
   // round(x * 2^24) of 0 <= x < 2
   TSENOR_FN static index to_fixed(const real& x) {
     index r;
@@ -201,12 +310,6 @@ struct lanes {
   TSENOR_FN static index midpoint(const index& a, const index& b) {
     index r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = (a.part[s] + b.part[s]) >> 1;
-    return r;
-  }
-  // min(a + b, c)
-  TSENOR_FN static index add_min(const index& a, int b, const index& c) {
-    index r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __viaddmin_s32(a.part[s], b, c.part[s]);
     return r;
   }
   // 2^x, x clamped to [-64, 64].

@@ -96,7 +96,7 @@ struct lane_bits {
     TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) {
       TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
         const auto shift = k.part[s] - 32 * h;
-        const auto in_word = (shift > -1) & (shift < 32);
+        const auto in_word = Words == 1 ? (shift == shift) : (shift > -1) & (shift < 32);
         const auto bit = (Part{} + 1u) << (Part)(shift & 31);
         r.word[h].part[s] = (where.part[s] & in_word) ? bit : Part{};
       }
@@ -104,7 +104,7 @@ struct lane_bits {
     return r;
   }
   TSENOR_FN flag test(int k) const {
-    const word_type& w = word[Words == 1 ? 0 : k >> 5];
+    const word_type& w = Words == 1 || k < 32 ? word[0] : word[Words - 1];
     flag r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = (w.part[s] & (1u << (k & 31))) != Part{};
     return r;
@@ -112,6 +112,11 @@ struct lane_bits {
   TSENOR_FN friend lane_bits operator|(lane_bits a, const lane_bits& b) {
     TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h]
         .part[s] = a.word[h].part[s] | b.word[h].part[s];
+    return a;
+  }
+  TSENOR_FN friend lane_bits operator^(lane_bits a, const lane_bits& b) {
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.word[h]
+        .part[s] = a.word[h].part[s] ^ b.word[h].part[s];
     return a;
   }
   // the members of a that are not in b

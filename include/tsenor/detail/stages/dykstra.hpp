@@ -126,7 +126,7 @@ TSENOR_STAGE potentials<L> dykstra(L& l, const tile_scale& scale, pattern nm, fl
     absorb(l, u, q);
   }
   TSENOR_UNROLL for (int k = 0; k < L::width; k++) l.plan.set_row_entry(k, smallest(q[k], one));
-  l.plan.seal();
+  l.plan.template seal<true>();
   return u;
 }
 

@@ -4,6 +4,7 @@
 #define TSENOR_LOAD_STAGE
 
 #include <cstdint>
+#include <cstring>
 
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
@@ -19,6 +20,11 @@ struct tile_scale {
   int replaced;   // NaN, negative or infinite importances
 };
 
+// What a pipeline did, for the report.
+struct effort {
+  int iterations, moves;
+};
+
 // The importance of the tile's element (i, j), or what stands under the square.
 template <class Weight, class Importance>
 TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
@@ -28,32 +34,90 @@ TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importanc
   return p.importance(to_arithmetic(w), row, col, at.batch);
 }
 
+// The importances of a tile as they are, 0 outside it: kept where a machine has room for them, else asked for again.
 template <class L, class Weight, class Importance>
-TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at) {
+struct raw_importances {
   using value = importance_value<Weight>;
-  value most = 0;
+  const problem<Weight, Importance>& p;
+  const tile_position& at;
+  typename L::template lane_array<value> kept[L::holds_tile ? L::width : 1];
+
+  TSENOR_FN raw_importances(L& l, const problem<Weight, Importance>& p_, const tile_position& at_) : p(p_), at(at_) {
+    if constexpr (L::holds_tile) {
+      if (L::plain || (at.rows == L::width && at.cols == L::width)) {  // no test in the loops
+        TSENOR_UNROLL for (int i = 0; i < L::width; i++)
+            l.for_each_lane([&](int j) { kept[i].of(j) = importance_at(p, at, i, j); });
+      } else {
+        TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { kept[i].of(j) = ask(i, j); });
+      }
+    }
+  }
+  TSENOR_FN value ask(int i, int j) const {
+    return L::plain || (i < at.rows && j < at.cols) ? importance_at(p, at, i, j) : value(0);
+  }
+  TSENOR_FN value operator()(int i, int j) {
+    if constexpr (L::holds_tile)
+      return kept[i].of(j);
+    else
+      return ask(i, j);
+  }
+};
+
+// The largest bits of all; bits of numbers that are not negative are ordered as the numbers, NaN and negative ones above.
+template <class L, class Raw>
+TSENOR_FN auto largest_bits(L& l, Raw& raw) {
+  using bits = decltype(bits_of(raw(0, 0)));
+  typename L::template lane_array<bits> top;
+  l.for_each_lane([&](int j) { top.of(j) = 0; });
+  TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) {
+    const bits b = bits_of(raw(i, j));
+    top.of(j) = top.of(j) > b ? top.of(j) : b;
+  });
+  bits most = 0;
+  l.for_each_lane([&](int j) { most = most > top.of(j) ? most : top.of(j); });
+  return l.tile_max(most);
+}
+
+// Counts what is to be replaced, finds the largest importance of the rest.
+template <class L, class Raw, class Value>
+TSENOR_FN int count_unclean(L& l, Raw& raw, Value& largest) {
   int replaced = 0;
-  l.for_each_lane([&](int j) {
-    for (int i = 0; i < at.rows && j < at.cols; i++) {
-      const value raw = importance_at(p, at, i, j), x = clean(raw);
-      replaced += unclean(raw);
+  Value most = 0;
+  for (int i = 0; i < L::width; i++)
+    l.for_each_lane([&](int j) {
+      const Value x = clean(raw.ask(i, j));
+      replaced += unclean(raw.ask(i, j));
       most = most > x ? most : x;
-    }
-  });
-  tile_scale scale{l.tile_max(exponent_of(most)), 0.f, l.tile_sum(replaced)};
-  float largest = 0;
-  l.for_each_lane([&](int j) {
-    for (int i = 0; i < L::width; i++) {
-      const bool inside = i < at.rows && j < at.cols;
-      float x = inside ? scaled_down(clean(importance_at(p, at, i, j)), scale.exponent) : 0.f;
-      if constexpr (squares_after_scaling<Importance>) x *= x;
-      largest = largest > x ? largest : x;
-      l.importance.set(i, j, i < p.nm.m && j < p.nm.m ? x : absent);
-    }
-  });
-  l.importance.seal();
-  scale.largest = l.tile_max(largest);
-  return scale;
+    });
+  largest = l.tile_max(most);
+  return l.tile_sum(replaced);
+}
+
+// Entries outside the first `rows` and `cols` of the lanes are absent, those outside the tile have no importance.
+template <class L, class Weight, class Importance>
+TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols) {
+  using value = importance_value<Weight>;
+  raw_importances<L, Weight, Importance> raw(l, p, at);
+  const auto most = largest_bits(l, raw);
+  value largest;
+  std::memcpy(&largest, &most, sizeof largest);
+  const bool dirty = l.any_tile(!is_clean(largest));
+  const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
+  const int exponent = exponent_of(largest);
+  const auto set = [&](int i, int j, const value& importance) {
+    float x = scaled_down(importance, exponent);
+    if constexpr (squares_after_scaling<Importance>) x *= x;
+    l.importance.set(i, j, L::plain || (i < rows && j < cols) ? x : absent);
+  };
+  if (dirty || !L::holds_tile) {
+    for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { set(i, j, clean(raw.ask(i, j))); });
+  } else {
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { set(i, j, raw(i, j)); });
+  }
+  l.importance.template seal<false>();
+  float scaled = scaled_down(largest, exponent);
+  if constexpr (squares_after_scaling<Importance>) scaled *= scaled;
+  return {exponent, scaled, replaced};
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

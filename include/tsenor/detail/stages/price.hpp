@@ -1,8 +1,10 @@
 // price: a few sweeps of prices nearly solve a tile, and rows then take their best.
 //
 // Row i's dual is least for any price u_i between minus the N-th and minus the (N+1)-th largest of w_ij + v_j; the sweeps
-// take the midpoint, for rows and columns in turn. Weights are integers here, relative to a power of two near the tile's
-// largest: sums, ties and tests for equality are exact, which the repair needs, and all machines give the same mask.
+// take the midpoint, for rows and columns in turn. From the second sweep on they go a quarter further, which saves a third of
+// the repair (successive over-relaxation). Weights are integers here, relative to a power of two near the tile's largest: sums,
+// ties and tests for equality are exact, and all machines give the same mask. The sweeps themselves need less: they
+// run on 16-bit numbers, the last prices of the rows are exact.
 #include "tsenor/detail/lanes/machine.hpp"
 #if !defined(TSENOR_PRICE_STAGE)
 #define TSENOR_PRICE_STAGE
@@ -17,7 +19,13 @@ constexpr int weight_bits = 25;                 // 0 <= weights < 2^25; column p
 constexpr double fixed_unit = 1.0 / (1 << 24);  // of a weight, in scaled importances, which are below 2
 constexpr int outside = -(1 << 28);             // the weight of an entry outside the tile
 
-constexpr int sweeps = 3;
+constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
+constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits
+constexpr int coarse_outside = -3 * coarse_most;                // below all sums of a coarse weight and a price
+
+// Sweeps by lane width; more are not worth their time (see bench/NOTES.md).
+template <int Width>
+constexpr int sweeps = Width == 8 ? 2 : 3;
 
 template <class L>
 struct fixed_prices {
@@ -28,45 +36,98 @@ struct fixed_prices {
 template <class L>
 struct quotas {
   typename L::index row, col;  // n, or 0 outside the tile
-  int n, cols;                 // cols: columns of the tile
+  int n;
   bool at_most;
 };
 
-// The price of each row (Rows) or column that puts 0 midway between its n-th and its next largest w + price.
-template <bool Rows, class L, class Shared>
-TSENOR_FN typename L::index balance(L& l, const Shared& other, const quotas<L>& q) {
-  typename L::index price;
-  for (int s = 0; s < L::parts; s++) {  // not unrolled: the network is most of the code
-    decltype(price.part[0] + 0) t[L::width + 1], nth, next;
-    TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = l.surplus.template entry_part<Rows>(k, s) + other[k];
-    around_rank<L::width>(t, q.n, nth, next);
-    price.part[s] = -((nth + next + 1) >> 1);
-  }
-  const typename L::index zero = 0;
-  const auto& mine = Rows ? q.row : q.col;
-  if (q.at_most) price = smallest(price, zero);
-  return pick(mine > zero, price, zero);
+// The importances as integers, in place of them.
+template <class L>
+TSENOR_STAGE void fix_weights(L& l) {
+  l.transform(l.importance, l.weights, [](const typename L::real& x) {
+    const typename L::index w = L::to_fixed(x);  // whatever, where the entry is absent
+    return L::plain ? w : largest(w, typename L::index(outside));
+  });
 }
 
-// Prices of rows and columns; l.surplus then holds w + u + v.
+// The price that puts 0 midway between the n-th largest of w + price and the next.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q, int sweeps) {
-  using index = typename L::index;
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) l.surplus.set_row_entry(
-      k, pick((q.row > index(0)) & (k < q.cols), L::to_fixed(l.importance.row_entry(k)), index(outside)));
-  l.surplus.seal();
-  fixed_prices<L> p;
-  p.col = 0;
-  for (int sweep = 0;; sweep++) {
-    p.row = balance<true>(l, l.share(p.col), q);
-    if (sweep == sweeps) break;
-    p.col = balance<false>(l, l.share(p.row), q);
-    p.col = largest(smallest(p.col, index(1 << weight_bits)), index(-(1 << weight_bits)));
+TSENOR_FN typename L::index midprice(const typename L::index& nth, const typename L::index& next,
+                                     const typename L::index& quota) {
+  const typename L::index zero = 0, price = zero - L::midpoint(nth, next + typename L::index(1));
+  return L::plain ? price : pick(quota > zero, price, zero);
+}
+
+// The price of each row (Rows) or column, given the other side's.
+template <bool Rows, class L>
+TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& q) {
+  const auto prices = l.share(other);
+  typename L::index nth, next;
+  for (int s = 0; s < L::parts; s++) {  // not unrolled: the network is most of the code
+    decltype(nth.part[0] + 0) t[L::width + 1];
+    TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = l.weights.template entry_part<Rows>(k, s) + prices[k];
+    around_rank<L::width>(t, q.n, nth.part[s], next.part[s]);
   }
-  const auto col = l.share(p.col);
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++)
-      l.surplus.set_row_entry(k, l.surplus.row_entry(k) + p.row + index(col[k]));
-  l.surplus.seal();
+  return midprice<L>(nth, next, Rows ? q.row : q.col);
+}
+
+// The same at the lower resolution.
+template <bool Rows, class L>
+TSENOR_FN typename L::index coarse_balance(L& l, const typename L::template coarse_entries<Rows>& entries,
+                                           const typename L::index& other, const quotas<L>& q) {
+  const auto prices = l.share_coarse(other);
+  typename L::coarse_result nth, next;
+  for (int s = 0; s < L::coarse_parts; s++) {
+    typename L::coarse t[L::coarse_count + 1];
+    TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
+    around_rank<L::coarse_count>(t, q.n, nth.part[s], next.part[s]);
+  }
+  return midprice<L>(L::widen(nth), L::widen(next), Rows ? q.row : q.col);
+}
+
+// A quarter further than from `price` to `target`, within [least, most].
+template <class L>
+TSENOR_FN typename L::index over_relaxed(const typename L::index& price, const typename L::index& target, int least,
+                                         int most) {
+  using index = typename L::index;
+  const index step = target - price;
+  return largest(smallest(target + L::midpoint(L::midpoint(step, index(0)), index(0)), index(most)), index(least));
+}
+
+// Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal, and what is
+// still positive is cut off.
+template <class L>
+TSENOR_FN typename L::index not_positive(const typename L::index& row, const typename L::index& col,
+                                         const quotas<L>& q) {
+  using index = typename L::index;
+  const index zero = 0, least = -2 * coarse_most;
+  const int row_top = L::tile_largest(pick(q.row > zero, row, least));
+  const int col_top = L::tile_largest(pick(q.col > zero, col, least));
+  return pick(q.col > zero, smallest(col - index((col_top - row_top) >> 1), zero), zero);
+}
+
+template <class L>
+TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
+  using index = typename L::index;
+  const typename L::template coarse_entries<true> rows(l, coarse_shift, coarse_outside);
+  const typename L::template coarse_entries<false> cols(l, coarse_shift, coarse_outside);
+  index row, col = 0;
+  for (int sweep = 0; sweep < sweeps<L::width>; sweep++) {
+    const index row_target = coarse_balance<true>(l, rows, col, q);
+    row = over_relaxed<L>(sweep == 0 ? row_target : row, row_target, -2 * coarse_most + 1, coarse_most);
+    const index col_target = coarse_balance<false>(l, cols, row, q);
+    col = over_relaxed<L>(sweep == 0 ? col_target : col, col_target, -coarse_most, coarse_most);
+  }
+  if (q.at_most) col = largest(not_positive(row, col, q), index(-coarse_most));
+  return col * index(1 << coarse_shift);
+}
+
+// Prices of columns from the sweeps, and exact ones of rows for them.
+template <class L>
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q) {
+  fixed_prices<L> p;
+  p.col = coarse_column_prices(l, q);
+  p.row = balance<true>(l, p.col, q);
+  if (q.at_most) p.row = smallest(p.row, typename L::index(0));
   return p;
 }
 
@@ -77,21 +138,26 @@ TSENOR_FN typename L::bits take_best(L& l, const fixed_prices<L>& p, const quota
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
-  bits best(typename L::tile_set(0)), tied(typename L::tile_set(0));
+  const auto col = l.share(p.col);
   const auto inside = q.row > zero;
+  bits best(typename L::tile_set(0)), tied(typename L::tile_set(0));
   TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
-    const index x = l.surplus.row_entry(k);
-    best = best | bits::one(index(k), inside & (x > zero));
-    tied = tied | bits::one(index(k), inside & (x == zero));
+    const index surplus = l.weights.row_entry(k) + p.row + index(col[k]);
+    best = best | bits::one(index(k), surplus > zero);
+    tied = tied | bits::one(index(k), surplus == zero);
   }
-  if (q.at_most) tied = where(p.row < zero, tied);
+  if (!L::plain) {
+    best = where(inside, best);
+    tied = where(inside, tied);
+    if (q.at_most) tied = where(p.row < zero, tied);
+  }
   index taken = L::count(best);
   const auto fits = !(taken + L::count(tied) > q.row);
   best = best | where(fits, tied);
   if (!L::any_tile(L::ballot(!fits) != 0)) return best;
   index column = L::lane();
   for (int k = 0; k < m; k++) {
-    const bits candidate = bits::one(column, inside & !fits & (taken < q.row));
+    const bits candidate = bits::one(column, (!fits) & (taken < q.row));
     const bits took = candidate & tied;
     best = best | took;
     taken = taken + L::count(took);

@@ -1,15 +1,20 @@
 // repair: shortest augmenting paths make the columns exact, and the mask the optimum.
 //
-// Rows have their best, so the relaxed problem without column quotas is solved and its residual graph has no negative cycle:
-// arcs lead from column j to row i over a kept entry (at + surplus, giving it up) and from row i to column k over a free one
-// (at - surplus, taking it). Moving one unit from a column with too many entries to one with too few along a shortest path keeps
-// that so (successive shortest paths); when no column is off, the mask is optimal. Where rows and columns may keep fewer than n,
-// a hub stands for not keeping: a row may exchange an entry for a unit of slack (at its price), a column may be filled by slack
-// (at its price), and what is in excess may end, what lacks may begin, at the hub, whose price is 0.
+// Rows have their best at the prices u, v, so kept entries have w + u + v >= 0 and free ones <= 0, and the problem without column
+// quotas is solved. In the residual graph arcs lead from column j to row i over a kept entry, which is given up at the cost
+// w + u + v, and from row i to column k over a free one, taken at -(w + u + v): no cost is negative. Moving one unit from a
+// column with too many entries to one with too few along a shortest path, and then every price by the length of the path to
+// its vertex (no further than to the column that was reached), keeps it so (successive shortest paths, Dijkstra's algorithm on
+// reduced costs: Edmonds and Karp 1972, Tomizawa 1971). When no column is off, mask and prices prove each other optimal.
 //
-// Ends: integers have no rounding, so labels only fall and are bounded; every phase begins with tight paths to at least one
-// sink, and the first of them is always walked to its source, so each phase mends at least one unit. Labels carry the round that
-// set them, and a walk only goes back in rounds: it cannot circle among ties of length zero.
+// Where rows and columns may keep fewer than n, a hub, whose price is 0, stands for not keeping: a row may exchange an entry
+// for a unit of slack at -u, a column may be filled by slack at -v, both may give slack up at no cost, since their price
+// is 0 then; a path may end at the hub, and where no column has too many left, it begins there.
+//
+// Ends: integers have no rounding. A search settles each vertex at most once; a source and a sink are always two arcs apart (a column
+// with more entries has a row that one with fewer lacks), at a cost of at most 2 C in the first prices, which bounds all
+// lengths; and each search mends one unit. So there is no limit on the searches, and the mask is always the optimum of the
+// integer weights. Ties do no harm: a vertex is only ever reached from one that was settled before it.
 #include "tsenor/detail/lanes/machine.hpp"
 #if !defined(TSENOR_REPAIR_STAGE)
 #define TSENOR_REPAIR_STAGE
@@ -19,8 +24,7 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-constexpr int unreached = (1 << 30) - 1;  // twice that does not overflow
-constexpr int too_far = 1 << 29;          // > 4 C: every sink is two arcs, at most 2 C, from every source
+constexpr int unreached = (1 << 30) - 1;  // more than any length, which is below 6 C < 2^30
 
 // The mask while it is repaired: entries and slack of every row add up to its quota.
 template <class L>
@@ -29,18 +33,20 @@ struct partial_mask {
   typename L::index row_slack, col_slack;
 };
 
-// Shortest path lengths from the sources, and the rounds that found them.
+// Lengths of the shortest paths found so far, in lane i to row i and in lane j to column j, and the vertices before them: a
+// column before a row, a row before a column, or the hub. `open` holds the same lengths, but of settled vertices none.
 template <class L>
-struct labels {
-  typename L::index row, col, row_round, col_round;
-  int hub, hub_round;
+struct paths {
+  typename L::index row, col, open_row, open_col, row_from, col_from;
+  int hub, hub_from;  // row i, or width + j for column j
 };
-
-// Lower ends of the labels over all phases: in lane j that of column j. Added to the column prices, they are the dual.
 template <class L>
-struct phase_potentials {
-  typename L::index col;
-  int hub;
+constexpr int from_hub = L::width;
+
+// Where a search ended: at a column, or at the hub.
+struct arrival {
+  int column, length;
+  bool at_hub;
 };
 
 template <class L>
@@ -48,236 +54,139 @@ TSENOR_FN typename L::index imbalance(const partial_mask<L>& m, const quotas<L>&
   return L::count(m.kept.cols) + m.col_slack - q.col;
 }
 
-// The residual arcs of this phase: to row i from column k over a kept entry, to column j from row k over a free one. In
-// registers where they fit, else read from the tile again.
-template <class L>
-struct residual_arcs {
+// Settles row (or column) x at `length` and follows the arcs from it.
+template <bool Row, class L>
+TSENOR_FN void settle(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q, int x, int length,
+                      bool wanted, bool may_end_at_hub, paths<L>& d) {
   using index = typename L::index;
-  index to_row[L::holds_arcs ? L::width : 1], to_col[L::holds_arcs ? L::width : 1];
-
-  TSENOR_FN residual_arcs(const L& l, const partial_mask<L>& m) {
-    if constexpr (L::holds_arcs) {
-      TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
-        to_row[k] = row_arc(l, m, k);
-        to_col[k] = col_arc(l, m, k);
-      }
+  const index zero = 0;
+  const int price = L::at(Row ? p.row : p.col, x);
+  const index surplus = l.weights.template entry<!Row>(x) + (Row ? p.col : p.row) + index(price);
+  const auto kept = (Row ? m.kept.cols : m.kept.rows).test(x);
+  const index reached = Row ? index(length) - surplus : index(length) + surplus;
+  index& to = Row ? d.col : d.row;
+  index& open = Row ? d.open_col : d.open_row;
+  index& from = Row ? d.col_from : d.row_from;
+  auto nearer = (reached < to) & (Row ? !kept : kept) & wanted;
+  if constexpr (!L::plain) nearer = nearer & ((Row ? q.col : q.row) > zero);
+  to = pick(nearer, reached, to);
+  open = pick(nearer, reached, open);
+  from = pick(nearer, index(x), from);
+  index& settled = Row ? d.open_row : d.open_col;
+  settled = pick((L::lane() == index(x)) & wanted, index(unreached), settled);
+  if constexpr (!L::plain) {
+    const bool arc = Row || L::at(m.col_slack, x) > 0;
+    const int hub = Row ? length - price : length + price;
+    if (may_end_at_hub && wanted && arc && hub < d.hub) {
+      d.hub = hub;
+      d.hub_from = Row ? x : L::width + x;
     }
   }
-  TSENOR_FN static index row_arc(const L& l, const partial_mask<L>& m, int k) {
-    return pick(m.kept.rows.test(k), l.surplus.row_entry(k), index(unreached));
-  }
-  TSENOR_FN static index col_arc(const L& l, const partial_mask<L>& m, int k) {
-    return pick(m.kept.cols.test(k), index(unreached), index(0) - l.surplus.col_entry(k));
-  }
-  TSENOR_FN index row(const L& l, const partial_mask<L>& m, int k) const {
-    if constexpr (L::holds_arcs)
-      return to_row[k];
-    else
-      return row_arc(l, m, k);
-  }
-  TSENOR_FN index col(const L& l, const partial_mask<L>& m, int k) const {
-    if constexpr (L::holds_arcs)
-      return to_col[k];
-    else
-      return col_arc(l, m, k);
-  }
-};
-
-// One round over the rows: the best of the columns whose entry they keep, and of the hub.
-template <class L>
-TSENOR_FN void relax_rows(L& l, const partial_mask<L>& m, const residual_arcs<L>& arcs, const fixed_prices<L>& p,
-                          const quotas<L>& q, int round, labels<L>& d) {
-  using index = typename L::index;
-  const auto from = l.share(d.col);
-  index best = d.row;
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) best = L::add_min(arcs.row(l, m, k), from[k], best);
-  if (q.at_most) best = pick(m.row_slack > index(0), smallest(best, index(d.hub) + p.row), best);
-  d.row_round = pick(best < d.row, index(round), d.row_round);
-  d.row = best;
 }
 
+// The state before a search: columns with too many entries are sources, or else the hub is, one arc from the rows and columns.
 template <class L>
-TSENOR_FN void relax_hub(const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q, int round,
-                         labels<L>& d) {
+TSENOR_FN paths<L> sources_of(const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
+                              const typename L::flag& source, bool at_hub) {
   using index = typename L::index;
   const index zero = 0, none = unreached;
-  const index from_row = pick((q.row > zero) & (d.row < index(too_far)), d.row - p.row, none);
-  const index from_col = pick((m.col_slack > zero) & (d.col < index(too_far)), d.col + p.col, none);
-  const int best = -L::tile_largest(zero - smallest(from_row, from_col));
-  if (q.at_most && best < d.hub) {
-    d.hub = best;
-    d.hub_round = round;
+  index row = none, col = pick(source, zero, none);
+  if constexpr (!L::plain) {
+    row = pick((m.row_slack > zero) & at_hub, p.row, row);
+    col = pick((q.col > zero) & at_hub, zero - p.col, col);
+  }
+  const index hub = from_hub<L>;
+  return {row, col, row, col, hub, hub, unreached, 0};
+}
+
+// Dijkstra's algorithm until a sink is settled. Of vertices equally near, sinks come first, then rows, which lead to sinks.
+template <class L>
+TSENOR_FN arrival search(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
+                         const typename L::flag& sink, bool open, bool at_hub, paths<L>& d, int& settled) {
+  using index = typename L::index;
+  const bool may_end_at_hub = q.at_most && !at_hub;
+  arrival end{0, 0, false};
+  while (true) {
+    const int nearest = L::tile_smallest(smallest(d.open_row, d.open_col));
+    const index length = nearest;
+    const auto ends = L::ballot((d.open_col == length) & sink);
+    const bool hub_is_nearest = !L::plain && may_end_at_hub && d.hub <= nearest;
+    if (open && (ends != 0 || hub_is_nearest)) {
+      end = {L::first(ends), hub_is_nearest ? d.hub : nearest, hub_is_nearest};
+      open = false;
+    }
+    if (!L::any_tile(open)) return end;
+    settled += open;
+    const auto rows = L::ballot(d.open_row == length), cols = L::ballot(d.open_col == length);
+    const bool row = open && rows != 0, col = open && rows == 0;
+    if (L::any_tile(row)) settle<true>(l, m, p, q, L::first(rows), nearest, row, may_end_at_hub, d);
+    if (L::any_tile(col)) settle<false>(l, m, p, q, L::first(cols), nearest, col, may_end_at_hub, d);
   }
 }
 
-// One round over the columns; tells which became shorter.
+// Every price moves by the length of the path to its vertex, so that arcs on the paths cost nothing and none less, and the
+// hub's price stays 0.
 template <class L>
-TSENOR_FN typename L::flag relax_cols(L& l, const partial_mask<L>& m, const residual_arcs<L>& arcs,
-                                      const fixed_prices<L>& p, const quotas<L>& q, int round, labels<L>& d) {
+TSENOR_FN void move_prices(const paths<L>& d, const arrival& end, const quotas<L>& q, bool at_hub, fixed_prices<L>& p) {
   using index = typename L::index;
-  const auto from = l.share(d.row);
-  index best = d.col;
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) best = L::add_min(arcs.col(l, m, k), from[k], best);
-  if (q.at_most) best = pick(q.col > index(0), smallest(best, index(d.hub) - p.col), best);
-  const auto shorter = (best < d.col) & (best < index(too_far));
-  d.col = pick(shorter, best, d.col);
-  d.col_round = pick(shorter, index(round), d.col_round);
-  return shorter;
+  const index length = end.length, zero = 0;
+  const index shift = at_hub ? zero : length;
+  const index row = p.row + shift - smallest(d.row, length), col = p.col - shift + smallest(d.col, length);
+  p.row = L::plain ? row : pick(q.row > zero, row, zero);
+  p.col = L::plain ? col : pick(q.col > zero, col, zero);
 }
 
-// All rows, then all columns, relax at once (Bellman-Ford), until no sink can come nearer.
+// Moves a unit backwards along the path, from the arrival to a source.
 template <class L>
-TSENOR_FN labels<L> shortest_paths(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
-                                   bool from_hub, bool open, phase_potentials<L>& potential, int& rounds) {
-  using index = typename L::index;
-  const index zero = 0;
-  const index off = imbalance(m, q);
-  const auto source = (off > zero) & !from_hub, sink = off < zero;
-  labels<L> d{unreached, pick(source, zero, index(unreached)), 0, 0, from_hub ? potential.hub : unreached, 0};
-  const residual_arcs<L> arcs(l, m);
-  int reach = 0;
-  for (bool again = open; L::any_tile(again);) {
-    rounds += again;
-    const int round = rounds, hub = d.hub;
-    relax_rows(l, m, arcs, p, q, round, d);
-    relax_hub(m, p, q, round, d);
-    const auto shorter = relax_cols(l, m, arcs, p, q, round, d);
-    reach = L::tile_largest(pick(sink, d.col - potential.col, zero));
-    if (q.at_most && !from_hub) reach = reach > d.hub - potential.hub ? reach : d.hub - potential.hub;
-    const bool nearer = L::ballot(shorter & (d.col - potential.col < index(reach))) != 0;
-    again = open && (nearer || (d.hub < hub && d.hub - potential.hub < reach));
-  }
-  if (open) {
-    potential.col = smallest(d.col, potential.col + index(reach));
-    potential.hub = d.hub < potential.hub + reach ? d.hub : potential.hub + reach;
-  }
-  return d;
-}
-
-// A vertex of the residual graph.
-enum vertex_kind { a_column, a_row, the_hub };
-struct vertex {
-  int kind, at;
-};
-
-// Vertices from which no source can be reached any more in this phase.
-template <class L>
-struct dead_ends {
-  typename L::tile_set rows = 0, cols = 0;
-  bool hub = false;
-};
-
-// A vertex with a tight arc to v that was labelled before it, or itself if there is none.
-template <class L>
-TSENOR_FN vertex predecessor(L& l, const partial_mask<L>& m, const labels<L>& d, const fixed_prices<L>& p,
-                             const quotas<L>& q, const dead_ends<L>& dead, const vertex& v) {
-  using index = typename L::index;
-  using flag = typename L::flag;
-  const index zero = 0;
-  const int col_label = L::at(d.col, v.at), row_label = L::at(d.row, v.at);
-  const int col_round = L::at(d.col_round, v.at), row_round = L::at(d.row_round, v.at);
-  const bool col = v.kind == a_column, row = v.kind == a_row, hub = v.kind == the_hub;
-  const index label = col   ? col_label
-                      : row ? row_label
-                            : d.hub,
-              stamp = col   ? col_round
-                      : row ? row_round
-                            : d.hub_round;
-  // from a row: to a column over a free entry, to the hub at the row's price
-  const flag takes = (d.row - l.surplus.row_entry(v.at) == label) & !m.kept.rows.test(v.at) & col;
-  const flag yields = (d.row - p.row == label) & (q.row > zero) & hub;
-  const auto rows = L::ballot((takes | yields) & !(d.row_round > stamp)) & ~dead.rows;
-  // from a column: to a row over a kept entry, to the hub by giving up slack
-  const flag leaves = (d.col + l.surplus.col_entry(v.at) == label) & m.kept.cols.test(v.at) & row;
-  const flag empties = (d.col + p.col == label) & (m.col_slack > zero) & hub;
-  const auto cols = L::ballot((leaves | empties) & (d.col_round < stamp)) & ~dead.cols;
-  // from the hub: to a column by filling it with slack, to a row that has slack
-  const flag fills = (index(d.hub) - p.col == label) & (q.col > zero) & !(index(d.hub_round) > stamp) & col;
-  const flag grows = (index(d.hub) + p.row == label) & (m.row_slack > zero) & (index(d.hub_round) < stamp) & row;
-  const bool over_hub = (L::ballot(fills | grows) >> v.at & 1u) && q.at_most && !dead.hub;
-  if (rows) return {a_row, L::first(rows)};
-  if (cols) return {a_column, L::first(cols)};
-  return over_hub ? vertex{the_hub, 0} : v;
-}
-
-// Moves a unit along the arc from u to v.
-template <class L>
-TSENOR_FN void flip(partial_mask<L>& m, const vertex& u, const vertex& v, bool wanted) {
+TSENOR_FN void augment(partial_mask<L>& m, const paths<L>& d, const arrival& end, typename L::tile_set sources,
+                       bool walking) {
   using bits = typename L::bits;
   using index = typename L::index;
-  const auto me = L::lane();
-  const bool take = wanted && u.kind == a_row && v.kind == a_column,
-             give = wanted && u.kind == a_column && v.kind == a_row;
-  const int row = u.kind == a_row ? u.at : v.at, col = u.kind == a_row ? v.at : u.at;
-  const auto in_row = bits::one(index(col), (me == index(row)) & (take || give));
-  const auto in_col = bits::one(index(row), (me == index(col)) & (take || give));
-  m.kept.rows = take ? m.kept.rows | in_row : m.kept.rows - in_row;
-  m.kept.cols = take ? m.kept.cols | in_col : m.kept.cols - in_col;
-  const auto is = [&](const vertex& x, int kind) { return (me == index(x.at)) & (wanted && x.kind == kind); };
-  const index one = 1, zero = 0;
-  const bool to_hub = v.kind == the_hub, from_hub = u.kind == the_hub;
-  m.row_slack = m.row_slack + pick(is(u, a_row) & to_hub, one, zero) - pick(is(v, a_row) & from_hub, one, zero);
-  m.col_slack = m.col_slack - pick(is(u, a_column) & to_hub, one, zero) + pick(is(v, a_column) & from_hub, one, zero);
-}
-
-// Follows tight arcs from a sink back to a source and moves a unit along them; notes a dead end if there is one.
-template <class L>
-TSENOR_FN bool augment(L& l, partial_mask<L>& m, const labels<L>& d, const fixed_prices<L>& p, const quotas<L>& q,
-                       typename L::tile_set sources, bool from_hub, vertex v, bool walking, dead_ends<L>& dead) {
-  partial_mask<L> moved = m;
-  bool reached = false;
+  const index me = L::lane(), one = 1, zero = 0;
+  const auto is = [&](int k, bool wanted) { return (me == index(k)) & wanted; };
+  int col = end.column;
+  bool from_slack = false;  // what the path did last was to make a unit of slack, not to take an entry
+  if constexpr (!L::plain) {
+    from_slack = walking && end.at_hub && d.hub_from < L::width;
+    const bool empties = walking && end.at_hub && !from_slack;
+    if (end.at_hub) col = d.hub_from & (L::width - 1);  // the column that gives up slack; not read if it is a row
+    m.col_slack = m.col_slack - pick(is(col, empties), one, zero);
+    m.row_slack = m.row_slack + pick(is(d.hub_from, from_slack), one, zero);
+  }
   while (true) {
-    const bool at_source = v.kind == a_column ? sources >> v.at & 1u : v.kind == the_hub && from_hub;
-    reached = reached || (walking && at_source);
-    walking = walking && !reached;
-    if (!L::any_tile(walking)) break;
-    const vertex u = predecessor(l, m, d, p, q, dead, v);
-    const bool stuck = u.kind == v.kind;
-    if (walking && stuck) {
-      if (v.kind == a_column) dead.cols |= typename L::tile_set(1) << v.at;
-      if (v.kind == a_row) dead.rows |= typename L::tile_set(1) << v.at;
-      if (v.kind == the_hub) dead.hub = true;
+    walking = walking && (from_slack || !(sources >> col & 1u));
+    if (!L::any_tile(walking)) return;
+    const int row_before = L::at(d.col_from, col), row = from_slack ? d.hub_from : row_before;
+    const int before = L::at(d.row_from, row & (L::width - 1));
+    const bool row_is_hub = !L::plain && row == from_hub<L>, col_is_hub = !L::plain && before == from_hub<L>;
+    const bool takes = walking && !row_is_hub && !from_slack, gives = walking && !row_is_hub && !col_is_hub;
+    m.kept.rows = m.kept.rows ^ bits::one(index(col), is(row, takes)) ^ bits::one(index(before), is(row, gives));
+    m.kept.cols = m.kept.cols ^ bits::one(index(row), is(col, takes) | is(before, gives));
+    if constexpr (!L::plain) {
+      m.col_slack = m.col_slack + pick(is(col, walking && row_is_hub), one, zero);
+      m.row_slack = m.row_slack - pick(is(row, walking && !row_is_hub && col_is_hub), one, zero);
+      walking = walking && !row_is_hub && !col_is_hub;
+      from_slack = false;
     }
-    walking = walking && !stuck;
-    flip(moved, u, v, walking);
-    if (walking) v = u;
-  }
-  if (reached) m = moved;
-  return reached;
-}
-
-// Augments along tight paths until this phase has no more.
-template <class L>
-TSENOR_FN int augment_all(L& l, partial_mask<L>& m, const labels<L>& d, const fixed_prices<L>& p, const quotas<L>& q,
-                          bool from_hub, bool open) {
-  using index = typename L::index;
-  const index zero = 0;
-  dead_ends<L> dead;
-  int moves = 0;
-  while (true) {
-    const index off = imbalance(m, q);
-    const auto sources = L::ballot(off > zero);
-    const auto sinks = L::ballot((off < zero) & (d.col < index(too_far))) & ~dead.cols;
-    const bool to_hub = q.at_most && !from_hub && !dead.hub && d.hub < too_far;
-    open = open && (from_hub || sources != 0) && (sinks != 0 || to_hub);
-    if (!L::any_tile(open)) return moves;
-    const vertex sink = sinks != 0 ? vertex{a_column, L::first(sinks)} : vertex{the_hub, 0};
-    moves += augment(l, m, d, p, q, sources, from_hub, sink, open, dead);
+    col = before;
   }
 }
 
-// The optimal mask from the rows' best entries, and the potentials that prove it.
+// The optimal mask from the rows' best entries; p becomes the prices that prove it.
 template <class L>
-TSENOR_STAGE phase_potentials<L> repair(L& l, partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
-                                        int& rounds, int& moves) {
-  phase_potentials<L> potential{0, 0};
+TSENOR_STAGE void repair(L& l, partial_mask<L>& m, fixed_prices<L>& p, const quotas<L>& q, effort& spent) {
+  const typename L::index zero = 0;
   while (true) {
     const auto off = imbalance(m, q);
-    const auto sources = L::ballot(off > typename L::index(0)), sinks = L::ballot(off < typename L::index(0));
-    const bool open = sources != 0 || (q.at_most && sinks != 0), from_hub = sources == 0;
-    if (!L::any_tile(open)) return potential;
-    const labels<L> d = shortest_paths(l, m, p, q, from_hub, open, potential, rounds);
-    moves += augment_all(l, m, d, p, q, from_hub, open);
+    const auto source = off > zero, sink = off < zero;
+    const auto sources = L::ballot(source), sinks = L::ballot(sink);
+    const bool at_hub = q.at_most && sources == 0, open = sources != 0 || (q.at_most && sinks != 0);
+    if (!L::any_tile(open)) return;
+    paths<L> d = sources_of(m, p, q, source, at_hub);
+    const arrival end = search(l, m, p, q, sink, open, at_hub, d, spent.iterations);
+    move_prices(d, end, q, at_hub, p);
+    augment(m, d, end, sources, open);
+    spent.moves += open;
   }
 }
 

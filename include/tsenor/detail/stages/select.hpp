@@ -50,7 +50,8 @@ TSENOR_FN void window(V* t, int first) {
   }
 }
 
-// The n-th and the next largest of t[0 .. Count), 1 <= n < Count. t has room for Count + 1 and is overwritten.
+// The n-th and the next largest of t[0 .. Count), 1 <= n <= Count; with n = Count both are the least. t has room for
+// Count + 1 and is overwritten.
 template <int Count, class V>
 TSENOR_STAGE void around_rank(V* t, int n, V& nth, V& next) {
   sort<0, Count / 2>(t);
@@ -68,6 +69,32 @@ TSENOR_STAGE void around_rank(V* t, int n, V& nth, V& next) {
     window<Count / 2>(t, n - 1);
     nth = t[0];
     next = t[1];
+  }
+}
+
+// The same of 2 * Count numbers that stand in pairs: both halves are sorted at once.
+template <int Count, class Pair, class V>
+TSENOR_FN void around_rank(Pair* t, int n, V& nth, V& next) {
+  sort<0, Count>(t);
+  if (n == Count) {
+    Pair high = upper(t[0], swapped(t[Count - 1])), low = lower(t[0], swapped(t[Count - 1]));
+    TSENOR_UNROLL for (int k = 1; k < Count / 2; k++) {
+      high = lower(high, upper(t[k], swapped(t[Count - 1 - k])));
+      low = upper(low, lower(t[k], swapped(t[Count - 1 - k])));
+    }
+    nth = lower(low_half(high), high_half(high));
+    next = upper(low_half(low), high_half(low));
+  } else {
+    V x[2 * Count + 1];
+    TSENOR_UNROLL for (int k = 0; k < Count; k++) {
+      x[k] = low_half(t[k]);
+      x[k + Count] = high_half(t[k]);
+    }
+    odd_even_merge<0, 2 * Count, 1>(x);
+    x[2 * Count] = x[2 * Count - 1];
+    window<Count>(x, n - 1);
+    nth = x[0];
+    next = x[1];
   }
 }
 

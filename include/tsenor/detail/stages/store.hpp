@@ -17,13 +17,18 @@ namespace tsenor::detail::TSENOR_MACHINE {
 // The dual certificate in multiples of `unit`, of what l.importance holds: any u, v (not positive where a row may keep fewer than N) give
 //   optimum <= sum max(0, w_ij + u_i + v_j) - N (sum u + sum v).
 template <class L, class Value>
-struct prices {
+struct tile_prices {
   Value row, col;
   double unit;
 };
 
-struct effort {
-  int iterations, moves;
+// Eight bits as eight bytes of 0 or 1.
+TSENOR_FN std::uint64_t bytes_of_bits(std::uint64_t bits) {
+  const auto four = [](std::uint32_t x) { return (x & 15u) * 0x00204081u & 0x01010101u; };
+  return four(std::uint32_t(bits)) | std::uint64_t(four(std::uint32_t(bits) >> 4)) << 32;
+}
+struct alignas(16) bytes16 {
+  std::uint64_t low, high;
 };
 
 template <class T>
@@ -37,35 +42,57 @@ using packed_word = std::conditional_t<
     Width == 8, std::uint8_t,
     std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
+// The bytes of a row, 1 where an entry is kept; as whole words where they lie on their boundaries.
+template <class L>
+TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols) {
+  using word = std::conditional_t<L::width == 8, std::uint64_t, bytes16>;
+  if (cols == L::width && reinterpret_cast<std::uintptr_t>(to) % sizeof(word) == 0) {
+    TSENOR_UNROLL for (int k = 0; k < L::width; k += int(sizeof(word))) {
+      word x;
+      if constexpr (L::width == 8)
+        x = bytes_of_bits(row);
+      else
+        x = {bytes_of_bits(row >> k), bytes_of_bits(row >> k >> 8)};
+      *reinterpret_cast<word*>(to + k) = x;
+    }
+  } else {
+    for (int j = 0; j < cols; j++) to[j] = row >> j & 1u;
+  }
+}
+
+// A lane stores its row of the masks.
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at,
-                           const mask_bits<L>& mask) {
-  for (int i = 0; i < p.nm.m; i++) {
-    const auto row = L::at(mask.rows, i);
-    if (i >= at.rows) continue;
-    l.for_each_lane([&](int j) {
-      if (j == 0 && p.out.packed.data) {
-        const auto& b = p.out.packed;
-        static_cast<packed_word<L::width>*>(
-            b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m] =
-            packed_word<L::width>(row & first_members<L>(at.cols));
-      }
-      if (j >= at.cols) return;
-      const bool keep = row >> j & 1u;
-      if (p.out.mask.data) element_of(p.out.mask, at, i, j) = keep;
-      if (p.out.pruned.data) {
-        const Weight w =
-            p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
-        element_of(p.out.pruned, at, i, j) = keep ? w : Weight{};
-      }
-    });
-  }
+                           const typename L::bits& rows) {
+  l.for_each_lane([&](int i) {
+    if (i >= at.rows || !at.exists) return;
+    const auto row = L::own(rows, i);
+    if (p.out.mask.data) store_bytes<L>(&element_of(p.out.mask, at, i, 0), row, at.cols);
+    if (p.out.packed.data) {
+      const auto& b = p.out.packed;
+      static_cast<packed_word<L::width>*>(
+          b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m] =
+          packed_word<L::width>(row & first_members<L>(at.cols));
+    }
+  });
+}
+
+// A lane stores its column of the pruned weights.
+template <class L, class Weight, class Importance>
+TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+                            const typename L::bits& cols) {
+  for (int i = 0; i < at.rows; i++) l.for_each_lane([&](int j) {
+    if (j >= at.cols || !at.exists) return;
+    const Weight w =
+        p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
+    element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? w : Weight{};
+  });
 }
 
 // Value and bound in double, from the original importances.
 template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const mask_bits<L>& mask, const prices<L, Value>& price, const tile_scale& scale,
+                            const mask_bits<L>& mask, const tile_prices<L, Value>& price, const tile_scale& scale,
                             const effort& spent) {
   constexpr bool squares = squares_after_scaling<Importance>;
   const double unit = power_of_two(squares ? 2 * scale.exponent : scale.exponent);
@@ -90,7 +117,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   const std::uint32_t flags =
       (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
   l.for_each_lane([&](int j) {
-    if (j == 0 && at.rows > 0)
+    if (j == 0 && at.exists)
       p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, scale.replaced,
                              flags};
   });
@@ -98,10 +125,11 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
 
 template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                     const mask_bits<L>& mask, const prices<L, Value>& price, const tile_scale& scale,
+                     const mask_bits<L>& mask, const tile_prices<L, Value>& price, const tile_scale& scale,
                      const effort& spent) {
-  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);  // before pruning in place
-  store_masks(l, p, at, mask);
+  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);
+  if (p.out.pruned.data) store_pruned(l, p, at, mask.cols);  // after the report: it may be in place
+  store_masks(l, p, at, mask.rows);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE
