@@ -7,6 +7,7 @@
 /// once an element), and for the GPU be trivially copyable and callable in `__device__` code.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -17,8 +18,8 @@ namespace tsenor {
 /// |w|. The default.
 struct magnitude {
   template <class T>
-  TSENOR_HOST_DEVICE constexpr T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
-    return weight < 0 ? -weight : weight;
+  TSENOR_HOST_DEVICE T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
+    return std::fabs(weight);
   }
 };
 
@@ -26,8 +27,8 @@ struct magnitude {
 struct squared {
   /// |w|: find_mask squares what this returns, see detail::squares_after_scaling.
   template <class T>
-  TSENOR_HOST_DEVICE constexpr T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
-    return weight < 0 ? -weight : weight;
+  TSENOR_HOST_DEVICE T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
+    return std::fabs(weight);
   }
 };
 
@@ -37,8 +38,8 @@ struct squared {
 struct wanda {
   const float* column_norms = nullptr;
   template <class T>
-  TSENOR_HOST_DEVICE constexpr T operator()(T weight, std::int64_t, std::int64_t col, std::int64_t) const {
-    return (weight < 0 ? -weight : weight) * T(column_norms[col]);
+  TSENOR_HOST_DEVICE T operator()(T weight, std::int64_t, std::int64_t col, std::int64_t) const {
+    return std::fabs(weight) * T(column_norms[col]);
   }
 };
 

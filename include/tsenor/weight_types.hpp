@@ -84,7 +84,15 @@ TSENOR_HOST_DEVICE inline float decode(std::uint32_t x) {
 
 TSENOR_HOST_DEVICE inline float to_arithmetic(float x) { return x; }
 TSENOR_HOST_DEVICE inline double to_arithmetic(double x) { return x; }
-TSENOR_HOST_DEVICE inline float to_arithmetic(float16 x) { return decode<5, 10, true>(x.bits); }
+TSENOR_HOST_DEVICE inline float to_arithmetic(float16 x) {
+#if defined(__CUDA_ARCH__)
+  float r;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(x.bits));
+  return r;
+#else
+  return decode<5, 10, true>(x.bits);
+#endif
+}
 TSENOR_HOST_DEVICE inline float to_arithmetic(bfloat16 x) { return float_of_bits(std::uint32_t(x.bits) << 16); }
 TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e4m3 x) { return decode<4, 3, false>(x.bits); }
 TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) { return decode<5, 2, true>(x.bits); }

@@ -67,6 +67,7 @@ template <int Width>
 struct lanes {
   static constexpr int width = Width;
   static constexpr bool plain = false;
+  static constexpr bool one_tile = true;  // at a time
   static constexpr int vector_lanes = width < TSENOR_VECTOR_LANES ? width : TSENOR_VECTOR_LANES;
   static constexpr int parts = width / vector_lanes;
   using real_part = typename vector_of<float, vector_lanes>::type;
@@ -110,6 +111,9 @@ struct lanes {
     TSENOR_FN lane_value<T> entry(int k) const {
       return load<lane_value<T>>(Rows ? by_row[k] : by_col[k]);
     }
+    // The arcs of row x, entry x of each column, or those of column x.
+    TSENOR_FN lane_value<T> arcs_of(std::true_type, int x) const { return entry<false>(x); }
+    TSENOR_FN lane_value<T> arcs_of(std::false_type, int x) const { return entry<true>(x); }
     TSENOR_FN lane_value<T> row_entry(int k) const { return entry<true>(k); }
     TSENOR_FN lane_value<T> col_entry(int k) const { return entry<false>(k); }
     // Part s of entry(k).

@@ -37,6 +37,7 @@ struct lanes {
   static constexpr int parts = width > 32 ? width / 32 : 1;
   static constexpr int group = width > 32 ? 32 : width;  // threads a tile
   static constexpr int tiles_per_warp = 32 / group;
+  static constexpr bool one_tile = tiles_per_warp == 1;  // what is the same for a tile is the same for all that run together
   static constexpr bool holds_tile = parts == 1;  // a row a lane, in registers
   static constexpr unsigned warp = 0xffffffffu;
   using real = pack<float, float, parts>;
@@ -72,6 +73,17 @@ struct lanes {
     TSENOR_FN lane_value<T> entry(int k) const {
       lane_value<T> r;
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<Rows>(k, s);
+      return r;
+    }
+    // The arcs of row x, entry x of each column, or those of column x.
+    TSENOR_FN lane_value<T> arcs_of(std::true_type, int x) const { return entry<false>(x); }
+    TSENOR_FN lane_value<T> arcs_of(std::false_type, int x) const { return entry<true>(x); }
+    TSENOR_FN lane_value<T> arcs_of(bool of_row, int x) const {
+      lane_value<T> r;
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+        const int me = my_lane() + 32 * s;
+        r.part[s] = element(of_row ? x : me, of_row ? me : x);
+      }
       return r;
     }
     TSENOR_FN lane_value<T> row_entry(int k) const { return entry<true>(k); }
@@ -230,10 +242,10 @@ struct lanes {
   }
   // Of a flag that is the same in all lanes of a tile.
   TSENOR_FN static bool any_tile(bool f) {
-    if constexpr (tiles_per_warp == 1)
+    if constexpr (one_tile)
       return f;
     else
-      return __any_sync(warp, f);
+      return __ballot_sync(warp, f) != 0;
   }
   template <class T, class Part>
   TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {

@@ -103,6 +103,20 @@ struct lane_bits {
     }
     return r;
   }
+  // {k: f(k) < 0} of the numbers k = 0 .. Count - 1
+  template <int Count, class F>
+  TSENOR_FN static lane_bits negative(const F& f) {
+    lane_bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) {
+      word_type w = 0u;
+      TSENOR_UNROLL for (int k = Count / Words - 1; k >= 0; k--) {
+        const index x = f(32 * h + k);
+        TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) w.part[s] = w.part[s] << 1 | (Part)x.part[s] >> 31;
+      }
+      r.word[h] = w;
+    }
+    return r;
+  }
   TSENOR_FN flag test(int k) const {
     const word_type& w = Words == 1 || k < 32 ? word[0] : word[Words - 1];
     flag r;

@@ -14,6 +14,13 @@ namespace tsenor::detail::TSENOR_MACHINE {
 // An entry outside the M x M tile, in the lanes and columns that a smaller M leaves over: its plan is 0.
 constexpr float absent = -1e30f;
 
+// The first m columns.
+template <class L>
+TSENOR_FN typename L::tile_set first_members(int m) {
+  using set = typename L::tile_set;
+  return set(~set(0)) >> (sizeof(set) * 8 - m);
+}
+
 struct tile_scale {
   int exponent;   // importances are 2^exponent times what l.importance holds, before squaring if they are squared
   float largest;  // in l.importance

@@ -23,9 +23,7 @@ constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of co
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits
 constexpr int coarse_outside = -3 * coarse_most;                // below all sums of a coarse weight and a price
 
-// Sweeps by lane width; more are not worth their time (see bench/NOTES.md).
-template <int Width>
-constexpr int sweeps = Width == 8 ? 2 : 3;
+constexpr int sweeps = 4;  // more cost what they save (see bench/NOTES.md)
 
 template <class L>
 struct fixed_prices {
@@ -111,7 +109,7 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
   const typename L::template coarse_entries<true> rows(l, coarse_shift, coarse_outside);
   const typename L::template coarse_entries<false> cols(l, coarse_shift, coarse_outside);
   index row, col = 0;
-  for (int sweep = 0; sweep < sweeps<L::width>; sweep++) {
+  for (int sweep = 0; sweep < sweeps; sweep++) {
     const index row_target = coarse_balance<true>(l, rows, col, q);
     row = over_relaxed<L>(sweep == 0 ? row_target : row, row_target, -2 * coarse_most + 1, coarse_most);
     const index col_target = coarse_balance<false>(l, cols, row, q);
@@ -139,22 +137,18 @@ TSENOR_FN typename L::bits take_best(L& l, const fixed_prices<L>& p, const quota
   using index = typename L::index;
   const index zero = 0;
   const auto col = l.share(p.col);
-  const auto inside = q.row > zero;
-  bits best(typename L::tile_set(0)), tied(typename L::tile_set(0));
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
-    const index surplus = l.weights.row_entry(k) + p.row + index(col[k]);
-    best = best | bits::one(index(k), surplus > zero);
-    tied = tied | bits::one(index(k), surplus == zero);
-  }
-  if (!L::plain) {
-    best = where(inside, best);
-    tied = where(inside, tied);
-    if (q.at_most) tied = where(p.row < zero, tied);
-  }
+  const auto surplus = [&](int k) { return l.weights.row_entry(k) + p.row + index(col[k]); };
+  const bits worse = bits::template negative<L::width>(surplus);
+  bits best = bits(first_members<L>(L::width)) - worse;
+  if (!L::plain) best = where(q.row > zero, best);
+  if (!L::any_tile(L::ballot(!(L::count(best) == q.row)) != 0)) return best;
+  const bits better = bits::template negative<L::width>([&](int k) { return zero - surplus(k); });
+  bits tied = best - better;
+  if (q.at_most) tied = where(p.row < zero, tied);
+  best = best & better;
   index taken = L::count(best);
   const auto fits = !(taken + L::count(tied) > q.row);
   best = best | where(fits, tied);
-  if (!L::any_tile(L::ballot(!fits) != 0)) return best;
   index column = L::lane();
   for (int k = 0; k < m; k++) {
     const bits candidate = bits::one(column, (!fits) & (taken < q.row));

@@ -19,12 +19,14 @@
 #if !defined(TSENOR_REPAIR_STAGE)
 #define TSENOR_REPAIR_STAGE
 
+#include <type_traits>
+
 #include "tsenor/detail/stages/price.hpp"
 #include "tsenor/detail/stages/round.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-constexpr int unreached = (1 << 30) - 1;  // more than any length, which is below 6 C < 2^30
+constexpr int unreached = 1 << 28;  // more than the way to any sink, which is at most 2 C
 
 // The mask while it is repaired: entries and slack of every row add up to its quota.
 template <class L>
@@ -33,15 +35,20 @@ struct partial_mask {
   typename L::index row_slack, col_slack;
 };
 
+// What comes first of vertices that are equally near: sinks, then rows, which lead to sinks.
+enum vertex_kind { sink_column, a_row, a_column };
+
 // Lengths of the shortest paths found so far, in lane i to row i and in lane j to column j, and the vertices before them: a
-// column before a row, a row before a column, or the hub. `open` holds the same lengths, but of settled vertices none.
+// column before a row, a row before a column, or the hub. A key is 4 length + kind, or more than any while a vertex is not reached or
+// when it is settled.
 template <class L>
 struct paths {
-  typename L::index row, col, open_row, open_col, row_from, col_from;
+  typename L::index row, col, row_key, col_key, row_from, col_from;
   int hub, hub_from;  // row i, or width + j for column j
 };
 template <class L>
 constexpr int from_hub = L::width;
+constexpr int no_key = 4 * unreached + 3;
 
 // Where a search ended: at a column, or at the hub.
 struct arrival {
@@ -49,78 +56,87 @@ struct arrival {
   bool at_hub;
 };
 
+// What a search is about.
+template <class L>
+struct search_frame {
+  const partial_mask<L>& mask;
+  const fixed_prices<L>& price;
+  const quotas<L>& quota;
+  typename L::index col_kind;  // sink_column or a_column
+  bool may_end_at_hub;
+};
+
 template <class L>
 TSENOR_FN typename L::index imbalance(const partial_mask<L>& m, const quotas<L>& q) {
   return L::count(m.kept.cols) + m.col_slack - q.col;
 }
 
-// Settles row (or column) x at `length` and follows the arcs from it.
-template <bool Row, class L>
-TSENOR_FN void settle(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q, int x, int length,
-                      bool wanted, bool may_end_at_hub, paths<L>& d) {
+// Settles row or column x at `length` and follows the arcs from it. `is_row` is a bool, or a constant where all that runs
+// together agrees on it.
+template <class L, class Bool>
+TSENOR_FN void settle(L& l, const search_frame<L>& f, Bool is_row, int x, int length, bool wanted, paths<L>& d) {
   using index = typename L::index;
-  const index zero = 0;
-  const int price = L::at(Row ? p.row : p.col, x);
-  const index surplus = l.weights.template entry<!Row>(x) + (Row ? p.col : p.row) + index(price);
-  const auto kept = (Row ? m.kept.cols : m.kept.rows).test(x);
-  const index reached = Row ? index(length) - surplus : index(length) + surplus;
-  index& to = Row ? d.col : d.row;
-  index& open = Row ? d.open_col : d.open_row;
-  index& from = Row ? d.col_from : d.row_from;
-  auto nearer = (reached < to) & (Row ? !kept : kept) & wanted;
-  if constexpr (!L::plain) nearer = nearer & ((Row ? q.col : q.row) > zero);
-  to = pick(nearer, reached, to);
-  open = pick(nearer, reached, open);
-  from = pick(nearer, index(x), from);
-  index& settled = Row ? d.open_row : d.open_col;
-  settled = pick((L::lane() == index(x)) & wanted, index(unreached), settled);
+  const partial_mask<L>& m = f.mask;
+  const index unit = 4;
+  const int price = L::at(is_row ? f.price.row : f.price.col, x);
+  const index surplus = l.weights.arcs_of(is_row, x) + (is_row ? f.price.col : f.price.row) + index(price);
+  const index reached = is_row ? index(length) - surplus : index(length) + surplus;
+  const auto kept = (is_row ? m.kept.cols : m.kept.rows).test(x);
+  auto nearer = (reached < (is_row ? d.col : d.row)) & (is_row ? !kept : kept) & wanted;
+  if constexpr (!L::plain) nearer = nearer & ((is_row ? f.quota.col : f.quota.row) > index(0));
+  const auto col_nearer = nearer & bool(is_row), row_nearer = nearer & !is_row, settled = (L::lane() == index(x)) & wanted;
+  d.col = pick(col_nearer, reached, d.col);
+  d.col_from = pick(col_nearer, index(x), d.col_from);
+  d.col_key = pick(col_nearer, reached * unit + f.col_kind, pick(settled & !is_row, index(no_key), d.col_key));
+  d.row = pick(row_nearer, reached, d.row);
+  d.row_from = pick(row_nearer, index(x), d.row_from);
+  d.row_key = pick(row_nearer, reached * unit + index(a_row), pick(settled & bool(is_row), index(no_key), d.row_key));
   if constexpr (!L::plain) {
-    const bool arc = Row || L::at(m.col_slack, x) > 0;
-    const int hub = Row ? length - price : length + price;
-    if (may_end_at_hub && wanted && arc && hub < d.hub) {
+    const bool arc = L::at(m.col_slack, x) > 0 || is_row;
+    const int hub = is_row ? length - price : length + price;
+    if (f.may_end_at_hub && wanted && arc && hub < d.hub) {
       d.hub = hub;
-      d.hub_from = Row ? x : L::width + x;
+      d.hub_from = is_row ? x : L::width + x;
     }
   }
 }
 
 // The state before a search: columns with too many entries are sources, or else the hub is, one arc from the rows and columns.
 template <class L>
-TSENOR_FN paths<L> sources_of(const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
-                              const typename L::flag& source, bool at_hub) {
+TSENOR_FN paths<L> sources_of(const search_frame<L>& f, const typename L::flag& source, bool at_hub) {
   using index = typename L::index;
-  const index zero = 0, none = unreached;
+  const index zero = 0, none = unreached, unit = 4, hub = from_hub<L>;
   index row = none, col = pick(source, zero, none);
   if constexpr (!L::plain) {
-    row = pick((m.row_slack > zero) & at_hub, p.row, row);
-    col = pick((q.col > zero) & at_hub, zero - p.col, col);
+    row = pick((f.mask.row_slack > zero) & at_hub, f.price.row, row);
+    col = pick((f.quota.col > zero) & at_hub, zero - f.price.col, col);
   }
-  const index hub = from_hub<L>;
-  return {row, col, row, col, hub, hub, unreached, 0};
+  return {row, col, row * unit + index(a_row), col * unit + f.col_kind, hub, hub, unreached, 0};
 }
 
-// Dijkstra's algorithm until a sink is settled. Of vertices equally near, sinks come first, then rows, which lead to sinks.
+// Dijkstra's algorithm until a sink is settled.
 template <class L>
-TSENOR_FN arrival search(L& l, const partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q,
-                         const typename L::flag& sink, bool open, bool at_hub, paths<L>& d, int& settled) {
+TSENOR_FN arrival search(L& l, const search_frame<L>& f, bool open, paths<L>& d, int& settled) {
   using index = typename L::index;
-  const bool may_end_at_hub = q.at_most && !at_hub;
   arrival end{0, 0, false};
   while (true) {
-    const int nearest = L::tile_smallest(smallest(d.open_row, d.open_col));
-    const index length = nearest;
-    const auto ends = L::ballot((d.open_col == length) & sink);
-    const bool hub_is_nearest = !L::plain && may_end_at_hub && d.hub <= nearest;
-    if (open && (ends != 0 || hub_is_nearest)) {
-      end = {L::first(ends), hub_is_nearest ? d.hub : nearest, hub_is_nearest};
+    const int key = L::tile_smallest(smallest(d.row_key, d.col_key)), length = key >> 2, kind = key & 3;
+    const int x = L::first(L::ballot((d.row_key == index(key)) | (d.col_key == index(key))));
+    const bool hub_is_nearest = f.may_end_at_hub && d.hub <= length;
+    if (open && (kind == sink_column || hub_is_nearest)) {
+      end = {x, hub_is_nearest ? d.hub : length, hub_is_nearest};
       open = false;
     }
     if (!L::any_tile(open)) return end;
     settled += open;
-    const auto rows = L::ballot(d.open_row == length), cols = L::ballot(d.open_col == length);
-    const bool row = open && rows != 0, col = open && rows == 0;
-    if (L::any_tile(row)) settle<true>(l, m, p, q, L::first(rows), nearest, row, may_end_at_hub, d);
-    if (L::any_tile(col)) settle<false>(l, m, p, q, L::first(cols), nearest, col, may_end_at_hub, d);
+    if constexpr (L::one_tile) {
+      if (kind == a_row)
+        settle(l, f, std::true_type{}, x, length, open, d);
+      else
+        settle(l, f, std::false_type{}, x, length, open, d);
+    } else {
+      settle(l, f, kind == a_row, x, length, open, d);
+    }
   }
 }
 
@@ -182,8 +198,9 @@ TSENOR_STAGE void repair(L& l, partial_mask<L>& m, fixed_prices<L>& p, const quo
     const auto sources = L::ballot(source), sinks = L::ballot(sink);
     const bool at_hub = q.at_most && sources == 0, open = sources != 0 || (q.at_most && sinks != 0);
     if (!L::any_tile(open)) return;
-    paths<L> d = sources_of(m, p, q, source, at_hub);
-    const arrival end = search(l, m, p, q, sink, open, at_hub, d, spent.iterations);
+    const search_frame<L> frame{m, p, q, pick(sink, zero, typename L::index(a_column)), q.at_most && !at_hub};
+    paths<L> d = sources_of(frame, source, at_hub);
+    const arrival end = search(l, frame, open, d, spent.iterations);
     move_prices(d, end, q, at_hub, p);
     augment(m, d, end, sources, open);
     spent.moves += open;

@@ -15,12 +15,6 @@ struct mask_bits {
   typename L::bits cols;  // lane j: the rows kept in column j
 };
 
-template <class L>
-TSENOR_FN typename L::tile_set first_members(int m) {
-  using set = typename L::tile_set;
-  return set(~set(0)) >> (sizeof(set) * 8 - m);
-}
-
 // The column of each row's best entry in l.plan that is not in `tried`; ties: the first.
 template <class L>
 TSENOR_FN typename L::index best_untried(L& l, const typename L::bits& tried) {
