@@ -52,7 +52,7 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   if (!s.ok()) return s;
   auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
   s = check_problem(p, opts);
-  if (!s.ok() || p.tiles() == 0) return s;
+  if (!s.ok() || p.grid.tiles == 0) return s;
   ((lane_width(nm.m) == Widths ? void(s = launch<Widths>(p, stream)) : void()), ...);
   return s;
 }

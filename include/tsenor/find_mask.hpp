@@ -27,7 +27,7 @@ inline constexpr std::int64_t tiles_per_grain = 4;
 template <int Width, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
   const instruction_set isa = best_instruction_set();
-  parallel_for(threads, p.tiles(), tiles_per_grain,
+  parallel_for(threads, p.grid.tiles, tiles_per_grain,
                [&](std::int64_t begin, std::int64_t end) { run_tiles<Width>(isa, p, begin, end); });
 }
 
@@ -39,7 +39,7 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
     return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
   auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
   const status s = check_problem(p, opts);
-  if (!s.ok() || p.tiles() == 0) return s;
+  if (!s.ok() || p.grid.tiles == 0) return s;
   ((lane_width(nm.m) == Widths ? run_on_cpu<Widths>(threads, p) : void()), ...);
   return {};
 }

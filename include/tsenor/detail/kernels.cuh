@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(32 * block_warps<Width, For>) find_mask_kernel
   const int warp = int(threadIdx.x) / 32;
   const std::int64_t stride = std::int64_t(gridDim.x) * warps * machine::tiles_per_warp;
   std::int64_t first = (std::int64_t(blockIdx.x) * warps + warp) * machine::tiles_per_warp;
-  for (; first < p.tiles(); first += stride) {
+  for (; first < p.grid.tiles; first += stride) {
     machine l(memory[warp]);
     const std::int64_t tile = first + machine::first_lane() / machine::group;
     if constexpr (For == work::published)

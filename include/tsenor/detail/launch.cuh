@@ -20,7 +20,7 @@ void enqueue(const problem<Weight, Importance>& p, cudaStream_t stream) {
   constexpr int warps = block_warps<Width, For>;
   constexpr std::int64_t tiles_per_block = warps * cuda::lanes<Width, For>::tiles_per_warp;
   constexpr std::int64_t most = std::numeric_limits<int>::max();
-  const std::int64_t blocks = (p.tiles() - 1) / tiles_per_block + 1;
+  const std::int64_t blocks = (p.grid.tiles - 1) / tiles_per_block + 1;
   find_mask_kernel<For, Width><<<unsigned(blocks < most ? blocks : most), 32 * warps, 0, stream>>>(p);
 }
 

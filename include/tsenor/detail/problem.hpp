@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "tsenor/detail/config.hpp"
+#include "tsenor/detail/tiling.hpp"
 #include "tsenor/detail/validate.hpp"
 #include "tsenor/importance.hpp"
 #include "tsenor/mask_outputs.hpp"
@@ -34,40 +35,8 @@ struct problem {
   int iterations;
   float tau;
   int local_search_steps;
-  std::int64_t tile_rows;  // of one matrix
-  std::int64_t tile_cols;
-
-  TSENOR_HOST_DEVICE std::int64_t tiles() const { return weights.batch * tile_rows * tile_cols; }
+  tiling grid;
 };
-
-// Where a tile lies.
-struct tile_position {
-  std::int64_t batch, row, col;  // of its first element
-  int rows, cols;                // M, or less at the edge
-  bool exists;                   // lanes past the last tile solve it again and store nothing
-
-  TSENOR_HOST_DEVICE bool partial(int m) const { return rows < m || cols < m; }
-};
-
-// a / b and what remains. Most problems need 32 bits, which divide in a fraction of the time.
-struct quotient {
-  std::int64_t whole, rest;
-};
-TSENOR_HOST_DEVICE inline quotient divide(std::int64_t a, std::int64_t b) {
-  const bool short_numbers = ((a | b) >> 32) == 0;
-  const std::int64_t whole = short_numbers ? std::int64_t(std::uint32_t(a) / std::uint32_t(b)) : a / b;
-  return {whole, a - whole * b};
-}
-
-template <class Weight, class Importance>
-TSENOR_HOST_DEVICE inline tile_position position_of(const problem<Weight, Importance>& p, std::int64_t tile) {
-  const std::int64_t last = p.tiles() - 1;
-  const int m = p.nm.m;
-  const quotient in_row = divide(tile < last ? tile : last, p.tile_cols), in_batch = divide(in_row.whole, p.tile_rows);
-  const std::int64_t row = in_batch.rest * m, col = in_row.rest * m;
-  const std::int64_t rows = p.weights.rows - row, cols = p.weights.cols - col;
-  return {in_batch.whole, row, col, int(rows < m ? rows : m), int(cols < m ? cols : m), tile <= last};
-}
 
 // An output buffer's check, and its strides made explicit. `Element` is what its strides count.
 template <class T>
@@ -122,10 +91,10 @@ status check_outputs(problem<Weight, Importance>& p) {
   byte_range range[5];
   const status checks[] = {
       resolve(p.out.mask, 1, w.rows, w.cols, w.batch, range[0]),
-      resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.tile_cols, w.batch, range[1]),
+      resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.grid.tile_cols.value(), w.batch, range[1]),
       resolve(p.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, range[2]),
-      resolve_dense(p.out.reports, p.tiles(), "mask_outputs::reports is not aligned to tile_report", range[3]),
-      resolve_dense(p.out.prices, p.tiles() * 2 * p.nm.m, "mask_outputs::prices is not aligned to its element type",
+      resolve_dense(p.out.reports, p.grid.tiles, "mask_outputs::reports is not aligned to tile_report", range[3]),
+      resolve_dense(p.out.prices, p.grid.tiles * 2 * p.nm.m, "mask_outputs::prices is not aligned to its element type",
                     range[4]),
   };
   for (const status& s : checks)
@@ -159,8 +128,7 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
           opts.iterations,
           float(opts.tau),
           opts.local_search_steps,
-          weights.rows / m + (weights.rows % m != 0),
-          weights.cols / m + (weights.cols % m != 0)};
+          tiles_of(weights.rows, weights.cols, weights.batch, m)};
 }
 
 // Checks a call and completes its strides. If it is ok, `p` may be run.
@@ -172,7 +140,7 @@ status check_problem(problem<Weight, Importance>& p, const options& opts) {
   if (s.ok())
     s = check_view(w.data, sizeof(Weight), alignof(Weight), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride);
   if (s.ok()) s = check_divisible(w.rows, w.cols, p.nm.m, opts.edge);
-  if (!s.ok() || p.tiles() == 0) return s;
+  if (!s.ok() || p.grid.tiles == 0) return s;
   s = check_importance(p.importance);
   return s.ok() ? check_outputs(p) : s;
 }

@@ -45,6 +45,7 @@ TSENOR_HOST_DEVICE inline bool unclean(double x) {
 // Of a number: not NaN, not negative, not -0, not infinite. NaN is told by its bits.
 TSENOR_HOST_DEVICE inline bool is_clean(float x) { return bits_of(x) < 0x7f800000u; }
 TSENOR_HOST_DEVICE inline bool is_clean(double x) { return bits_of(x) < 0x7ff0000000000000u; }
+TSENOR_HOST_DEVICE inline bool is_finite(double x) { return (bits_of(x) >> 52 & 2047u) != 2047u; }
 
 // floor(log2 x) of a positive number; of a subnormal one, that of the smallest normal number.
 TSENOR_HOST_DEVICE inline int exponent_of(float x) {

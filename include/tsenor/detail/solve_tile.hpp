@@ -39,38 +39,57 @@ TSENOR_FN tile_prices<L, typename L::real> certificate(const potentials<L>& u, p
 // load, dykstra, round, store (arXiv 2505.23949).
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::int64_t tile) {
-  const tile_position at = position_of(p, tile);
+  const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool exactly = p.kept == constraint::exactly && !at.partial(p.nm.m);
-  const tile_scale scale = load(l, p, at, p.nm.m, p.nm.m);
+  const tile_scale scale =
+      load(l, p, at, p.nm.m, p.nm.m, [&](int i, int j, float x) { l.importance.set(i, j, x); });
+  l.importance.template seal<false>();
   const potentials<L> u = dykstra(l, scale, p.nm, p.tau, p.iterations);
   mask_bits<L> mask = greedy(l, p.nm);
   const int moves = local_search(l, mask, p.nm, p.local_search_steps, exactly);
   store(l, p, at, tile, mask, certificate(u, p.nm, !exactly), scale, effort{p.iterations, moves});
 }
 
+// The prices that a caller gave for the tile's columns. One that is no number makes the start a cold one.
+template <class L, class Weight, class Importance>
+TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+                                        std::int64_t tile, const tile_scale& scale, bool at_most) {
+  using index = typename L::index;
+  const price_type<Weight>* from = p.out.prices + tile * 2 * p.nm.m;
+  const double unit = fixed_unit * unit_of<Importance>(scale), most = at_most ? 0. : 1 << weight_bits;
+  typename L::template lane_array<std::int32_t> col;
+  bool numbers = at.exists;
+  l.for_each_lane([&](int k) {
+    const bool counts = at.exists && k < p.nm.m;
+    const double u = counts ? double(from[k]) : 0., v = counts ? double(from[p.nm.m + k]) / unit : 0.;
+    numbers = numbers && is_finite(u) && is_finite(v);
+    col.of(k) = int(v > most ? most : v > -(1 << weight_bits) ? v : -(1 << weight_bits));
+  });
+  return {pick(L::lane() < index(at.cols), L::pack_of(col), index(0)), l.tile_max(int(!numbers)) == 0};
+}
+
 // The entries that keep nothing.
 template <class L>
 TSENOR_FN typename L::bits zero_entries(const L& l) {
-  typename L::bits zeros(typename L::tile_set(0));
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) zeros =
-      zeros | L::bits::one(typename L::index(k), l.importance.row_entry(k) == typename L::real(0.f));
-  return zeros;
+  return L::bits::template negative<L::width>(
+      [&](int k) { return l.weights.row_entry(k) - typename L::index(1); });
 }
 
 // load, price, repair, store.
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::int64_t tile) {
   using index = typename L::index;
-  using bits = typename L::bits;
-  const tile_position at = position_of(p, tile);
+  const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool at_most = !L::plain && (p.kept == constraint::at_most || at.partial(p.nm.m));
-  const tile_scale scale = load(l, p, at, at.rows, at.cols);
+  const tile_scale scale =
+      load(l, p, at, at.rows, at.cols, [&](int i, int j, float x) { l.weights.set(i, j, fixed_weight(x)); });
+  l.weights.template seal<false>();
   const index n = p.nm.n, zero = 0;
   const quotas<L> q{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
                     L::plain ? n : pick(L::lane() < index(at.cols), n, zero), p.nm.n, at_most};
-  const bits zeros = at_most ? zero_entries(l) : bits(typename L::tile_set(0));
-  fix_weights(l);
-  fixed_prices<L> prices = price(l, q);
+  const earlier_prices<L> earlier =
+      p.warm ? read_prices(l, p, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
+  fixed_prices<L> prices = price(l, q, earlier);
   partial_mask<L> m;
   m.kept.rows = take_best(l, prices, q, p.nm.m);
   m.kept.cols = L::transpose(m.kept.rows);
@@ -78,8 +97,9 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
   m.col_slack = at_most ? pick(prices.col == zero, largest(q.col - L::count(m.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
   repair(l, m, prices, q, spent);
-  if (!L::plain) {  // under at-most-N, zeros are not kept
-    m.kept.rows = m.kept.rows - zeros;
+  if (p.out.prices) centre(l, q, prices);
+  if (at_most) {
+    m.kept.rows = m.kept.rows - zero_entries(l);
     m.kept.cols = L::transpose(m.kept.rows);
   }
   store(l, p, at, tile, m.kept, tile_prices<L, index>{prices.row, prices.col, fixed_unit}, scale, spent);

@@ -112,8 +112,8 @@ struct lanes {
       return load<lane_value<T>>(Rows ? by_row[k] : by_col[k]);
     }
     // The arcs of row x, entry x of each column, or those of column x.
-    TSENOR_FN lane_value<T> arcs_of(std::true_type, int x) const { return entry<false>(x); }
-    TSENOR_FN lane_value<T> arcs_of(std::false_type, int x) const { return entry<true>(x); }
+    TSENOR_FN lane_value<T> arcs_of(fixed_bool<true>, int x) const { return entry<false>(x); }
+    TSENOR_FN lane_value<T> arcs_of(fixed_bool<false>, int x) const { return entry<true>(x); }
     TSENOR_FN lane_value<T> row_entry(int k) const { return entry<true>(k); }
     TSENOR_FN lane_value<T> col_entry(int k) const { return entry<false>(k); }
     // Part s of entry(k).
@@ -130,6 +130,7 @@ struct lanes {
     alignas(64) T x[width];
     TSENOR_FN T& of(int lane) { return x[lane]; }
   };
+  TSENOR_FN static index pack_of(const lane_array<std::int32_t>& x) { return load<index>(x.x); }
   struct memory {
     union {
       tile<float> importance;
@@ -295,21 +296,6 @@ struct lanes {
   }
 
   // ---- lane by lane ----
-  // Every entry of `to` from that of `from`, which may be the same memory.
-  template <class F>
-  TSENOR_FN static void transform(const tile<float>& from, tile<std::int32_t>& to, const F& f) {
-    for (int k = 0; k < width; k++) {
-      copy(to.by_row[k], f(from.row_entry(k)));
-      copy(to.by_col[k], f(from.col_entry(k)));
-    }
-  }
-  // round(x * 2^24) of 0 <= x < 2
-  TSENOR_FN static index to_fixed(const real& x) {
-    index r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] =
-        __builtin_convertvector(x.part[s] * 16777216.f + 0.5f, index_part);
-    return r;
-  }
   // floor((a + b) / 2)
   TSENOR_FN static index midpoint(const index& a, const index& b) {
     index r;

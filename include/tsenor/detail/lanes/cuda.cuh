@@ -55,6 +55,12 @@ struct lanes {
     TSENOR_FN T& of(int lane) { return x[parts == 1 ? 0 : lane >> 5]; }
   };
 
+  TSENOR_FN static index pack_of(const lane_array<std::int32_t>& x) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = x.x[s];
+    return r;
+  }
+
   // A tile of numbers in shared memory. The odd stride lets 32 lanes read rows or columns without a bank conflict.
   template <class T>
   struct tile {
@@ -76,8 +82,8 @@ struct lanes {
       return r;
     }
     // The arcs of row x, entry x of each column, or those of column x.
-    TSENOR_FN lane_value<T> arcs_of(std::true_type, int x) const { return entry<false>(x); }
-    TSENOR_FN lane_value<T> arcs_of(std::false_type, int x) const { return entry<true>(x); }
+    TSENOR_FN lane_value<T> arcs_of(fixed_bool<true>, int x) const { return entry<false>(x); }
+    TSENOR_FN lane_value<T> arcs_of(fixed_bool<false>, int x) const { return entry<true>(x); }
     TSENOR_FN lane_value<T> arcs_of(bool of_row, int x) const {
       lane_value<T> r;
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
@@ -306,18 +312,6 @@ struct lanes {
   }
 
   // ---- lane by lane ----
-  // Every entry of `to` from that of `from`, which may be the same memory.
-  template <class F>
-  TSENOR_FN static void transform(const tile<float>& from, tile<std::int32_t>& to, const F& f) {
-    TSENOR_UNROLL for (int k = 0; k < width; k++) to.set_row_entry(k, f(from.row_entry(k)));
-    to.template seal<true>();
-  }
-  // round(x * 2^24) of 0 <= x < 2
-  TSENOR_FN static index to_fixed(const real& x) {
-    index r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = int(x.part[s] * 16777216.f + 0.5f);
-    return r;
-  }
   // floor((a + b) / 2)
   TSENOR_FN static index midpoint(const index& a, const index& b) {
     index r;

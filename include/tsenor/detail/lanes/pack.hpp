@@ -9,6 +9,12 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
+// A truth value known when compiling, where a bool may stand as well.
+template <bool Value>
+struct fixed_bool {
+  TSENOR_FN constexpr operator bool() const { return Value; }
+};
+
 // A truth value per lane.
 template <class Part, int P>
 struct flags {

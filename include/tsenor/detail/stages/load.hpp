@@ -27,6 +27,12 @@ struct tile_scale {
   int replaced;   // NaN, negative or infinite importances
 };
 
+// The importance that l's numbers count in.
+template <class Importance>
+TSENOR_FN double unit_of(const tile_scale& scale) {
+  return power_of_two(squares_after_scaling<Importance> ? 2 * scale.exponent : scale.exponent);
+}
+
 // What a pipeline did, for the report.
 struct effort {
   int iterations, moves;
@@ -100,9 +106,11 @@ TSENOR_FN int count_unclean(L& l, Raw& raw, Value& largest) {
   return l.tile_sum(replaced);
 }
 
-// Entries outside the first `rows` and `cols` of the lanes are absent, those outside the tile have no importance.
-template <class L, class Weight, class Importance>
-TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols) {
+// Calls put(i, j, importance), scaled, for all entries; those outside the first `rows` and `cols` of the lanes are absent, those
+// outside the tile have no importance.
+template <class L, class Weight, class Importance, class Put>
+TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
+                          const Put& put) {
   using value = importance_value<Weight>;
   raw_importances<L, Weight, Importance> raw(l, p, at);
   const auto most = largest_bits(l, raw);
@@ -111,20 +119,19 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   const bool dirty = l.any_tile(!is_clean(largest));
   const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
   const int exponent = exponent_of(largest);
-  const auto set = [&](int i, int j, const value& importance) {
-    float x = scaled_down(importance, exponent);
-    if constexpr (squares_after_scaling<Importance>) x *= x;
-    l.importance.set(i, j, L::plain || (i < rows && j < cols) ? x : absent);
+  const auto scaled = [&](const value& importance) {
+    const float x = scaled_down(importance, exponent);
+    return squares_after_scaling<Importance> ? x * x : x;
+  };
+  const auto put_scaled = [&](int i, int j, const value& importance) {
+    put(i, j, L::plain || (i < rows && j < cols) ? scaled(importance) : absent);
   };
   if (dirty || !L::holds_tile) {
-    for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { set(i, j, clean(raw.ask(i, j))); });
+    for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { put_scaled(i, j, clean(raw.ask(i, j))); });
   } else {
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { set(i, j, raw(i, j)); });
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { put_scaled(i, j, raw(i, j)); });
   }
-  l.importance.template seal<false>();
-  float scaled = scaled_down(largest, exponent);
-  if constexpr (squares_after_scaling<Importance>) scaled *= scaled;
-  return {exponent, scaled, replaced};
+  return {exponent, scaled(largest), replaced};
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

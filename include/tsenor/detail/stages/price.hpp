@@ -30,6 +30,13 @@ struct fixed_prices {
   typename L::index row, col;
 };
 
+// Prices of columns to start from, if they are known.
+template <class L>
+struct earlier_prices {
+  typename L::index col;
+  bool known;
+};
+
 // The tile's problem: who takes part, and whether rows and columns may keep fewer than n.
 template <class L>
 struct quotas {
@@ -38,13 +45,10 @@ struct quotas {
   bool at_most;
 };
 
-// The importances as integers, in place of them.
-template <class L>
-TSENOR_STAGE void fix_weights(L& l) {
-  l.transform(l.importance, l.weights, [](const typename L::real& x) {
-    const typename L::index w = L::to_fixed(x);  // whatever, where the entry is absent
-    return L::plain ? w : largest(w, typename L::index(outside));
-  });
+// An importance as an integer; importances are below 2.
+TSENOR_FN int fixed_weight(float importance) {
+  const int w = int(importance * 16777216.f + 0.5f);
+  return importance < 0.f ? outside : w;
 }
 
 // The price that puts 0 midway between the n-th largest of w + price and the next.
@@ -119,14 +123,29 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
   return col * index(1 << coarse_shift);
 }
 
-// Prices of columns from the sweeps, and exact ones of rows for them.
+// Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q) {
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q, const earlier_prices<L>& earlier) {
   fixed_prices<L> p;
-  p.col = coarse_column_prices(l, q);
+  p.col = earlier.col;
+  if (L::any_tile(!earlier.known)) {
+    const typename L::index col = coarse_column_prices(l, q);
+    if (!earlier.known) p.col = col;
+  }
   p.row = balance<true>(l, p.col, q);
   if (q.at_most) p.row = smallest(p.row, typename L::index(0));
   return p;
+}
+
+// Prices in the middle of what the mask leaves open, better to start from next time than the ends that paths lead to. They
+// prove the mask as well: of each column, and then of each row, the kept entries remain the best.
+template <class L>
+TSENOR_STAGE void centre(L& l, const quotas<L>& q, fixed_prices<L>& p) {
+  const typename L::index zero = 0;
+  p.col = balance<false>(l, p.row, q);
+  if (q.at_most) p.col = smallest(p.col, zero);
+  p.row = balance<true>(l, p.col, q);
+  if (q.at_most) p.row = smallest(p.row, zero);
 }
 
 // Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a

@@ -19,8 +19,6 @@
 #if !defined(TSENOR_REPAIR_STAGE)
 #define TSENOR_REPAIR_STAGE
 
-#include <type_traits>
-
 #include "tsenor/detail/stages/price.hpp"
 #include "tsenor/detail/stages/round.hpp"
 
@@ -71,8 +69,8 @@ TSENOR_FN typename L::index imbalance(const partial_mask<L>& m, const quotas<L>&
   return L::count(m.kept.cols) + m.col_slack - q.col;
 }
 
-// Settles row or column x at `length` and follows the arcs from it. `is_row` is a bool, or a constant where all that runs
-// together agrees on it.
+// Settles row or column x at `length` and follows the arcs from it. `is_row` is a bool, or a fixed_bool where all that
+// runs together agrees on it.
 template <class L, class Bool>
 TSENOR_FN void settle(L& l, const search_frame<L>& f, Bool is_row, int x, int length, bool wanted, paths<L>& d) {
   using index = typename L::index;
@@ -131,9 +129,9 @@ TSENOR_FN arrival search(L& l, const search_frame<L>& f, bool open, paths<L>& d,
     settled += open;
     if constexpr (L::one_tile) {
       if (kind == a_row)
-        settle(l, f, std::true_type{}, x, length, open, d);
+        settle(l, f, fixed_bool<true>{}, x, length, open, d);
       else
-        settle(l, f, std::false_type{}, x, length, open, d);
+        settle(l, f, fixed_bool<false>{}, x, length, open, d);
     } else {
       settle(l, f, kind == a_row, x, length, open, d);
     }

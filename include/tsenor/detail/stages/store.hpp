@@ -92,10 +92,9 @@ TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const ti
 // Value and bound in double, from the original importances.
 template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const mask_bits<L>& mask, const tile_prices<L, Value>& price, const tile_scale& scale,
+                            const mask_bits<L>& mask, const tile_prices<L, Value>& price, double unit, int replaced,
                             const effort& spent) {
   constexpr bool squares = squares_after_scaling<Importance>;
-  const double unit = power_of_two(squares ? 2 * scale.exponent : scale.exponent);
   const double price_unit = unit * price.unit;
   double value = 0, bound = 0;
   for (int i = 0; i < p.nm.m; i++) {
@@ -115,11 +114,24 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   value = l.tile_sum(value);
   bound = l.tile_sum(bound);
   const std::uint32_t flags =
-      (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
+      (at.partial(p.nm.m) ? report_partial_tile : 0u) | (replaced ? report_replaced_inputs : 0u);
   l.for_each_lane([&](int j) {
     if (j == 0 && at.exists)
-      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, scale.replaced,
+      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, replaced,
                              flags};
+  });
+}
+
+// A lane stores the prices of its row and its column, 0 outside the tile.
+template <class L, class Weight, class Importance, class Value>
+TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                            const tile_prices<L, Value>& price, double unit) {
+  using stored = price_type<Weight>;
+  stored* to = p.out.prices + tile * 2 * p.nm.m;
+  l.for_each_lane([&](int k) {
+    if (k >= p.nm.m || !at.exists) return;
+    to[k] = k < at.rows ? stored(unit * double(L::own(price.row, k))) : stored(0);
+    to[p.nm.m + k] = k < at.cols ? stored(unit * double(L::own(price.col, k))) : stored(0);
   });
 }
 
@@ -127,7 +139,9 @@ template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                      const mask_bits<L>& mask, const tile_prices<L, Value>& price, const tile_scale& scale,
                      const effort& spent) {
-  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);
+  const double unit = unit_of<Importance>(scale);
+  if (p.out.reports) store_report(l, p, at, tile, mask, price, unit, scale.replaced, spent);
+  if (p.out.prices) store_prices(l, p, at, tile, price, unit * price.unit);
   if (p.out.pruned.data) store_pruned(l, p, at, mask.cols);  // after the report: it may be in place
   store_masks(l, p, at, mask.rows);
 }

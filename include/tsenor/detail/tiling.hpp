@@ -1,0 +1,67 @@
+// How a batch of matrices falls into tiles.
+#pragma once
+
+#include <cstdint>
+
+#include "tsenor/detail/config.hpp"
+
+namespace tsenor::detail {
+
+// A number to divide by: those below 2^31 by a multiplication, with the factor 2^(31 + s) / value rounded up, where 2^s >= value
+// (Granlund and Montgomery, PLDI 1994), since a division takes a GPU as long as the loads of a small tile.
+class divisor {
+ public:
+  struct result {
+    std::int64_t whole, rest;
+  };
+
+  divisor() = default;
+  explicit divisor(std::int64_t value) : value_(value) {
+    if (value < 1 || value >= limit) return;
+    while ((std::int64_t{1} << (shift_ - 31)) < value) shift_++;
+    factor_ = std::uint32_t(((std::uint64_t{1} << shift_) - 1) / std::uint64_t(value) + 1);
+  }
+  TSENOR_HOST_DEVICE std::int64_t value() const { return value_; }
+  TSENOR_HOST_DEVICE result divide(std::int64_t x) const {
+    const bool multiplies = factor_ != 0 && x < limit;
+    const std::int64_t whole =
+        multiplies ? std::int64_t(std::uint64_t(std::uint32_t(x)) * factor_ >> shift_) : x / value_;
+    return {whole, x - whole * value_};
+  }
+
+ private:
+  static constexpr std::int64_t limit = std::int64_t{1} << 31;
+  std::int64_t value_ = 1;
+  std::uint32_t factor_ = 0;  // 0: divide
+  int shift_ = 31;
+};
+
+// The tiles of a batch of matrices, numbered row-major within a matrix, matrix after matrix.
+struct tiling {
+  std::int64_t rows, cols;       // of a matrix
+  divisor tile_rows, tile_cols;  // of a matrix
+  std::int64_t tiles;            // of all matrices
+};
+
+inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch, int m) {
+  const std::int64_t down = rows / m + (rows % m != 0), across = cols / m + (cols % m != 0);
+  return {rows, cols, divisor(down), divisor(across), batch * down * across};
+}
+
+// Where a tile lies.
+struct tile_position {
+  std::int64_t batch, row, col;  // of its first element
+  int rows, cols;                // M, or less at the edge
+  bool exists;                   // lanes past the last tile solve it again and store nothing
+
+  TSENOR_HOST_DEVICE bool partial(int m) const { return rows < m || cols < m; }
+};
+
+TSENOR_HOST_DEVICE inline tile_position position_of(const tiling& t, int m, std::int64_t tile) {
+  const std::int64_t last = t.tiles - 1;
+  const divisor::result across = t.tile_cols.divide(tile < last ? tile : last), down = t.tile_rows.divide(across.whole);
+  const std::int64_t row = down.rest * m, col = across.rest * m, rows = t.rows - row, cols = t.cols - col;
+  return {down.whole, row, col, int(rows < m ? rows : m), int(cols < m ? cols : m), tile <= last};
+}
+
+}  // namespace tsenor::detail
