@@ -34,14 +34,14 @@ inline constexpr int block_warps = Width < 64 ? 4 : For == work::published ? 1 :
 template <work For, int Width, class Weight, class Importance>
 __global__ void __launch_bounds__(32 * block_warps<Width, For>) find_mask_kernel(const problem<Weight, Importance> p) {
   using machine = cuda::lanes<Width, For>;
-  constexpr int warps = block_warps<Width, For>;
+  constexpr int warps = block_warps<Width, For>, tiles = warps * machine::tiles_per_warp;
   __shared__ typename machine::memory memory[warps];
-  const int warp = int(threadIdx.x) / 32;
-  const std::int64_t stride = std::int64_t(gridDim.x) * warps * machine::tiles_per_warp;
-  std::int64_t first = (std::int64_t(blockIdx.x) * warps + warp) * machine::tiles_per_warp;
-  for (; first < p.grid.tiles; first += stride) {
+  const int warp = int(threadIdx.x) / 32, mine = warp * machine::tiles_per_warp + machine::first_lane() / machine::group;
+  // The whole block goes on or ends: of a condition that might part a warp the compiler makes code for parted warps.
+  for (std::int64_t first = std::int64_t(blockIdx.x) * tiles; first < p.grid.tiles;
+       first += std::int64_t(gridDim.x) * tiles) {
     machine l(memory[warp]);
-    const std::int64_t tile = first + machine::first_lane() / machine::group;
+    const std::int64_t tile = first + mine;
     if constexpr (For == work::published)
       cuda::solve_published(l, p, tile);
     else

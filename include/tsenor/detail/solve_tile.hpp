@@ -50,22 +50,24 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::
   store(l, p, at, tile, mask, certificate(u, p.nm, !exactly), scale, effort{p.iterations, moves});
 }
 
-// The prices that a caller gave for the tile's columns. One that is no number makes the start a cold one.
+// The prices that a caller gave for the tile's columns. One that is no number, or none beside these importances, makes the start
+// a cold one.
 template <class L, class Weight, class Importance>
 TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                                         std::int64_t tile, const tile_scale& scale, bool at_most) {
   using index = typename L::index;
   const price_type<Weight>* from = p.out.prices + tile * 2 * p.nm.m;
-  const double unit = fixed_unit * unit_of<Importance>(scale), most = at_most ? 0. : 1 << weight_bits;
+  const double per_unit = power_of_two(fixed_bits - unit_exponent<Importance>(scale));
+  const double most = at_most ? 0. : 1 << weight_bits;
   typename L::template lane_array<std::int32_t> col;
   bool numbers = at.exists;
   l.for_each_lane([&](int k) {
     const bool counts = at.exists && k < p.nm.m;
-    const double u = counts ? double(from[k]) : 0., v = counts ? double(from[p.nm.m + k]) / unit : 0.;
+    const double u = counts ? double(from[k]) : 0., v = counts ? double(from[p.nm.m + k]) * per_unit : 0.;
     numbers = numbers && is_finite(u) && is_finite(v);
     col.of(k) = int(v > most ? most : v > -(1 << weight_bits) ? v : -(1 << weight_bits));
   });
-  return {pick(L::lane() < index(at.cols), L::pack_of(col), index(0)), l.tile_max(int(!numbers)) == 0};
+  return {pick(L::lane() < index(at.cols), L::pack_of(col), index(0)), L::ballot(typename L::flag(!numbers)) == 0};
 }
 
 // The entries that keep nothing.
@@ -82,7 +84,7 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
   const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool at_most = !L::plain && (p.kept == constraint::at_most || at.partial(p.nm.m));
   const tile_scale scale =
-      load(l, p, at, at.rows, at.cols, [&](int i, int j, float x) { l.weights.set(i, j, fixed_weight(x)); });
+      load(l, p, at, at.rows, at.cols, [&](int i, int j, float x) { l.weights.set(i, j, fixed_weight<L>(x)); });
   l.weights.template seal<false>();
   const index n = p.nm.n, zero = 0;
   const quotas<L> q{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),

@@ -7,32 +7,30 @@
 
 namespace tsenor::detail {
 
-// A number to divide by: those below 2^31 by a multiplication, with the factor 2^(31 + s) / value rounded up, where 2^s >= value
-// (Granlund and Montgomery, PLDI 1994), since a division takes a GPU as long as the loads of a small tile.
+// A number to divide by. Where all dividends are below 2^31 by a multiplication, with the factor 2^(31 + s) / value rounded up,
+// where 2^s >= value (Granlund and Montgomery, PLDI 1994), since a division takes a GPU as long as a small tile's sweep.
 class divisor {
  public:
   struct result {
     std::int64_t whole, rest;
   };
 
-  divisor() = default;
-  explicit divisor(std::int64_t value) : value_(value) {
-    if (value < 1 || value >= limit) return;
+  divisor(std::int64_t value, std::int64_t dividends) : value_(value) {
+    if (value < 1 || dividends >> 31 != 0) return;
     while ((std::int64_t{1} << (shift_ - 31)) < value) shift_++;
     factor_ = std::uint32_t(((std::uint64_t{1} << shift_) - 1) / std::uint64_t(value) + 1);
   }
   TSENOR_HOST_DEVICE std::int64_t value() const { return value_; }
+  // 0 <= x < dividends
   TSENOR_HOST_DEVICE result divide(std::int64_t x) const {
-    const bool multiplies = factor_ != 0 && x < limit;
-    const std::int64_t whole =
-        multiplies ? std::int64_t(std::uint64_t(std::uint32_t(x)) * factor_ >> shift_) : x / value_;
-    return {whole, x - whole * value_};
+    if (factor_ == 0) return {x / value_, x % value_};
+    const std::uint32_t whole = std::uint32_t(std::uint64_t(std::uint32_t(x)) * factor_ >> shift_);
+    return {whole, std::uint32_t(x) - whole * std::uint32_t(value_)};
   }
 
  private:
-  static constexpr std::int64_t limit = std::int64_t{1} << 31;
-  std::int64_t value_ = 1;
-  std::uint32_t factor_ = 0;  // 0: divide
+  std::int64_t value_;
+  std::uint32_t factor_ = 0;
   int shift_ = 31;
 };
 
@@ -45,7 +43,8 @@ struct tiling {
 
 inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch, int m) {
   const std::int64_t down = rows / m + (rows % m != 0), across = cols / m + (cols % m != 0);
-  return {rows, cols, divisor(down), divisor(across), batch * down * across};
+  const std::int64_t tiles = batch * down * across;
+  return {rows, cols, divisor(down, tiles), divisor(across, tiles), tiles};
 }
 
 // Where a tile lies.

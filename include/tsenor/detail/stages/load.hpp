@@ -27,10 +27,10 @@ struct tile_scale {
   int replaced;   // NaN, negative or infinite importances
 };
 
-// The importance that l's numbers count in.
+// The importance that l's numbers count in is 2 to the power of this.
 template <class Importance>
-TSENOR_FN double unit_of(const tile_scale& scale) {
-  return power_of_two(squares_after_scaling<Importance> ? 2 * scale.exponent : scale.exponent);
+TSENOR_FN int unit_exponent(const tile_scale& scale) {
+  return squares_after_scaling<Importance> ? 2 * scale.exponent : scale.exponent;
 }
 
 // What a pipeline did, for the report.

@@ -16,7 +16,8 @@ namespace tsenor::detail::TSENOR_MACHINE {
 
 constexpr int weight_bits = 25;                 // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
                                                 // |w + u + v| < 3 * 2^25 =: C
-constexpr double fixed_unit = 1.0 / (1 << 24);  // of a weight, in scaled importances, which are below 2
+constexpr int fixed_bits = 24;                  // a weight counts 2^-24 of scaled importances, which are below 2
+constexpr double fixed_unit = 1.0 / (1 << fixed_bits);
 constexpr int outside = -(1 << 28);             // the weight of an entry outside the tile
 
 constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
@@ -45,10 +46,11 @@ struct quotas {
   bool at_most;
 };
 
-// An importance as an integer; importances are below 2.
+// An importance, which is below 2, as an integer.
+template <class L>
 TSENOR_FN int fixed_weight(float importance) {
-  const int w = int(importance * 16777216.f + 0.5f);
-  return importance < 0.f ? outside : w;
+  const int w = int(importance * float(1 << fixed_bits) + 0.5f);
+  return !L::plain && importance < 0.f ? outside : w;  // below 0: absent
 }
 
 // The price that puts 0 midway between the n-th largest of w + price and the next.

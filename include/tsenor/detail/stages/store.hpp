@@ -139,7 +139,7 @@ template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                      const mask_bits<L>& mask, const tile_prices<L, Value>& price, const tile_scale& scale,
                      const effort& spent) {
-  const double unit = unit_of<Importance>(scale);
+  const double unit = power_of_two(unit_exponent<Importance>(scale));
   if (p.out.reports) store_report(l, p, at, tile, mask, price, unit, scale.replaced, spent);
   if (p.out.prices) store_prices(l, p, at, tile, price, unit * price.unit);
   if (p.out.pruned.data) store_pruned(l, p, at, mask.cols);  // after the report: it may be in place
