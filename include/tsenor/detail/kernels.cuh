@@ -19,6 +19,7 @@
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
 #include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/solve_tile.hpp"
+#include "tsenor/detail/solve_tile4.hpp"
 #include "tsenor/detail/lanes/end_machine.hpp"
 
 namespace tsenor::detail {
@@ -47,6 +48,16 @@ __global__ void __launch_bounds__(32 * block_warps<Width, For>) find_mask_kernel
     else
       cuda::solve_optimal(l, p, tile);
   }
+}
+
+constexpr int block_tiles4 = 128;
+
+// Each thread solves a 4x4 tile.
+template <class Weight, class Importance>
+__global__ void __launch_bounds__(block_tiles4) find_mask_kernel4(const problem<Weight, Importance> p) {
+  std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
+  for (; tile < p.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
+    cuda::solve_tiles4<cuda::tile_lanes>(p, tile, p.grid.tiles);
 }
 
 }  // namespace TSENOR_ABI

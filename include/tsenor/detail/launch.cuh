@@ -15,26 +15,34 @@
 namespace tsenor::detail {
 inline namespace TSENOR_ABI {
 
+// Enough blocks for all tiles, or as many as a grid has: blocks go on a grid's stride apart.
+inline unsigned blocks_for(std::int64_t tiles, int tiles_per_block) {
+  constexpr std::int64_t most = std::numeric_limits<int>::max();
+  const std::int64_t blocks = (tiles - 1) / tiles_per_block + 1;
+  return unsigned(blocks < most ? blocks : most);
+}
+
 template <work For, int Width, class Weight, class Importance>
 void enqueue(const problem<Weight, Importance>& p, cudaStream_t stream) {
   constexpr int warps = block_warps<Width, For>;
-  constexpr std::int64_t tiles_per_block = warps * cuda::lanes<Width, For>::tiles_per_warp;
-  constexpr std::int64_t most = std::numeric_limits<int>::max();
-  const std::int64_t blocks = (p.grid.tiles - 1) / tiles_per_block + 1;
-  find_mask_kernel<For, Width><<<unsigned(blocks < most ? blocks : most), 32 * warps, 0, stream>>>(p);
+  const unsigned blocks = blocks_for(p.grid.tiles, warps * cuda::lanes<Width, For>::tiles_per_warp);
+  find_mask_kernel<For, Width><<<blocks, 32 * warps, 0, stream>>>(p);
 }
 
 template <int Width, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  const bool whole = p.nm.m == Width && p.weights.rows % Width == 0 && p.weights.cols % Width == 0;
-  if (p.how == method::published)
+  if (p.how == method::published) {
     enqueue<work::published, Width>(p, stream);
-  else if (whole && p.kept == constraint::exactly)
+  } else if (Width == 8 && p.in_lanes_of_their_own()) {
+    if constexpr (Width == 8)
+      find_mask_kernel4<<<blocks_for(p.grid.tiles, block_tiles4), block_tiles4, 0, stream>>>(p);
+  } else if (p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0) {
     enqueue<work::optimal_plain, Width>(p, stream);
-  else
+  } else {
     enqueue<work::optimal, Width>(p, stream);
+  }
   return launch_status();
 }
 

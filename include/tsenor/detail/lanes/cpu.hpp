@@ -63,6 +63,21 @@ TSENOR_FN void transpose_block(V* t, Lanes lanes) {
   }
 }
 
+// Tiles in lanes of their own: as many as a hardware vector has.
+struct tile_lanes {
+  static constexpr int count = TSENOR_VECTOR_LANES;
+  using real = typename vector_of<float, count>::type;
+  using bits = typename vector_of<std::uint32_t, count>::type;
+  template <class V, class T>
+  TSENOR_FN static void set(V& x, int k, T value) {
+    x[k] = value;
+  }
+  template <class V>
+  TSENOR_FN static auto get(const V& x, int k) {
+    return x[k];
+  }
+};
+
 template <int Width>
 struct lanes {
   static constexpr int width = Width;

@@ -15,17 +15,33 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// Two 16-bit numbers in a register.
+// Two 16-bit numbers in a register. Whole registers are permuted throughout: of shifts and conversions to 16 bits the compiler
+// makes moves of halves.
 struct pair16 {
   std::uint32_t x;
 };
-TSENOR_FN pair16 pair_of(int low, int high) { return {(std::uint32_t(low) & 0xffffu) | std::uint32_t(high) << 16}; }
-TSENOR_FN int low_half(const pair16& a) { return std::int16_t(a.x); }
+TSENOR_FN pair16 pair_of(int low, int high) { return {__byte_perm(std::uint32_t(low), std::uint32_t(high), 0x5410)}; }
+TSENOR_FN pair16 swapped(const pair16& a) { return {__byte_perm(a.x, a.x, 0x1032)}; }
+TSENOR_FN int low_half(const pair16& a) { return std::int32_t(__byte_perm(a.x, 0u, 0x1044)) >> 16; }
 TSENOR_FN int high_half(const pair16& a) { return std::int32_t(a.x) >> 16; }
-TSENOR_FN pair16 swapped(const pair16& a) { return {a.x >> 16 | a.x << 16}; }
 TSENOR_FN pair16 lower(const pair16& a, const pair16& b) { return {__vmins2(a.x, b.x)}; }
 TSENOR_FN pair16 upper(const pair16& a, const pair16& b) { return {__vmaxs2(a.x, b.x)}; }
 TSENOR_FN pair16 operator+(const pair16& a, const pair16& b) { return {__vadd2(a.x, b.x)}; }
+
+// Tiles in lanes of their own: one a thread.
+struct tile_lanes {
+  static constexpr int count = 1;
+  using real = float;
+  using bits = std::uint32_t;
+  template <class T>
+  TSENOR_FN static void set(T& x, int, T value) {
+    x = value;
+  }
+  template <class T>
+  TSENOR_FN static T get(const T& x, int) {
+    return x;
+  }
+};
 
 // What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes.
 enum class work { published, optimal, optimal_plain };
@@ -40,6 +56,11 @@ struct lanes {
   static constexpr bool one_tile = tiles_per_warp == 1;  // what is the same for a tile is the same for all that run together
   static constexpr bool holds_tile = parts == 1;  // a row a lane, in registers
   static constexpr unsigned warp = 0xffffffffu;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+  static constexpr bool reduces = false;
+#else
+  static constexpr bool reduces = group == 32;  // integers over all lanes in one instruction
+#endif
   using real = pack<float, float, parts>;
   using index = pack<std::int32_t, std::int32_t, parts>;
   using flag = flags<bool, parts>;
@@ -224,7 +245,7 @@ struct lanes {
     shared_pairs r;
     TSENOR_UNROLL for (int k = 0; k < coarse_count; k += 4) {
       const uint4 four = *reinterpret_cast<const uint4*>(to + 2 * k);
-      r.x[k] = {four.x}, r.x[k + 1] = {four.y}, r.x[k + 2] = {four.z}, r.x[k + 3] = {four.w};
+      r.x[k].x = four.x, r.x[k + 1].x = four.y, r.x[k + 2].x = four.z, r.x[k + 3].x = four.w;
     }
     return r;
   }
@@ -262,25 +283,27 @@ struct lanes {
   TSENOR_FN static int tile_smallest(const index& x) {
     int r = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r < x.part[s] ? r : x.part[s];
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-    if constexpr (group == 32) return __reduce_min_sync(warp, r);
-#endif
-    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
-      const int other = __shfl_xor_sync(warp, r, h);
-      r = r < other ? r : other;
+    if constexpr (reduces) {
+      return __reduce_min_sync(warp, r);
+    } else {
+      TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
+        const int other = __shfl_xor_sync(warp, r, h);
+        r = r < other ? r : other;
+      }
+      return r;
     }
-    return r;
   }
   template <class T>
   TSENOR_FN static T tile_max(T of_this_thread) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-    if constexpr (group == 32 && std::is_same_v<T, std::uint32_t>) return __reduce_max_sync(warp, of_this_thread);
-#endif
-    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
-      const T other = __shfl_xor_sync(warp, of_this_thread, h);
-      of_this_thread = of_this_thread > other ? of_this_thread : other;
+    if constexpr (reduces && std::is_same_v<T, std::uint32_t>) {
+      return __reduce_max_sync(warp, of_this_thread);
+    } else {
+      TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
+        const T other = __shfl_xor_sync(warp, of_this_thread, h);
+        of_this_thread = of_this_thread > other ? of_this_thread : other;
+      }
+      return of_this_thread;
     }
-    return of_this_thread;
   }
   template <class T>
   TSENOR_FN static T tile_sum(T of_this_thread) {

@@ -82,8 +82,8 @@ TSENOR_FN void around_rank(Pair* t, int n, V& nth, V& next) {
       high = lower(high, upper(t[k], swapped(t[Count - 1 - k])));
       low = upper(low, lower(t[k], swapped(t[Count - 1 - k])));
     }
-    nth = lower(low_half(high), high_half(high));
-    next = upper(low_half(low), high_half(low));
+    nth = high_half(lower(high, swapped(high)));
+    next = high_half(upper(low, swapped(low)));
   } else {
     V x[2 * Count + 1];
     TSENOR_UNROLL for (int k = 0; k < Count; k++) {

@@ -22,10 +22,10 @@ struct tile_prices {
   double unit;
 };
 
-// Eight bits as eight bytes of 0 or 1.
-TSENOR_FN std::uint64_t bytes_of_bits(std::uint64_t bits) {
-  const auto four = [](std::uint32_t x) { return (x & 15u) * 0x00204081u & 0x01010101u; };
-  return four(std::uint32_t(bits)) | std::uint64_t(four(std::uint32_t(bits) >> 4)) << 32;
+// Bits as bytes of 0 or 1: the lowest four, eight.
+TSENOR_FN std::uint32_t bytes_of_four(std::uint32_t bits) { return (bits & 15u) * 0x00204081u & 0x01010101u; }
+TSENOR_FN std::uint64_t bytes_of_eight(std::uint64_t bits) {
+  return bytes_of_four(std::uint32_t(bits)) | std::uint64_t(bytes_of_four(std::uint32_t(bits) >> 4)) << 32;
 }
 struct alignas(16) bytes16 {
   std::uint64_t low, high;
@@ -42,6 +42,12 @@ using packed_word = std::conditional_t<
     Width == 8, std::uint8_t,
     std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
+template <class Word, class Weight, class Importance>
+TSENOR_FN Word& packed_row(const problem<Weight, Importance>& p, const tile_position& at, int i) {
+  const auto& b = p.out.packed;
+  return static_cast<Word*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m];
+}
+
 // The bytes of a row, 1 where an entry is kept; as whole words where they lie on their boundaries.
 template <class L>
 TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols) {
@@ -50,9 +56,9 @@ TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols)
     TSENOR_UNROLL for (int k = 0; k < L::width; k += int(sizeof(word))) {
       word x;
       if constexpr (L::width == 8)
-        x = bytes_of_bits(row);
+        x = bytes_of_eight(row);
       else
-        x = {bytes_of_bits(row >> k), bytes_of_bits(row >> k >> 8)};
+        x = {bytes_of_eight(row >> k), bytes_of_eight(row >> k >> 8)};
       *reinterpret_cast<word*>(to + k) = x;
     }
   } else {
@@ -68,12 +74,8 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
     if (i >= at.rows || !at.exists) return;
     const auto row = L::own(rows, i);
     if (p.out.mask.data) store_bytes<L>(&element_of(p.out.mask, at, i, 0), row, at.cols);
-    if (p.out.packed.data) {
-      const auto& b = p.out.packed;
-      static_cast<packed_word<L::width>*>(
-          b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m] =
-          packed_word<L::width>(row & first_members<L>(at.cols));
-    }
+    if (p.out.packed.data)
+      packed_row<packed_word<L::width>>(p, at, i) = packed_word<L::width>(row & first_members<L>(at.cols));
   });
 }
 
