@@ -1,5 +1,5 @@
-// Each stage on the CPU's lanes of the baseline instruction set against the double-precision reference, and the other
-// instruction sets against the baseline.
+// Each stage of the published method on the CPU's lanes of the baseline instruction set against the double-precision
+// reference, selection against sorting, and the other instruction sets against the baseline.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,6 +22,16 @@ using tsenor::pattern;
 
 constexpr std::uint64_t seed = 20250523;
 
+// Loads tile `tile` as the published method does, absent outside M x M.
+template <class L>
+machine::tile_scale load_tile(L& l, const float_problem& call, std::int64_t tile) {
+  const int m = call.nm.m;
+  const auto at = tsenor::detail::position_of(call.grid, m, tile);
+  const auto scale = machine::load(l, call, at, m, m, [&](int i, int j, float x) { l.importance.set(i, j, x); });
+  l.importance.template seal<false>();
+  return scale;
+}
+
 std::vector<double> magnitudes(const std::vector<float>& tiles, int m, std::int64_t tile) {
   std::vector<double> r(m * m);
   for (int k = 0; k < m * m; k++) r[k] = std::abs(double(tiles[tile * m * m + k]));
@@ -32,13 +42,13 @@ std::vector<double> magnitudes(const std::vector<float>& tiles, int m, std::int6
 template <int Width>
 std::vector<double> plan_errors(pattern p, distribution d, int tiles) {
   const auto weights = make_weights(d, tiles * p.m, p.m, seed);
-  const tsenor::options opts;
+  const tsenor::options opts = tsenor::options::published();
   const float_problem call = problem_of(p, weights, opts);
   typename machine::lanes<Width>::memory memory;
   std::vector<double> errors;
   for (int tile = 0; tile < tiles; tile++) {
     machine::lanes<Width> l(memory);
-    const auto scale = machine::load(l, call, tsenor::detail::position_of(call, tile));
+    const auto scale = load_tile(l, call, tile);
     machine::dykstra(l, scale, p, call.tau, call.iterations);
     const auto reference = reference_plan(magnitudes(weights, p.m, tile).data(), p, opts);
     double error = 0;
@@ -79,17 +89,17 @@ TEST(Load, ScalesByAPowerOfTwoAndCountsWhatIsNoImportance) {
   std::vector<float> weights(64, 0.f);
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
   weights[1] = 3e-30f, weights[8] = -5e-30f, weights[9] = nan;
-  const float_problem call = problem_of({4, 8}, weights, {});
+  const float_problem call = problem_of({4, 8}, weights, tsenor::options::published());
   machine::lanes<8>::memory memory;
   machine::lanes<8> l(memory);
-  auto scale = machine::load(l, call, tsenor::detail::position_of(call, 0));
+  auto scale = load_tile(l, call, 0);
   EXPECT_EQ(scale.replaced, 1);
   EXPECT_EQ(scale.largest, l.importance.element(1, 0));
   EXPECT_EQ(std::ldexp(l.importance.element(0, 1), scale.exponent), 3e-30f);
   EXPECT_EQ(std::ldexp(l.importance.element(1, 0), scale.exponent), 5e-30f);
   EXPECT_TRUE(scale.largest >= 1.f && scale.largest < 2.f);
   weights[0] = -infinity;
-  scale = machine::load(l, call, tsenor::detail::position_of(call, 0));
+  scale = load_tile(l, call, 0);
   EXPECT_EQ(scale.replaced, 2);
   EXPECT_EQ(std::ldexp(l.importance.element(0, 0), scale.exponent), std::numeric_limits<float>::max());
 }
@@ -101,13 +111,13 @@ void expect_rounding_matches(pattern p, distribution d, tsenor::constraint kept)
   constexpr int tiles = 20;
   const auto weights = make_weights(d, tiles * p.m, p.m, seed);
   const auto plans = make_weights(d == distribution::ties ? d : distribution::uniform, tiles * p.m, p.m, seed + 1);
-  tsenor::options opts;
+  tsenor::options opts = tsenor::options::published();
   opts.constraint = kept;
   const float_problem call = problem_of(p, weights, opts);
   typename machine::lanes<Width>::memory memory;
   for (int tile = 0; tile < tiles; tile++) {
     machine::lanes<Width> l(memory);
-    machine::load(l, call, tsenor::detail::position_of(call, tile));
+    load_tile(l, call, tile);
     std::vector<double> plan(p.m * p.m);
     for (int i = 0; i < Width; i++)
       for (int j = 0; j < Width; j++) l.plan.set(i, j, 0.f);
@@ -117,7 +127,7 @@ void expect_rounding_matches(pattern p, distribution d, tsenor::constraint kept)
         l.plan.set(i, j, x);
         plan[i * p.m + j] = x;
       }
-    l.plan.seal();
+    l.plan.template seal<false>();
     auto mask = machine::greedy(l, p);
     const int moves = machine::local_search(l, mask, p, opts.local_search_steps, kept == tsenor::constraint::exactly);
     const auto expected = reference_round(magnitudes(weights, p.m, tile).data(), plan.data(), p, opts);
@@ -140,28 +150,88 @@ TEST(Round, MatchesTheSequentialGreedyAndLocalSearch) {
     }
 }
 
-// Every instruction set that this processor has gives masks as good as the baseline's.
-TEST(Machines, AgreeOnValue) {
+// The n-th and the next largest of `Count` numbers, many of them equal, for every n.
+template <int Count>
+void expect_selection() {
+  const auto numbers = make_weights(distribution::ties, 20, Count, seed);
+  for (int n = 1; n <= Count; n++)
+    for (std::size_t first = 0; first < numbers.size(); first += Count) {
+      int t[Count + 1], nth, next;
+      for (int k = 0; k < Count; k++) t[k] = int(numbers[first + k]);
+      std::vector<int> sorted(t, t + Count);
+      std::sort(sorted.rbegin(), sorted.rend());
+      machine::around_rank<Count>(t, n, nth, next);
+      EXPECT_EQ(nth, sorted[n - 1]) << n << " of " << Count << " seed " << seed;
+      EXPECT_EQ(next, sorted[std::min(n, Count - 1)]) << n << " of " << Count << " seed " << seed;
+    }
+}
+
+TEST(Select, FindsTheNumbersAroundEveryRank) {
+  expect_selection<8>();
+  expect_selection<16>();
+  expect_selection<32>();
+  expect_selection<64>();
+}
+
+// What an instruction set gives for tiles one below the other.
+struct outcome {
+  std::vector<std::uint8_t> mask;
+  std::vector<float> prices;
+  double value = 0;
+};
+
+template <int Width>
+std::vector<outcome> outcomes(pattern p, distribution d, const tsenor::options& opts) {
   using tsenor::detail::instruction_set;
-  const pattern p{8, 16};
-  constexpr int tiles = 64;
-  const auto weights = make_weights(distribution::gaussian, tiles * p.m, p.m, seed);
-  std::vector<double> value;
+  constexpr int tiles = 24;
+  const auto weights = make_weights(d, tiles * p.m, p.m, seed);
+  std::vector<outcome> all;
   for (const auto isa : {instruction_set::baseline, instruction_set::avx2, instruction_set::avx512}) {
     if (isa > tsenor::detail::best_instruction_set()) continue;
-    std::vector<std::uint8_t> mask(weights.size(), 255);
+    outcome o{std::vector<std::uint8_t>(weights.size(), 255), std::vector<float>(tiles * 2 * p.m)};
     std::vector<tsenor::tile_report> reports(tiles);
     tsenor::mask_outputs<float> out;
-    out.mask = mask.data();
+    out.mask = o.mask.data();
     out.reports = reports.data();
-    const float_problem call = problem_of(p, weights, {}, out);
-    tsenor::detail::run_tiles<16>(isa, call, 0, tiles);
-    double sum = 0;
-    for (const auto& r : reports) sum += r.value;
-    value.push_back(sum);
-    EXPECT_EQ(*std::max_element(mask.begin(), mask.end()), 1);
+    out.prices = o.prices.data();
+    const float_problem call = problem_of(p, weights, opts, out);
+    tsenor::detail::run_tiles<Width>(isa, call, 0, tiles);
+    for (const auto& r : reports) o.value += r.value;
+    all.push_back(o);
   }
-  for (const double v : value) EXPECT_NEAR(v, value[0], 1e-4 * value[0]);
+  return all;
+}
+
+TEST(Machines, GiveMasksAsGoodAsTheBaselinesByThePublishedMethod) {
+  const auto all = outcomes<16>({8, 16}, distribution::gaussian, tsenor::options::published());
+  for (const outcome& o : all) {
+    EXPECT_EQ(*std::max_element(o.mask.begin(), o.mask.end()), 1);
+    EXPECT_NEAR(o.value, all[0].value, 1e-4 * all[0].value);
+  }
+}
+
+// Integers leave no room for rounding.
+template <int Width>
+void expect_equal_outcomes(pattern p) {
+  for (const auto kept : {tsenor::constraint::exactly, tsenor::constraint::at_most})
+    for (const distribution d : {distribution::gaussian, distribution::ties, distribution::mostlyzero}) {
+      SCOPED_TRACE(testing::Message() << p.n << ":" << p.m << " " << name_of(d) << " seed " << seed);
+      auto opts = tsenor::options::optimal();
+      opts.constraint = kept;
+      const auto all = outcomes<Width>(p, d, opts);
+      for (const outcome& o : all) {
+        EXPECT_EQ(*std::max_element(o.mask.begin(), o.mask.end()), 1);
+        EXPECT_EQ(o.mask, all[0].mask);
+        EXPECT_EQ(o.prices, all[0].prices);
+      }
+    }
+}
+
+TEST(Machines, GiveTheVeryMasksAndPricesOfTheBaselineByTheOptimalMethod) {
+  for (const pattern p : {pattern{4, 8}, pattern{2, 4}, pattern{3, 7}, pattern{8, 8}}) expect_equal_outcomes<8>(p);
+  for (const pattern p : {pattern{8, 16}, pattern{5, 10}}) expect_equal_outcomes<16>(p);
+  for (const pattern p : {pattern{16, 32}, pattern{31, 32}, pattern{6, 20}}) expect_equal_outcomes<32>(p);
+  for (const pattern p : {pattern{32, 64}, pattern{10, 50}}) expect_equal_outcomes<64>(p);
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
@@ -120,6 +122,34 @@ T __reduce_max_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
   return tsenor_test::reduce("__reduce_max_sync", mask, value, file, line, [](T a, T b) { return std::max(a, b); });
 }
 #undef TSENOR_TEST_CALLER
+
+namespace tsenor_test {
+/// Both 16-bit halves of a and of b as numbers with a sign, combined; a result that needs more bits ends the program. A GPU
+/// would wrap it around, but the code under test promises that there is none.
+template <class Combine>
+unsigned by_halves(const char* name, unsigned a, unsigned b, const Combine& combine) {
+  const auto half = [&](int shift) {
+    const int x = static_cast<std::int16_t>(a >> shift), y = static_cast<std::int16_t>(b >> shift);
+    const int result = combine(x, y);
+    if (result != static_cast<std::int16_t>(result)) {
+      std::fprintf(stderr, "%s: %d of %d and %d is beyond 16 bits\n", name, result, x, y);
+      std::abort();
+    }
+    return static_cast<unsigned>(result) & 0xffffu;
+  };
+  return half(0) | half(16) << 16;
+}
+}  // namespace tsenor_test
+
+inline unsigned __vmins2(unsigned a, unsigned b) {
+  return tsenor_test::by_halves("__vmins2", a, b, [](int x, int y) { return std::min(x, y); });
+}
+inline unsigned __vmaxs2(unsigned a, unsigned b) {
+  return tsenor_test::by_halves("__vmaxs2", a, b, [](int x, int y) { return std::max(x, y); });
+}
+inline unsigned __vadd2(unsigned a, unsigned b) {
+  return tsenor_test::by_halves("__vadd2", a, b, [](int x, int y) { return x + y; });
+}
 
 inline int __viaddmin_s32(int a, int b, int c) { return std::min(a + b, c); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }

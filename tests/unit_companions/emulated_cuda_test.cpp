@@ -207,6 +207,18 @@ TEST(EmulatedCudaIntrinsics, CountAndFindBits) {
   EXPECT_EQ(__brev(1u), 0x80000000u);
 }
 
+TEST(EmulatedCudaIntrinsics, CombineHalvesAsNumbersWithASign) {
+  EXPECT_EQ(__vmins2(0x00058000u, 0xffff7fffu), 0xffff8000u);
+  EXPECT_EQ(__vmaxs2(0x00058000u, 0xffff7fffu), 0x00057fffu);
+  EXPECT_EQ(__vadd2(0x0001fff0u, 0xffff0020u), 0x00000010u);
+  EXPECT_EQ(__vadd2(0x7ffe8001u, 0x0001ffffu), 0x7fff8000u);
+}
+
+TEST(EmulatedCudaDeathTest, DiesWhenASumOfHalvesNeedsMoreThan16Bits) {
+  EXPECT_DEATH(__vadd2(0x00007fffu, 0x00000001u), "__vadd2: 32768 of 32767 and 1 is beyond 16 bits");
+  EXPECT_DEATH(__vadd2(0x80000000u, 0xffff0000u), "__vadd2: -32769 of -32768 and -1 is beyond 16 bits");
+}
+
 TEST(EmulatedCudaIntrinsics, ReinterpretBits) {
   EXPECT_EQ(__float_as_int(-0.f), INT32_MIN);
   EXPECT_EQ(__int_as_float(0x3f800000), 1.f);

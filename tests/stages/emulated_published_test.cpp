@@ -1,52 +1,28 @@
-// The GPU's lanes on the host: the kernel's own stages in lock step, judged by the CPU's result for the same input. A
-// collective that not all lanes of a warp reach ends the program.
-#include "support/emulated_cuda.hpp"
+// The published method on the GPU's lanes: stages judged by the reference in double, tiles by the CPU's result.
+#include "emulated_gpu.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "support/checker.hpp"
 #include "support/distributions.hpp"
-#include "support/float_problem.hpp"
 #include "support/reference_published.hpp"
 #include "support/solve.hpp"
-#include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/scale.hpp"
-
-#include "tsenor/detail/lanes/end_machine.hpp"
-#define TSENOR_MACHINE emulated
-#define TSENOR_FN inline
-#include "tsenor/detail/lanes/cuda.cuh"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/lanes/end_machine.hpp"
 
 namespace {
 
 using namespace tsenor_test;
 namespace machine = tsenor::detail::emulated;
+using machine::work;
+using tsenor::constraint;
 using tsenor::pattern;
 
 constexpr std::uint64_t seed = 7;
-
-// Calls body(lanes, tile) on every lane, warp after warp, as the kernel does.
-template <int Width, class Body>
-void for_each_tile(const float_problem& p, lane_order order, const Body& body) {
-  using lanes = machine::lanes<Width>;
-  const auto memory = std::make_unique<typename lanes::memory>();
-  for (std::int64_t first = 0; first < p.tiles(); first += lanes::tiles_per_warp)
-    run_warp(
-        [&] {
-          lanes l(*memory);
-          body(l, first + lanes::first_lane() / lanes::group);
-        },
-        order);
-}
 
 template <int Width>
 void expect_plan_and_rounding_of_reference(pattern nm, distribution d, tsenor::options opts) {
@@ -55,11 +31,13 @@ void expect_plan_and_rounding_of_reference(pattern nm, distribution d, tsenor::o
   const int m = nm.m;
   const auto weights = make_weights(d, tiles * m, m, seed);
   const auto p = problem_of(nm, weights, tiles * m, m, opts);
-  for_each_tile<Width>(p, lane_order::ascending, [&](auto& l, std::int64_t tile) {
-    const auto scale = machine::load(l, p, tsenor::detail::position_of(p, tile));
+  for_each_tile<Width, work::published>(p, lane_order::ascending, [&](auto& l, std::int64_t tile) {
+    const auto at = tsenor::detail::position_of(p.grid, m, tile);
+    const auto scale = machine::load(l, p, at, m, m, [&](int i, int j, float x) { l.importance.set(i, j, x); });
+    l.importance.template seal<false>();
     machine::dykstra(l, scale, nm, p.tau, p.iterations);
     auto mask = machine::greedy(l, nm);
-    const int moves = machine::local_search(l, mask, nm, p.local_search_steps, p.kept == tsenor::constraint::exactly);
+    const int moves = machine::local_search(l, mask, nm, p.local_search_steps, p.kept == constraint::exactly);
     std::vector<typename std::decay_t<decltype(l)>::tile_set> rows;
     for (int i = 0; i < m; i++) rows.push_back(l.at(mask.rows, i));
     if (l.my_lane() != 0 || tile >= tiles) return;
@@ -83,10 +61,11 @@ void expect_as_good_as_cpu(pattern nm, distribution d, std::int64_t rows, std::i
   SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d) << " seed " << seed);
   const auto weights = make_weights(d, rows, cols, seed);
   const solution cpu = solve(nm, weights, rows, cols, opts);
-  for (const lane_order order : {lane_order::ascending, lane_order::descending}) {
+  for (const lane_order order : both_orders) {
     const solution gpu = solve_with<float>(nm.m, rows, cols, [&](const auto& out) {
       const auto p = problem_of(nm, weights, rows, cols, opts, out);
-      for_each_tile<Width>(p, order, [&](auto& l, std::int64_t tile) { machine::solve_published(l, p, tile); });
+      for_each_tile<Width, work::published>(p, order,
+                                            [&](auto& l, std::int64_t tile) { machine::solve_published(l, p, tile); });
       return tsenor::status{};
     });
     EXPECT_FEASIBLE(gpu.view(), nm, opts.constraint);
@@ -100,9 +79,8 @@ void expect_as_good_as_cpu(pattern nm, distribution d, std::int64_t rows, std::i
   }
 }
 
-tsenor::options quick(tsenor::constraint kept, tsenor::edge at_edge = tsenor::edge::reject) {
-  tsenor::options o;
-  o.constraint = kept;
+tsenor::options quick(constraint kept, tsenor::edge at_edge = tsenor::edge::reject) {
+  tsenor::options o = published_options(kept);
   o.edge = at_edge;
   o.iterations = 60;
   return o;
@@ -129,43 +107,6 @@ TEST(EmulatedGpu, SolvesPartialTilesBesideFullOnesAsWellAsTheCpu) {
     expect_as_good_as_cpu<32>({16, 32}, distribution::gaussian, 40, 33, opts);
     expect_as_good_as_cpu<64>({32, 64}, distribution::gaussian, 65, 70, opts);
   }
-}
-
-// Integers leave no room for rounding: the same masks, bit for bit.
-template <int Width>
-void expect_optimal_mask_of_cpu(pattern nm, distribution d, std::int64_t rows, std::int64_t cols,
-                                tsenor::constraint kept) {
-  SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d) << " seed " << seed);
-  const auto weights = make_weights(d, rows, cols, seed);
-  tsenor::options opts = tsenor::options::optimal();
-  opts.constraint = kept;
-  opts.edge = tsenor::edge::partial;
-  const solution cpu = solve(nm, weights, rows, cols, opts);
-  for (const lane_order order : {lane_order::ascending, lane_order::descending}) {
-    const solution gpu = solve_with<float>(nm.m, rows, cols, [&](const auto& out) {
-      const auto p = problem_of(nm, weights, rows, cols, opts, out);
-      for_each_tile<Width>(p, order, [&](auto& l, std::int64_t tile) { machine::solve_optimal(l, p, tile); });
-      return tsenor::status{};
-    });
-    EXPECT_EQ(gpu.mask, cpu.mask);
-    for (std::size_t t = 0; t < gpu.reports.size(); t++) {
-      EXPECT_NEAR(gpu.reports[t].value, cpu.reports[t].value, 1e-12 * cpu.reports[t].value);
-      EXPECT_NEAR(gpu.reports[t].bound, cpu.reports[t].bound, 1e-12 * cpu.reports[t].bound);
-      EXPECT_EQ(gpu.reports[t].iterations, cpu.reports[t].iterations);
-    }
-  }
-}
-
-TEST(EmulatedGpu, FindsTheOptimalMasksOfTheCpu) {
-  for (const auto kept : both_constraints)
-    for (const distribution d : {distribution::gaussian, distribution::ties, distribution::mostlyzero}) {
-      expect_optimal_mask_of_cpu<8>({4, 8}, d, 24, 20, kept);
-      expect_optimal_mask_of_cpu<8>({2, 5}, d, 15, 10, kept);
-      expect_optimal_mask_of_cpu<16>({8, 16}, d, 32, 40, kept);
-      expect_optimal_mask_of_cpu<32>({16, 32}, d, 64, 40, kept);
-      expect_optimal_mask_of_cpu<32>({7, 20}, d, 40, 40, kept);
-      expect_optimal_mask_of_cpu<64>({32, 64}, d, 64, 70, kept);
-    }
 }
 
 }  // namespace

@@ -1,0 +1,111 @@
+// Tiles are found by a multiplication: against / and %.
+#include "tsenor/detail/tiling.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace {
+
+using tsenor::detail::divisor;
+using tsenor::detail::position_of;
+using tsenor::detail::tile_position;
+using tsenor::detail::tiles_of;
+using tsenor::detail::tiling;
+
+constexpr std::int64_t two31 = std::int64_t{1} << 31, most = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t seed = 1994;
+
+void expect_quotient_and_rest(std::int64_t x, std::int64_t value) {
+  const divisor::result got = divisor(value).divide(x);
+  EXPECT_EQ(got.whole, x / value) << x << " by " << value << " seed " << seed;
+  EXPECT_EQ(got.rest, x % value) << x << " by " << value << " seed " << seed;
+}
+
+// Powers of two and their neighbours, and what else has been wrong in such code.
+std::vector<std::int64_t> edges() {
+  std::vector<std::int64_t> all = {3, 5, 6, 7, 641, 1000000007, 3 * (two31 / 4), two31 / 3, most - 1, most};
+  for (int k = 0; k < 63; ++k)
+    for (int d = -1; d <= 1; ++d) all.push_back((std::int64_t{1} << k) + d);
+  return all;
+}
+
+TEST(Divisor, DividesAtTheEdges) {
+  for (const std::int64_t value : edges()) {
+    if (value < 1) continue;
+    for (const std::int64_t x : edges()) expect_quotient_and_rest(x, value);
+  }
+}
+
+// Where a factor that is rounded the wrong way shows first.
+TEST(Divisor, DividesMultiplesAndTheirNeighbours) {
+  std::mt19937_64 bits(seed);
+  for (int round = 0; round < 20000; ++round) {
+    const std::int64_t value = std::int64_t(bits() >> (33 + bits() % 31)) + 1;  // to 2^31, of all sizes
+    const std::int64_t multiple = std::int64_t(bits() % std::uint64_t((two31 - 1) / value + 1)) * value;
+    for (const std::int64_t x : {multiple - 1, multiple, multiple + 1, two31 - 1, std::int64_t(bits() % two31)})
+      if (x >= 0) expect_quotient_and_rest(x, value);
+  }
+}
+
+TEST(Divisor, DividesBeyond32Bits) {
+  std::mt19937_64 bits(seed);
+  for (int round = 0; round < 20000; ++round)
+    expect_quotient_and_rest(std::int64_t(bits() >> (1 + bits() % 32)), std::int64_t(bits() >> (1 + bits() % 62)) + 1);
+}
+
+TEST(Divisor, KeepsItsValue) {
+  for (const std::int64_t value : edges()) EXPECT_EQ(divisor(value).value(), value);
+}
+
+void expect_position(const tiling& t, int m, std::int64_t tile) {
+  const std::int64_t down = t.tile_rows.value(), across = t.tile_cols.value();
+  const tile_position at = position_of(t, m, tile);
+  EXPECT_EQ(at.batch, tile / across / down) << "tile " << tile;
+  EXPECT_EQ(at.row, tile / across % down * m) << "tile " << tile;
+  EXPECT_EQ(at.col, tile % across * m) << "tile " << tile;
+  EXPECT_EQ(at.rows, std::min<std::int64_t>(m, t.rows - at.row)) << "tile " << tile;
+  EXPECT_EQ(at.cols, std::min<std::int64_t>(m, t.cols - at.col)) << "tile " << tile;
+  EXPECT_EQ(at.partial(m), at.rows < m || at.cols < m) << "tile " << tile;
+  EXPECT_TRUE(at.exists) << "tile " << tile;
+}
+
+TEST(Tiling, NumbersEveryTileOfASmallBatch) {
+  const tiling t = tiles_of(20, 35, 3, 8);
+  EXPECT_EQ(t.tile_rows.value(), 3);
+  EXPECT_EQ(t.tile_cols.value(), 5);
+  ASSERT_EQ(t.tiles, 3 * 3 * 5);
+  for (std::int64_t tile = 0; tile < t.tiles; ++tile) expect_position(t, 8, tile);
+}
+
+TEST(Tiling, FindsTilesBeyondTheFirst2ToThe31) {
+  const struct {
+    std::int64_t rows, cols, batch;
+    int m;
+  } shapes[] = {{1 << 18, (1 << 18) + 1, 1, 2}, {4 * two31, 4, 2, 4}, {64, 64 * two31, 1, 64}, {5, 3, 3 * two31, 4}};
+  for (const auto& shape : shapes) {
+    const tiling t = tiles_of(shape.rows, shape.cols, shape.batch, shape.m);
+    ASSERT_GE(t.tiles, two31);
+    for (const std::int64_t tile : {std::int64_t{0}, two31 - 1, t.tiles / 2, t.tiles - 1}) {
+      SCOPED_TRACE(testing::Message() << shape.rows << " x " << shape.cols << " in " << shape.m);
+      expect_position(t, shape.m, tile);
+    }
+  }
+}
+
+TEST(Tiling, PutsLanesPastTheEndOnTheLastTile) {
+  const tiling t = tiles_of(9, 9, 2, 8);
+  const tile_position last = position_of(t, 8, t.tiles - 1), past = position_of(t, 8, t.tiles + 2);
+  EXPECT_FALSE(past.exists);
+  EXPECT_EQ(past.batch, last.batch);
+  EXPECT_EQ(past.row, last.row);
+  EXPECT_EQ(past.col, last.col);
+  EXPECT_EQ(past.rows, 1);
+  EXPECT_EQ(past.cols, 1);
+}
+
+}  // namespace
