@@ -100,10 +100,8 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
   effort spent{0, 0};
   repair(l, m, prices, q, spent);
   if (p.out.prices) centre(l, q, prices);
-  if (at_most) {
-    m.kept.rows = m.kept.rows - zero_entries(l);
-    m.kept.cols = L::transpose(m.kept.rows);
-  }
+  if (at_most) m.kept.rows = m.kept.rows - zero_entries(l);
+  if (!L::plain && L::any_tile(at_most)) m.kept.cols = L::transpose(m.kept.rows);
   store(l, p, at, tile, m.kept, tile_prices<L, index>{prices.row, prices.col, fixed_unit}, scale, spent);
 }
 

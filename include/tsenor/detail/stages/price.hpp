@@ -22,7 +22,7 @@ constexpr int outside = -(1 << 28);             // the weight of an entry outsid
 
 constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits
-constexpr int coarse_outside = -3 * coarse_most;                // below all sums of a coarse weight and a price
+constexpr int coarse_outside = -2 * coarse_most;                // below all sums inside, and 16 bits with any price
 
 constexpr int sweeps = 4;  // more cost what they save (see bench/NOTES.md)
 
@@ -121,7 +121,10 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
     const index col_target = coarse_balance<false>(l, cols, row, q);
     col = over_relaxed<L>(sweep == 0 ? col_target : col, col_target, -coarse_most, coarse_most);
   }
-  if (q.at_most) col = largest(not_positive(row, col, q), index(-coarse_most));
+  if (!L::plain && L::any_tile(q.at_most)) {
+    const index cut_off = largest(not_positive(row, col, q), index(-coarse_most));
+    if (q.at_most) col = cut_off;
+  }
   return col * index(1 << coarse_shift);
 }
 
@@ -159,13 +162,13 @@ TSENOR_FN typename L::bits take_best(L& l, const fixed_prices<L>& p, const quota
   const index zero = 0;
   const auto col = l.share(p.col);
   const auto surplus = [&](int k) { return l.weights.row_entry(k) + p.row + index(col[k]); };
-  const bits worse = bits::template negative<L::width>(surplus);
+  const index least = q.at_most ? pick(p.row < zero, zero, index(1)) : zero;  // that a row takes at once
+  const bits worse = bits::template negative<L::width>([&](int k) { return surplus(k) - least; });
   bits best = bits(first_members<L>(L::width)) - worse;
   if (!L::plain) best = where(q.row > zero, best);
-  if (!L::any_tile(L::ballot(!(L::count(best) == q.row)) != 0)) return best;
+  if (!L::any_tile(L::ballot(L::count(best) > q.row) != 0)) return best;
   const bits better = bits::template negative<L::width>([&](int k) { return zero - surplus(k); });
   bits tied = best - better;
-  if (q.at_most) tied = where(p.row < zero, tied);
   best = best & better;
   index taken = L::count(best);
   const auto fits = !(taken + L::count(tied) > q.row);
