@@ -29,15 +29,28 @@ using cuda::work;
 
 // Warps of a block, so that its tiles fit into 48 KB of shared memory.
 template <int Width, work For>
-inline constexpr int block_warps = Width < 64 ? 4 : For == work::published ? 1 : 2;
+inline constexpr int block_warps = Width < 64               ? 4
+                                   : For == work::published ? 1
+                                                            : 2;
+
+// Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
+// bench/NOTES.md).
+template <int Width, work For>
+inline constexpr int resident_blocks = For != work::optimal_plain ? 1
+                                       : Width == 8               ? 9
+                                       : Width == 16              ? 8
+                                       : Width == 32              ? 5
+                                                                  : 1;
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>
-__global__ void __launch_bounds__(32 * block_warps<Width, For>) find_mask_kernel(const problem<Weight, Importance> p) {
+__global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<Width, For>)
+    find_mask_kernel(const problem<Weight, Importance> p) {
   using machine = cuda::lanes<Width, For>;
   constexpr int warps = block_warps<Width, For>, tiles = warps * machine::tiles_per_warp;
   __shared__ typename machine::memory memory[warps];
-  const int warp = int(threadIdx.x) / 32, mine = warp * machine::tiles_per_warp + machine::first_lane() / machine::group;
+  const int warp = int(threadIdx.x) / 32,
+            mine = warp * machine::tiles_per_warp + machine::first_lane() / machine::group;
   // The whole block goes on or ends: of a condition that might part a warp the compiler makes code for parted warps.
   for (std::int64_t first = std::int64_t(blockIdx.x) * tiles; first < p.grid.tiles;
        first += std::int64_t(gridDim.x) * tiles) {
@@ -53,11 +66,11 @@ __global__ void __launch_bounds__(32 * block_warps<Width, For>) find_mask_kernel
 constexpr int block_tiles4 = 128;
 
 // Each thread solves a 4x4 tile.
-template <class Weight, class Importance>
-__global__ void __launch_bounds__(block_tiles4) find_mask_kernel4(const problem<Weight, Importance> p) {
+template <constraint Kept, class Weight, class Importance>
+__global__ void __launch_bounds__(block_tiles4, 8) find_mask_kernel4(const problem<Weight, Importance> p) {
   std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
   for (; tile < p.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
-    cuda::solve_tiles4<cuda::tile_lanes>(p, tile, p.grid.tiles);
+    cuda::solve_tiles4<cuda::tile_lanes>(p, tile, p.grid.tiles, Kept == constraint::at_most);
 }
 
 }  // namespace TSENOR_ABI

@@ -29,6 +29,15 @@ void enqueue(const problem<Weight, Importance>& p, cudaStream_t stream) {
   find_mask_kernel<For, Width><<<blocks, 32 * warps, 0, stream>>>(p);
 }
 
+template <class Weight, class Importance>
+void enqueue_tiles4(const problem<Weight, Importance>& p, cudaStream_t stream) {
+  const unsigned blocks = blocks_for(p.grid.tiles, block_tiles4);
+  if (p.kept == constraint::exactly)
+    find_mask_kernel4<constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
+  else
+    find_mask_kernel4<constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+}
+
 template <int Width, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const stream_device device(stream);
@@ -36,8 +45,7 @@ status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   if (p.how == method::published) {
     enqueue<work::published, Width>(p, stream);
   } else if (Width == 8 && p.in_lanes_of_their_own()) {
-    if constexpr (Width == 8)
-      find_mask_kernel4<<<blocks_for(p.grid.tiles, block_tiles4), block_tiles4, 0, stream>>>(p);
+    if constexpr (Width == 8) enqueue_tiles4(p, stream);
   } else if (p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0) {
     enqueue<work::optimal_plain, Width>(p, stream);
   } else {

@@ -37,9 +37,19 @@ struct problem {
   int local_search_steps;
   tiling grid;
 
-  // Whether whole 4x4 tiles are solved in lanes of their own, which finds no prices.
-  TSENOR_HOST_DEVICE bool in_lanes_of_their_own() const {
-    return how == method::optimal && nm.m == 4 && grid.rows % 4 == 0 && grid.cols % 4 == 0 && out.prices == nullptr;
+  // Whether tiles are solved in lanes of their own: whole ones of 4x4, in fours of neighbours, and without prices.
+  bool in_lanes_of_their_own() const {
+    return how == method::optimal && nm.m == 4 && grid.rows % 4 == 0 && grid.cols % 4 == 0 && out.prices == nullptr &&
+           in_fours(weights.data, weights.row_stride, weights.batch_stride) &&
+           in_fours(out.pruned.data, out.pruned.row_stride, out.pruned.batch_stride) &&
+           in_fours(out.mask.data, out.mask.row_stride, out.mask.batch_stride);
+  }
+
+ private:
+  template <class T>
+  bool in_fours(const T* data, std::int64_t row_stride, std::int64_t batch_stride) const {
+    return reinterpret_cast<std::uintptr_t>(data) % (4 * sizeof(T)) == 0 && row_stride % 4 == 0 &&
+           (weights.batch == 1 || batch_stride % 4 == 0);
   }
 };
 

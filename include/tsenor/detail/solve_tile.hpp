@@ -41,8 +41,7 @@ template <class L, class Weight, class Importance>
 TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::int64_t tile) {
   const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool exactly = p.kept == constraint::exactly && !at.partial(p.nm.m);
-  const tile_scale scale =
-      load(l, p, at, p.nm.m, p.nm.m, [&](int i, int j, float x) { l.importance.set(i, j, x); });
+  const tile_scale scale = load(l, p, at, p.nm.m, p.nm.m, [&](int i, int j, float x) { l.importance.set(i, j, x); });
   l.importance.template seal<false>();
   const potentials<L> u = dykstra(l, scale, p.nm, p.tau, p.iterations);
   mask_bits<L> mask = greedy(l, p.nm);
@@ -73,8 +72,7 @@ TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>&
 // The entries that keep nothing.
 template <class L>
 TSENOR_FN typename L::bits zero_entries(const L& l) {
-  return L::bits::template negative<L::width>(
-      [&](int k) { return l.weights.row_entry(k) - typename L::index(1); });
+  return L::bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) - typename L::index(1); });
 }
 
 // load, price, repair, store.

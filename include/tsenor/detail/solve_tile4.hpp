@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/stages/load.hpp"
@@ -13,97 +14,117 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// Four neighbours of a matrix row, read or written at once where they lie on their common boundary.
+// The rows of a tile, each read or written at once: they lie on boundaries of four (problem::in_lanes_of_their_own).
 template <class T>
-struct alignas(4 * sizeof(T)) four_of {
-  T x[4];
-};
-template <class T>
-TSENOR_FN four_of<T> load_four(const T* from) {
-  if (reinterpret_cast<std::uintptr_t>(from) % alignof(four_of<T>) == 0)
-    return *reinterpret_cast<const four_of<T>*>(from);
-  return {from[0], from[1], from[2], from[3]};
-}
-template <class T>
-TSENOR_FN void store_four(T* to, const four_of<T>& four) {
-  if (reinterpret_cast<std::uintptr_t>(to) % alignof(four_of<T>) == 0)
-    *reinterpret_cast<four_of<T>*>(to) = four;
-  else
-    TSENOR_UNROLL for (int j = 0; j < 4; j++) to[j] = four.x[j];
-}
+struct rows4 {
+  struct alignas(4 * sizeof(T)) row {
+    T x[4];
+  };
+  row rows[4];
 
-// One tile: its weights and importances, those cleaned, and what became of them.
+  TSENOR_FN void load(const T* from, std::int64_t stride) {
+    TSENOR_UNROLL for (int i = 0; i < 4; i++) rows[i] = *reinterpret_cast<const row*>(from + i * stride);
+  }
+  TSENOR_FN void store(T* to, std::int64_t stride) const {
+    TSENOR_UNROLL for (int i = 0; i < 4; i++) * reinterpret_cast<row*>(to + i * stride) = rows[i];
+  }
+  TSENOR_FN T& operator[](int k) { return rows[k / 4].x[k % 4]; }
+};
+
 template <class Weight, class Importance>
-struct tile4 {
+TSENOR_FN rows4<Weight> weights_of(const problem<Weight, Importance>& p, const tile_position& at) {
+  rows4<Weight> w;
+  w.load(p.weights.data + at.batch * p.weights.batch_stride + at.row * p.weights.row_stride + at.col,
+         p.weights.row_stride);
+  return w;
+}
+template <class Weight, class Importance>
+TSENOR_FN importance_value<Weight> importance_of(const problem<Weight, Importance>& p, const tile_position& at,
+                                                 const Weight& w, int k) {
+  return p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch);
+}
+
+// Within 2^+-60, importances, their squares and sums need no scaling.
+constexpr int safe_exponent = 60;
+
+// The tile's importances, cleaned, and scaled where they need it; how many were replaced.
+template <class Weight, class Importance>
+TSENOR_FN int load_tile4(const problem<Weight, Importance>& p, const tile_position& at, float (&importance)[16]) {
   using value = importance_value<Weight>;
-  four_of<Weight> weights[4];
-  value importance[4][4];
-  int exponent, replaced;
-
-  TSENOR_FN void load(const problem<Weight, Importance>& p, const tile_position& at) {
-    const Weight* from = p.weights.data + at.batch * p.weights.batch_stride + at.row * p.weights.row_stride + at.col;
-    TSENOR_UNROLL for (int i = 0; i < 4; i++) weights[i] = load_four(from + i * p.weights.row_stride);
-    value most = 0;
-    replaced = 0;
-    TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) {
-      const value raw = p.importance(to_arithmetic(weights[i].x[j]), at.row + i, at.col + j, at.batch);
-      importance[i][j] = clean(raw);
-      replaced += unclean(raw);
-      most = most > importance[i][j] ? most : importance[i][j];
+  rows4<Weight> w = weights_of(p, at);
+  value x[16], most = 0;
+  int replaced = 0;
+  decltype(bits_of(most)) top = 0;  // bits are ordered as numbers are, negative ones and NaN above
+  TSENOR_UNROLL for (int k = 0; k < 16; k++) {
+    x[k] = importance_of(p, at, w[k], k);
+    top = top > bits_of(x[k]) ? top : bits_of(x[k]);
+  }
+  std::memcpy(&most, &top, sizeof most);
+  const int exponent = exponent_of(most);
+  if (!is_clean(most) || exponent > safe_exponent || exponent < -safe_exponent) {
+    most = 0;
+    TSENOR_UNROLL for (int k = 0; k < 16; k++) {
+      replaced += unclean(x[k]);
+      x[k] = clean(x[k]);
+      most = most > x[k] ? most : x[k];
     }
-    exponent = exponent_of(most);
+    TSENOR_UNROLL for (int k = 0; k < 16; k++) x[k] = scaled_down(x[k], exponent_of(most));
   }
-  TSENOR_FN float scaled(int i, int j) const {
-    const float x = scaled_down(importance[i][j], exponent);
-    return squares_after_scaling<Importance> ? x * x : x;
+  TSENOR_UNROLL for (int k = 0; k < 16; k++) {
+    importance[k] = float(x[k]);
+    if constexpr (squares_after_scaling<Importance>) importance[k] *= importance[k];
   }
-  TSENOR_FN double importance_of(int i, int j) const {
-    const double x = double(importance[i][j]);
-    return squares_after_scaling<Importance> ? x * x : x;
-  }
+  return replaced;
+}
 
-  TSENOR_FN void store(const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                       std::uint32_t kept) const {
-    if (p.out.reports) store_report(p, tile, kept);
+// No better mask was left out, so the value is its own bound.
+template <class Weight, class Importance>
+TSENOR_FN tile_report report_of(const problem<Weight, Importance>& p, const tile_position& at, std::uint32_t kept,
+                                int replaced) {
+  rows4<Weight> w = weights_of(p, at);
+  double value = 0;
+  TSENOR_UNROLL for (int k = 0; k < 16; k++) {
+    const double x = double(clean(importance_of(p, at, w[k], k)));
+    if (kept >> k & 1u) value += squares_after_scaling<Importance> ? x * x : x;
+  }
+  return {value, value, 0, 0, replaced, replaced ? report_replaced_inputs : 0u};
+}
+
+template <class Weight, class Importance>
+TSENOR_FN void store_tile4(const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                           std::uint32_t kept, int replaced) {
+  if (p.out.reports) p.out.reports[tile] = report_of(p, at, kept, replaced);
+  if (p.out.pruned.data) {
+    rows4<Weight> w = weights_of(p, at);
+    TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k] = kept >> k & 1u ? w[k] : Weight{};
+    w.store(&element_of(p.out.pruned, at, 0, 0), p.out.pruned.row_stride);
+  }
+  if (p.out.mask.data) {
+    rows4<std::uint8_t> mask;
     TSENOR_UNROLL for (int i = 0; i < 4; i++) {
-      const std::uint32_t row = kept >> 4 * i & 15u;
-      if (p.out.pruned.data) {
-        four_of<Weight> pruned;
-        TSENOR_UNROLL for (int j = 0; j < 4; j++) pruned.x[j] = row >> j & 1u ? weights[i].x[j] : Weight{};
-        store_four(&element_of(p.out.pruned, at, i, 0), pruned);
-      }
-      if (p.out.mask.data) {
-        const std::uint32_t bytes = bytes_of_four(row);
-        four_of<std::uint8_t> mask;
-        std::memcpy(&mask, &bytes, sizeof mask);
-        store_four(&element_of(p.out.mask, at, i, 0), mask);
-      }
-      if (p.out.packed.data) packed_row<std::uint8_t>(p, at, i) = std::uint8_t(row);
+      const std::uint32_t bytes = bytes_of_four(kept >> 4 * i);
+      std::memcpy(&mask.rows[i], &bytes, sizeof bytes);
     }
+    mask.store(&element_of(p.out.mask, at, 0, 0), p.out.mask.row_stride);
   }
-  // No better mask was left out, so the value is its own bound.
-  TSENOR_FN void store_report(const problem<Weight, Importance>& p, std::int64_t tile, std::uint32_t kept) const {
-    double value = 0;
-    TSENOR_UNROLL for (int k = 0; k < 16; k++) value += kept >> k & 1u ? importance_of(k / 4, k % 4) : 0.;
-    p.out.reports[tile] = {value, value, 0, 0, replaced, replaced ? report_replaced_inputs : 0u};
-  }
-};
+  if (p.out.packed.data)
+    for (int i = 0; i < 4; i++) packed_row<std::uint8_t>(p, at, i) = kept >> 4 * i & 15u;
+}
 
 // load, choose, store, of as many tiles as a lane value holds: those from `first` on, but for `end` and beyond.
 template <class Lanes, class Weight, class Importance>
-TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& p, std::int64_t first, std::int64_t end) {
-  tile4<Weight, Importance> tiles[Lanes::count];
-  tile_position at[Lanes::count];
+TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& p, std::int64_t first, std::int64_t end, bool at_most) {
   typename Lanes::real w[4][4];
-  for (int k = 0; k < Lanes::count; k++) {
-    at[k] = position_of(p.grid, 4, first + k);
-    tiles[k].load(p, at[k]);
-    TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++)
-        Lanes::set(w[i][j], k, tiles[k].scaled(i, j));
+  int replaced[Lanes::count];
+  for (int t = 0; t < Lanes::count; t++) {
+    float importance[16];
+    replaced[t] = load_tile4(p, position_of(p.grid, 4, first + t), importance);
+    TSENOR_UNROLL for (int k = 0; k < 16; k++) Lanes::set(w[k / 4][k % 4], t, importance[k]);
   }
-  const auto kept = best_of_tile4<typename Lanes::bits>(w, p.nm.n, p.kept == constraint::at_most);
-  for (int k = 0; k < Lanes::count; k++)
-    if (first + k < end) tiles[k].store(p, at[k], first + k, Lanes::get(kept, k));
+  const auto kept = best_of_tile4<typename Lanes::bits>(w, p.nm.n, at_most);
+  asm volatile("" ::: "memory");  // weights and positions are had again below rather than held in registers until then
+  for (int t = 0; t < Lanes::count; t++)
+    if (first + t < end) store_tile4(p, position_of(p.grid, 4, first + t), first + t, Lanes::get(kept, t), replaced[t]);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -50,6 +50,7 @@ inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch,
 // Where a tile lies.
 struct tile_position {
   std::int64_t batch, row, col;  // of its first element
+  std::int64_t tile_col;
   int rows, cols;                // M, or less at the edge
   bool exists;                   // lanes past the last tile solve it again and store nothing
 
@@ -60,7 +61,7 @@ TSENOR_HOST_DEVICE inline tile_position position_of(const tiling& t, int m, std:
   const std::int64_t last = t.tiles - 1;
   const divisor::result across = t.tile_cols.divide(tile < last ? tile : last), down = t.tile_rows.divide(across.whole);
   const std::int64_t row = down.rest * m, col = across.rest * m, rows = t.rows - row, cols = t.cols - col;
-  return {down.whole, row, col, int(rows < m ? rows : m), int(cols < m ? cols : m), tile <= last};
+  return {down.whole, row, col, across.rest, int(rows < m ? rows : m), int(cols < m ? cols : m), tile <= last};
 }
 
 }  // namespace tsenor::detail

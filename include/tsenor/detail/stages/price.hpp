@@ -14,11 +14,11 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-constexpr int weight_bits = 25;                 // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
-                                                // |w + u + v| < 3 * 2^25 =: C
-constexpr int fixed_bits = 24;                  // a weight counts 2^-24 of scaled importances, which are below 2
+constexpr int weight_bits = 25;  // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
+                                 // |w + u + v| < 3 * 2^25 =: C
+constexpr int fixed_bits = 24;   // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr double fixed_unit = 1.0 / (1 << fixed_bits);
-constexpr int outside = -(1 << 28);             // the weight of an entry outside the tile
+constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 
 constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits

@@ -82,7 +82,8 @@ TSENOR_FN void settle(L& l, const search_frame<L>& f, Bool is_row, int x, int le
   const auto kept = (is_row ? m.kept.cols : m.kept.rows).test(x);
   auto nearer = (reached < (is_row ? d.col : d.row)) & (is_row ? !kept : kept) & wanted;
   if constexpr (!L::plain) nearer = nearer & ((is_row ? f.quota.col : f.quota.row) > index(0));
-  const auto col_nearer = nearer & bool(is_row), row_nearer = nearer & !is_row, settled = (L::lane() == index(x)) & wanted;
+  const auto col_nearer = nearer & bool(is_row), row_nearer = nearer & !is_row,
+             settled = (L::lane() == index(x)) & wanted;
   d.col = pick(col_nearer, reached, d.col);
   d.col_from = pick(col_nearer, index(x), d.col_from);
   d.col_key = pick(col_nearer, reached * unit + f.col_kind, pick(settled & !is_row, index(no_key), d.col_key));

@@ -45,7 +45,7 @@ using packed_word = std::conditional_t<
 template <class Word, class Weight, class Importance>
 TSENOR_FN Word& packed_row(const problem<Weight, Importance>& p, const tile_position& at, int i) {
   const auto& b = p.out.packed;
-  return static_cast<Word*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col / p.nm.m];
+  return static_cast<Word*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.tile_col];
 }
 
 // The bytes of a row, 1 where an entry is kept; as whole words where they lie on their boundaries.
@@ -83,12 +83,13 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                             const typename L::bits& cols) {
-  for (int i = 0; i < at.rows; i++) l.for_each_lane([&](int j) {
-    if (j >= at.cols || !at.exists) return;
-    const Weight w =
-        p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
-    element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? w : Weight{};
-  });
+  for (int i = 0; i < at.rows; i++)
+    l.for_each_lane([&](int j) {
+      if (j >= at.cols || !at.exists) return;
+      const Weight w =
+          p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
+      element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? w : Weight{};
+    });
 }
 
 // Value and bound in double, from the original importances.
@@ -119,8 +120,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
       (at.partial(p.nm.m) ? report_partial_tile : 0u) | (replaced ? report_replaced_inputs : 0u);
   l.for_each_lane([&](int j) {
     if (j == 0 && at.exists)
-      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, replaced,
-                             flags};
+      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, replaced, flags};
   });
 }
 
