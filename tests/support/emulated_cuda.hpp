@@ -177,6 +177,7 @@ inline int __float_as_int(float x) { return tsenor_test::same_bits<int>(x); }
 inline float __int_as_float(int x) { return tsenor_test::same_bits<float>(x); }
 inline unsigned __float_as_uint(float x) { return tsenor_test::same_bits<unsigned>(x); }
 inline float __uint_as_float(unsigned x) { return tsenor_test::same_bits<float>(x); }
+inline float __saturatef(float x) { return std::min(std::max(x, 0.f), 1.f); }
 inline float __fdividef(float a, float b) { return a / b; }
 template <class T>
 T __ldg(const T* p) {

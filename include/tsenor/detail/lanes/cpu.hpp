@@ -332,6 +332,8 @@ struct lanes {
     }
     return r;
   }
+  // min(a * b, 1)
+  TSENOR_FN static real capped_product(const real& a, const real& b) { return smallest(a * b, real(1.f)); }
   TSENOR_FN static real quotient(const real& a, const real& b) { return a / b; }
   // log2 of a positive normal number, within 3e-7 absolute.
   TSENOR_FN static real log2(const real& x) {

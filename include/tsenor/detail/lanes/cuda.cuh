@@ -349,6 +349,12 @@ struct lanes {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = exp2_approximate(clamped.part[s]);
     return r;
   }
+  // min(a * b, 1) of numbers that are not negative.
+  TSENOR_FN static real capped_product(const real& a, const real& b) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __saturatef(a.part[s] * b.part[s]);
+    return r;
+  }
   TSENOR_FN static real quotient(const real& a, const real& b) {
     real r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __fdividef(a.part[s], b.part[s]);

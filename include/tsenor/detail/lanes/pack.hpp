@@ -124,9 +124,11 @@ struct lane_bits {
     return r;
   }
   TSENOR_FN flag test(int k) const {
-    const word_type& w = Words == 1 || k < 32 ? word[0] : word[Words - 1];
     flag r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = (w.part[s] & (1u << (k & 31))) != Part{};
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+      const Part low = word[0].part[s], high = word[Words - 1].part[s];
+      r.part[s] = ((Words == 1 || k < 32 ? low : high) & (1u << (k & 31))) != Part{};
+    }
     return r;
   }
   TSENOR_FN friend lane_bits operator|(lane_bits a, const lane_bits& b) {

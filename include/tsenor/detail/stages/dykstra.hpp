@@ -90,7 +90,7 @@ TSENOR_FN void project(L& l, const typename L::flag& inside, const typename L::r
   for (int step = 0; step < steps; step++) {
     real plan[L::width], sum[4] = {0.f, 0.f, 0.f, 0.f};
     TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
-      plan[k] = smallest(q[k] * row_scaling, one);
+      plan[k] = L::capped_product(q[k], row_scaling);
       sum[k & 3] = sum[k & 3] + plan[k];
     }
     const real row_factor = pick(inside, L::quotient(n, (sum[0] + sum[1]) + (sum[2] + sum[3])), one);
