@@ -97,7 +97,7 @@ struct lanes {
   using lane_sequence = std::make_integer_sequence<int, vector_lanes>;
 
   template <class T>
-  using lane_value = std::conditional_t<std::is_same_v<T, float>, real, index>;
+  using lane_value = pack<T, typename vector_of<T, vector_lanes>::type, parts>;
 
   // A tile of numbers, readable with a lane for each row or a lane for each column.
   template <class T>
@@ -107,7 +107,8 @@ struct lanes {
 
     TSENOR_FN void set(int row, int col, T x) { by_col[row][col] = x; }
     TSENOR_FN void set_row_entry(int k, const lane_value<T>& x) { copy(by_row[k], x); }
-    // Call once all entries are set, by rows (Rows: set_row_entry) or by columns (set), before any is read.
+    TSENOR_FN void set_col_entry(int k, const lane_value<T>& x) { copy(by_col[k], x); }
+    // Call once all entries are set, by rows (Rows: set_row_entry) or by columns (set_col_entry), before any is read.
     template <bool Rows>
     TSENOR_FN void seal() {
       const auto& from = Rows ? by_row : by_col;
@@ -131,12 +132,18 @@ struct lanes {
     TSENOR_FN lane_value<T> arcs_of(fixed_bool<false>, int x) const { return entry<true>(x); }
     TSENOR_FN lane_value<T> row_entry(int k) const { return entry<true>(k); }
     TSENOR_FN lane_value<T> col_entry(int k) const { return entry<false>(k); }
-    // Part s of entry(k).
+    // What get(k, s) takes part s of entry(k) from.
+    struct side {
+      const T (&x)[width][width];
+      TSENOR_FN auto get(int k, int s) const {
+        decltype(lane_value<T>::part[0] + 0) r;
+        std::memcpy(&r, x[k] + s * vector_lanes, sizeof r);
+        return r;
+      }
+    };
     template <bool Rows>
-    TSENOR_FN auto entry_part(int k, int s) const {
-      decltype(lane_value<T>::part[0] + 0) r;
-      std::memcpy(&r, (Rows ? by_row : by_col)[k] + s * vector_lanes, sizeof r);
-      return r;
+    TSENOR_FN side entries() const {
+      return {Rows ? by_row : by_col};
     }
     TSENOR_FN T element(int row, int col) const { return by_row[col][row]; }
   };
@@ -178,10 +185,10 @@ struct lanes {
     return r;
   }
   // Part by part: of a larger copy g++ makes 16-byte moves, which loads of whole vectors then have to wait for.
-  template <class T, class Pack>
-  TSENOR_FN static void copy(T* to, const Pack& x) {
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
-        std::memcpy(to + s * vector_lanes, &x.part[s], sizeof x.part[s]);
+  template <class T, class Part, int P>
+  TSENOR_FN static void copy(T* to, const pack<T, Part, P>& x) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++)
+        std::memcpy(to + s * (sizeof(Part) / sizeof(T)), &x.part[s], sizeof x.part[s]);
   }
   TSENOR_FN static index lane() {
     index r;
@@ -193,6 +200,29 @@ struct lanes {
   template <class F>
   TSENOR_FN static void for_each_lane(const F& f) {
     for (int k = 0; k < width; k++) f(k);
+  }
+
+  // f(lane) in each lane.
+  template <class T, class F>
+  TSENOR_FN static lane_value<T> lane_by_lane(const F& f) {
+    lane_array<T> r;
+    for (int k = 0; k < width; k++) r.x[k] = f(k);
+    return load<lane_value<T>>(r.x);
+  }
+
+  // A row of the mask as bytes of 0 or 1.
+  TSENOR_FN static bool stores_whole_rows(const std::uint8_t*) { return true; }
+  TSENOR_FN static void store_whole_row(std::uint8_t* to, tile_set row) {
+#if TSENOR_VECTOR_LANES >= 16
+    if constexpr (width == 64) return _mm512_storeu_si512(to, _mm512_maskz_set1_epi8(row, 1));
+    if constexpr (width == 32) return _mm256_storeu_si256((__m256i*)to, _mm256_maskz_set1_epi8(row, 1));
+    if constexpr (width == 16) return _mm_storeu_si128((__m128i*)to, _mm_maskz_set1_epi8(row, 1));
+#endif
+    for (int k = 0; k < width; k += 8) {
+      const std::uint64_t eight = (row >> k & 255u) * 0x0101010101010101u & 0x8040201008040201u;
+      const std::uint64_t bytes = (eight + 0x7f7f7f7f7f7f7f7fu) >> 7 & 0x0101010101010101u;
+      std::memcpy(to + k, &bytes, sizeof bytes);
+    }
   }
 
   // The value of lane k, one of those that this thread stands for.
@@ -207,43 +237,65 @@ struct lanes {
   static constexpr int coarse_lanes = width < 2 * TSENOR_VECTOR_LANES ? width : 2 * TSENOR_VECTOR_LANES;
   static constexpr int coarse_count = width, coarse_parts = width / coarse_lanes;
   using coarse = typename vector_of<std::int16_t, coarse_lanes>::type;
-  struct coarse_result {
-    coarse part[coarse_parts];
-  };
+  using coarse_result = pack<std::int16_t, coarse, coarse_parts>;
+  using half_part = typename vector_of<std::int16_t, vector_lanes>::type;
   TSENOR_FN static index widen(const coarse_result& x) {
-    typedef std::int16_t half __attribute__((vector_size(2 * vector_lanes)));
-    std::int16_t buffer[width];
-    std::memcpy(buffer, &x, sizeof x);
     index r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
-      half h;
-      std::memcpy(&h, buffer + s * vector_lanes, sizeof h);
+      half_part h;
+      std::memcpy(&h, reinterpret_cast<const char*>(&x) + s * sizeof h, sizeof h);
       r.part[s] = __builtin_convertvector(h, index_part);
     }
     return r;
   }
-  // The rows or columns of l.weights >> shift, but not less than `least`.
-  template <bool Rows>
-  struct coarse_entries {
-    alignas(64) std::int16_t x[width][width];
-    TSENOR_FN coarse_entries(const lanes& l, int shift, int least) {
-      for (int k = 0; k < width; k++) {
-        const std::int32_t* from = (Rows ? l.weights.by_row : l.weights.by_col)[k];
-        for (int i = 0; i < width; i++) x[k][i] = std::int16_t(from[i] >> shift > least ? from[i] >> shift : least);
-      }
+  // Of numbers in the range of 16 bits.
+  TSENOR_FN static coarse_result narrow(const index& x) {
+    coarse_result r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      const half_part h = __builtin_convertvector(x.part[s], half_part);
+      std::memcpy(reinterpret_cast<char*>(&r) + s * sizeof h, &h, sizeof h);
     }
+    return r;
+  }
+  // -floor((nth + next + 1) / 2), or what is past all prices for more, so that differences stay within 16 bits.
+  TSENOR_FN static coarse_result coarse_midprice(const coarse_result& nth, const coarse_result& next) {
+    coarse_result r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < coarse_parts; s++) {
+      const coarse a = nth.part[s], b = next.part[s], price = ((a ^ b) >> 1) - (a | b), most = coarse{} + 0x3fff;
+      r.part[s] = price < most ? price : most;
+    }
+    return r;
+  }
+  struct coarse_tile {
+    alignas(64) std::int16_t x[width][width];
     TSENOR_FN coarse get(const lanes&, int k, int s) const {
       coarse r;
       std::memcpy(&r, x[k] + s * coarse_lanes, sizeof r);
       return r;
     }
   };
-  TSENOR_FN static shared_values<std::int16_t> share_coarse(const index& value) {
-    shared_values<std::int32_t> wide = share(value);
-    shared_values<std::int16_t> r;
-    for (int k = 0; k < width; k++) r.x[k] = std::int16_t(wide.x[k]);
+  // The rows or columns of l.weights >> shift, but not less than `least`.
+  template <bool Rows>
+  TSENOR_FN coarse_tile coarse_entries(int shift, int least) const {
+    using wide = typename vector_of<std::int32_t, TSENOR_VECTOR_LANES>::type;
+    using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
+    coarse_tile r;
+    const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
+    for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
+      wide a, b;
+      std::memcpy(&a, from + k, sizeof a);
+      std::memcpy(&b, from + k + TSENOR_VECTOR_LANES, sizeof b);
+      narrow x = both_narrowed(a >> shift, b >> shift);
+      x = x > std::int16_t(least) ? x : narrow{} + std::int16_t(least);
+      std::memcpy(r.x[0] + k, &x, sizeof x);
+    }
     return r;
   }
+  struct shared_coarse {
+    const coarse_result& x;
+    TSENOR_FN std::int16_t operator[](int k) const { return element<std::int16_t>(x, k); }
+  };
+  TSENOR_FN static shared_coarse share_coarse(const coarse_result& value) { return {value}; }
 
   // ---- across the lanes of a tile ----
   template <class T, class Part>
@@ -252,8 +304,10 @@ struct lanes {
     copy(r.x, x);
     return r;
   }
-  TSENOR_FN static float at(const real& x, int k) { return element<float>(x, k); }
-  TSENOR_FN static int at(const index& x, int k) { return element<std::int32_t>(x, k); }
+  template <class T, class Part>
+  TSENOR_FN static T at(const pack<T, Part, parts>& x, int k) {
+    return element<T>(x, k);
+  }
   TSENOR_FN static tile_set at(const bits& x, int k) {
     tile_set r = element<std::uint32_t>(x.word[0], k);
     if constexpr (width == 64) r |= tile_set(element<std::uint32_t>(x.word[1], k)) << 32;
@@ -269,7 +323,10 @@ struct lanes {
   TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
     Part y = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) y = y > x.part[s] ? y : x.part[s];
-    return top_of<T, vector_lanes / 2>(y);
+    if constexpr (sizeof(T) == 4) return top_of<T, vector_lanes / 2>(y);
+    T r = y[0];
+    for (int i = 1; i < vector_lanes; i++) r = r > y[i] ? r : y[i];
+    return r;
   }
   TSENOR_FN static int tile_smallest(const index& x) {
     index_part y = x.part[0];
@@ -302,19 +359,28 @@ struct lanes {
   }
   TSENOR_FN static bits transpose(const bits& x) {
     bits r;
-    for (int k = 0; k < width; k++) {
-      const tile_set column = ballot(x.test(k));
-      set_element(r.word[0], k, std::uint32_t(column));
-      if constexpr (width == 64) set_element(r.word[1], k, std::uint32_t(column >> 32));
-    }
+    for (int h = 0; h < blocks; h++)
+      for (int v = 0; v < blocks; v++) {
+        word_part t[block_parts];
+        for (int s = 0; s < block_parts; s++) t[s] = x.word[v].part[h * block_parts + s];
+        transpose_bits<width / blocks / 2>(t);
+        for (int s = 0; s < block_parts; s++) r.word[h].part[v * block_parts + s] = t[s];
+      }
     return r;
   }
 
   // ---- lane by lane ----
   // floor((a + b) / 2)
-  TSENOR_FN static index midpoint(const index& a, const index& b) {
+  template <class T, class Part, int P>
+  TSENOR_FN static pack<T, Part, P> midpoint(const pack<T, Part, P>& a, const pack<T, Part, P>& b) {
+    pack<T, Part, P> r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = (a.part[s] + b.part[s]) >> 1;
+    return r;
+  }
+  // Of numbers in the range of an int.
+  TSENOR_FN static index truncated(const real& x) {
     index r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = (a.part[s] + b.part[s]) >> 1;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __builtin_convertvector(x.part[s], index_part);
     return r;
   }
   // 2^x within 3e-7 relative, x clamped to [-64, 64].
@@ -363,6 +429,54 @@ struct lanes {
   TSENOR_FN static int first(tile_set x) { return x ? __builtin_ctzll(x) : 0; }
 
  private:
+  // The numbers of a, then those of b, in 16 bits; what has more becomes the nearest that has not.
+  template <class Wide>
+  TSENOR_FN static auto both_narrowed(Wide a, Wide b) {
+    using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
+#if TSENOR_VECTOR_LANES == 16
+    const __m512i halves = _mm512_packs_epi32((__m512i)a, (__m512i)b);  // of each 128 bits
+    return (narrow)_mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), halves);
+#elif TSENOR_VECTOR_LANES == 8
+    return (narrow)_mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)a, (__m256i)b), 0xd8);
+#elif defined(__SSE2__)
+    return (narrow)_mm_packs_epi32((__m128i)a, (__m128i)b);
+#else
+    narrow r;
+    const auto nearest = [](std::int32_t x) { return std::int16_t(x > -0x8000 ? x < 0x7fff ? x : 0x7fff : -0x8000); };
+    for (int k = 0; k < TSENOR_VECTOR_LANES; k++) r[k] = nearest(a[k]), r[k + TSENOR_VECTOR_LANES] = nearest(b[k]);
+    return r;
+#endif
+  }
+  // Transposes a matrix of 2 H x 2 H bits, its rows in the lanes: the halves of 2 H x 2 H, then of H x H, ... change sides.
+  static constexpr int blocks = width == 64 ? 2 : 1, block_parts = parts / blocks;
+  template <int H>
+  TSENOR_FN static void transpose_bits(word_part* t) {
+    if constexpr (H > 0) {
+      constexpr std::uint32_t low = H == 16  ? 0x0000ffffu
+                                    : H == 8 ? 0x00ff00ffu
+                                    : H == 4 ? 0x0f0f0f0fu
+                                    : H == 2 ? 0x33333333u
+                                             : 0x55555555u;
+      if constexpr (H >= vector_lanes) {
+        constexpr int step = H / vector_lanes;
+        TSENOR_UNROLL_PARTS for (int s = 0; s < block_parts; s++) {
+          if (s & step) continue;
+          const word_part a = t[s], b = t[s + step];
+          t[s] = (a & low) | (b << H & ~low);
+          t[s + step] = (a >> H & low) | (b & ~low);
+        }
+      } else {
+        index_part upper;
+        for (int i = 0; i < vector_lanes; i++) upper[i] = i & H ? -1 : 0;
+        const word_part keep = upper ? word_part{} + ~low : word_part{} + low;
+        TSENOR_UNROLL_PARTS for (int s = 0; s < block_parts; s++) {
+          const word_part y = weave<H, true>(t[s], t[s], lane_sequence{});
+          t[s] = (t[s] & keep) | ((upper ? y >> H : y << H) & ~keep);
+        }
+      }
+      transpose_bits<H / 2>(t);
+    }
+  }
   template <class T, int H, class Part>
   TSENOR_FN static T top_of(Part x) {
     if constexpr (H == 0) {

@@ -69,7 +69,7 @@ struct lanes {
   using tile_set = typename bits::tile_set;
 
   template <class T>
-  using lane_value = std::conditional_t<std::is_same_v<T, float>, real, index>;
+  using lane_value = pack<T, T, parts>;
 
   template <class T>
   struct lane_array {
@@ -90,6 +90,9 @@ struct lanes {
     TSENOR_FN void set(int row, int col, T value) { x[row * (width + 1) + col] = value; }
     TSENOR_FN void set_row_entry(int k, const lane_value<T>& value) {
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(my_lane() + 32 * s, k, value.part[s]);
+    }
+    TSENOR_FN void set_col_entry(int k, const lane_value<T>& value) {
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(k, my_lane() + 32 * s, value.part[s]);
     }
     // Call once all entries are set, by rows (Rows) or by columns, before any is read.
     template <bool Rows>
@@ -120,6 +123,16 @@ struct lanes {
     template <bool Rows>
     TSENOR_FN T entry_part(int k, int s) const {
       return Rows ? element(my_lane() + 32 * s, k) : element(k, my_lane() + 32 * s);
+    }
+    // What get(k, s) takes part s of entry(k) from.
+    template <bool Rows>
+    struct side {
+      const tile& home;
+      TSENOR_FN T get(int k, int s) const { return home.template entry_part<Rows>(k, s); }
+    };
+    template <bool Rows>
+    TSENOR_FN side<Rows> entries() const {
+      return {*this};
     }
     TSENOR_FN T element(int row, int col) const { return x[row * (width + 1) + col]; }
   };
@@ -179,6 +192,31 @@ struct lanes {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s);
   }
 
+  // f(lane) in each lane.
+  template <class T, class F>
+  TSENOR_FN static lane_value<T> lane_by_lane(const F& f) {
+    lane_value<T> r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = f(my_lane() + 32 * s);
+    return r;
+  }
+
+  // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
+  using row_word = std::conditional_t<width == 8, uint2, uint4>;
+  TSENOR_FN static bool stores_whole_rows(const std::uint8_t* to) {
+    return reinterpret_cast<std::uintptr_t>(to) % sizeof(row_word) == 0;
+  }
+  TSENOR_FN static void store_whole_row(std::uint8_t* to, tile_set row) {
+    const auto four = [&](int k) { return bytes_of_four(std::uint32_t(row >> k)); };
+    TSENOR_UNROLL for (int k = 0; k < width; k += int(sizeof(row_word))) {
+      row_word x;
+      if constexpr (width == 8)
+        x = {four(k), four(k + 4)};
+      else
+        x = {four(k), four(k + 4), four(k + 8), four(k + 12)};
+      *reinterpret_cast<row_word*>(to + k) = x;
+    }
+  }
+
   // The value of lane k, one of those that this thread stands for.
   template <class T, class Part>
   TSENOR_FN static T own(const pack<T, Part, parts>& x, int k) {
@@ -206,13 +244,17 @@ struct lanes {
   using coarse_result = index;
   static constexpr int coarse_count = width / 2, coarse_parts = parts;
   TSENOR_FN static index widen(const coarse_result& x) { return x; }
+  TSENOR_FN static coarse_result narrow(const index& x) { return x; }
+  TSENOR_FN static coarse_result coarse_midprice(const coarse_result& nth, const coarse_result& next) {
+    return index(0) - midpoint(nth, next + index(1));
+  }
 
-  // The rows or columns of l.weights >> shift, but not less than `least`; in registers where they fit, else made on demand.
+  // Rows or columns; in registers where they fit, else made on demand.
   template <bool Rows>
-  struct coarse_entries {
+  struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
     int shift, least;
-    TSENOR_FN coarse_entries(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
+    TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
       if constexpr (holds_tile) {
         TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
       }
@@ -231,6 +273,11 @@ struct lanes {
       return plain ? pair_of(a, b) : pair_of(a > least ? a : least, b > least ? b : least);
     }
   };
+  // The rows or columns of l.weights >> shift, but not less than `least`.
+  template <bool Rows>
+  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least) const {
+    return coarse_tile<Rows>(*this, shift, least);
+  }
   struct shared_pairs {
     pair16 x[coarse_count];
     TSENOR_FN pair16 operator[](int k) const { return x[k]; }
@@ -363,6 +410,12 @@ struct lanes {
   TSENOR_FN static real log2(const real& x) {
     real r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __log2f(x.part[s]);
+    return r;
+  }
+  // Of numbers in the range of an int.
+  TSENOR_FN static index truncated(const real& x) {
+    index r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = int(x.part[s]);
     return r;
   }
   TSENOR_FN static index count(const bits& x) {

@@ -5,6 +5,7 @@
 #define TSENOR_PACK_LANES
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace tsenor::detail::TSENOR_MACHINE {
@@ -14,6 +15,9 @@ template <bool Value>
 struct fixed_bool {
   TSENOR_FN constexpr operator bool() const { return Value; }
 };
+
+// The lowest four bits as bytes of 0 or 1.
+TSENOR_FN std::uint32_t bytes_of_four(std::uint32_t bits) { return (bits & 15u) * 0x00204081u & 0x01010101u; }
 
 // A truth value per lane.
 template <class Part, int P>
@@ -70,14 +74,29 @@ TSENOR_FN pack<T, Part, P> pick(const flags<F, P>& flag, const pack<T, Part, P>&
   return r;
 }
 
+// Compared and picked in one expression, which compilers know as a maximum.
 template <class T, class Part, int P>
 TSENOR_FN pack<T, Part, P> largest(const pack<T, Part, P>& a, const pack<T, Part, P>& b) {
-  return pick(a > b, a, b);
+  pack<T, Part, P> r;
+  TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = a.part[s] > b.part[s] ? a.part[s] : b.part[s];
+  return r;
 }
 
 template <class T, class Part, int P>
 TSENOR_FN pack<T, Part, P> smallest(const pack<T, Part, P>& a, const pack<T, Part, P>& b) {
-  return pick(a < b, a, b);
+  pack<T, Part, P> r;
+  TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = a.part[s] < b.part[s] ? a.part[s] : b.part[s];
+  return r;
+}
+
+// The bits of each number, as numbers of another type.
+template <class To, class From>
+TSENOR_FN To same_bits(const From& x) {
+  To r;
+  static_assert(sizeof r == sizeof x);
+  TSENOR_UNROLL_PARTS for (int s = 0; s < int(sizeof x.part / sizeof x.part[0]); s++)
+      std::memcpy(&r.part[s], &x.part[s], sizeof x.part[s]);
+  return r;
 }
 
 // A set of up to 32 * Words columns (or rows) per lane. A set that all lanes of a tile agree on is a `tile_set`.
@@ -117,7 +136,12 @@ struct lane_bits {
       word_type w = 0u;
       TSENOR_UNROLL for (int k = Count / Words - 1; k >= 0; k--) {
         const index x = f(32 * h + k);
-        TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) w.part[s] = w.part[s] << 1 | (Part)x.part[s] >> 31;
+        TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+          if constexpr (std::is_integral_v<Part>)
+            w.part[s] = w.part[s] << 1 | (Part)x.part[s] >> 31;
+          else
+            w.part[s] |= (Part)(x.part[s] >> 31) & (1u << k);
+        }
       }
       r.word[h] = w;
     }

@@ -33,62 +33,76 @@ TSENOR_FN int unit_exponent(const tile_scale& scale) {
   return squares_after_scaling<Importance> ? 2 * scale.exponent : scale.exponent;
 }
 
+// x * 2^-exponent in each lane, as scaled_down() of one number.
+template <class L>
+TSENOR_FN typename L::real scaled_down(const typename L::real& x, int exponent) {
+  const int half = exponent / 2;
+  return x * typename L::real(float_of_bits(std::uint32_t(127 - half) << 23)) *
+         typename L::real(float_of_bits(std::uint32_t(127 - exponent + half) << 23));
+}
+template <class L>
+TSENOR_FN typename L::real scaled_down(const typename L::template lane_value<double>& x, int exponent) {
+  return L::template lane_by_lane<float>([&](int j) { return detail::scaled_down(L::own(x, j), exponent); });
+}
+
 // What a pipeline did, for the report.
 struct effort {
   int iterations, moves;
 };
 
+template <class Weight, class Importance>
+TSENOR_FN const Weight& weight_at(const problem<Weight, Importance>& p, const tile_position& at, int i, int j) {
+  return p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
+}
+
 // The importance of the tile's element (i, j), or what stands under the square.
 template <class Weight, class Importance>
 TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
                                                  int j) {
-  const std::int64_t row = at.row + i, col = at.col + j;
-  const Weight w = p.weights.data[at.batch * p.weights.batch_stride + row * p.weights.row_stride + col];
-  return p.importance(to_arithmetic(w), row, col, at.batch);
+  return p.importance(to_arithmetic(weight_at(p, at, i, j)), at.row + i, at.col + j, at.batch);
 }
 
-// The importances of a tile as they are, 0 outside it: kept where a machine has room for them, else asked for again.
+// The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, else asked
+// for again.
 template <class L, class Weight, class Importance>
 struct raw_importances {
   using value = importance_value<Weight>;
+  using row = typename L::template lane_value<value>;
   const problem<Weight, Importance>& p;
   const tile_position& at;
-  typename L::template lane_array<value> kept[L::holds_tile ? L::width : 1];
+  row kept[L::holds_tile ? L::width : 1];
 
   TSENOR_FN raw_importances(L& l, const problem<Weight, Importance>& p_, const tile_position& at_) : p(p_), at(at_) {
     if constexpr (L::holds_tile) {
       if (L::plain || (at.rows == L::width && at.cols == L::width)) {  // no test in the loops
-        TSENOR_UNROLL for (int i = 0; i < L::width; i++)
-            l.for_each_lane([&](int j) { kept[i].of(j) = importance_at(p, at, i, j); });
+        TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] =
+            L::template lane_by_lane<value>([&](int j) { return importance_at(p, at, i, j); });
       } else {
-        TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { kept[i].of(j) = ask(i, j); });
+        for (int i = 0; i < L::width; i++) kept[i] = ask(i);
       }
     }
   }
   TSENOR_FN value ask(int i, int j) const {
     return L::plain || (i < at.rows && j < at.cols) ? importance_at(p, at, i, j) : value(0);
   }
-  TSENOR_FN value operator()(int i, int j) {
+  TSENOR_FN row ask(int i) const {
+    return L::template lane_by_lane<value>([&](int j) { return ask(i, j); });
+  }
+  TSENOR_FN row operator()(int i) const {
     if constexpr (L::holds_tile)
-      return kept[i].of(j);
+      return kept[i];
     else
-      return ask(i, j);
+      return ask(i);
   }
 };
 
 // The largest bits of all; bits of numbers that are not negative are ordered as the numbers, NaN and negative ones above.
 template <class L, class Raw>
-TSENOR_FN auto largest_bits(L& l, Raw& raw) {
-  using bits = decltype(bits_of(raw(0, 0)));
-  typename L::template lane_array<bits> top;
-  l.for_each_lane([&](int j) { top.of(j) = 0; });
-  TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) {
-    const bits b = bits_of(raw(i, j));
-    top.of(j) = top.of(j) > b ? top.of(j) : b;
-  });
-  bits most = 0;
-  l.for_each_lane([&](int j) { most = most > top.of(j) ? most : top.of(j); });
-  return l.tile_max(most);
+TSENOR_FN auto largest_bits(const Raw& raw) {
+  using bits = typename L::template lane_value<decltype(bits_of(typename Raw::value()))>;
+  bits top = 0;
+  TSENOR_UNROLL for (int i = 0; i < L::width; i++) top = largest(top, same_bits<bits>(raw(i)));
+  return L::tile_largest(top);
 }
 
 // Counts what is to be replaced, finds the largest importance of the rest.
@@ -106,32 +120,31 @@ TSENOR_FN int count_unclean(L& l, Raw& raw, Value& largest) {
   return l.tile_sum(replaced);
 }
 
-// Calls put(i, j, importance), scaled, for all entries; those outside the first `rows` and `cols` of the lanes are absent, those
+// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
 // outside the tile have no importance.
 template <class L, class Weight, class Importance, class Put>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
                           const Put& put) {
   using value = importance_value<Weight>;
   raw_importances<L, Weight, Importance> raw(l, p, at);
-  const auto most = largest_bits(l, raw);
+  const auto most = largest_bits<L>(raw);
   value largest;
   std::memcpy(&largest, &most, sizeof largest);
   const bool dirty = l.any_tile(!is_clean(largest));
   const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
   const int exponent = exponent_of(largest);
-  const auto scaled = [&](const value& importance) {
-    const float x = scaled_down(importance, exponent);
-    return squares_after_scaling<Importance> ? x * x : x;
-  };
-  const auto put_scaled = [&](int i, int j, const value& importance) {
-    put(i, j, L::plain || (i < rows && j < cols) ? scaled(importance) : absent);
+  const auto square = [](const auto& x) { return squares_after_scaling<Importance> ? x * x : x; };
+  const auto put_scaled = [&](int i, const auto& importances) {
+    const typename L::real x = square(scaled_down<L>(importances, exponent));
+    put(i, L::plain ? x : pick((L::lane() < typename L::index(cols)) & (i < rows), x, typename L::real(absent)));
   };
   if (dirty || !L::holds_tile) {
-    for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { put_scaled(i, j, clean(raw.ask(i, j))); });
+    for (int i = 0; i < L::width; i++)
+      put_scaled(i, L::template lane_by_lane<value>([&](int j) { return clean(raw.ask(i, j)); }));
   } else {
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) l.for_each_lane([&](int j) { put_scaled(i, j, raw(i, j)); });
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw(i));
   }
-  return {exponent, scaled(largest), replaced};
+  return {exponent, square(detail::scaled_down(largest, exponent)), replaced};
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

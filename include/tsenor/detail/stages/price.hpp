@@ -48,9 +48,10 @@ struct quotas {
 
 // An importance, which is below 2, as an integer.
 template <class L>
-TSENOR_FN int fixed_weight(float importance) {
-  const int w = int(importance * float(1 << fixed_bits) + 0.5f);
-  return !L::plain && importance < 0.f ? outside : w;  // below 0: absent
+TSENOR_FN typename L::index fixed_weight(const typename L::real& importance) {
+  using real = typename L::real;
+  const typename L::index w = L::truncated(importance * real(float(1 << fixed_bits)) + real(0.5f));
+  return L::plain ? w : pick(importance < real(0.f), typename L::index(outside), w);  // below 0: absent
 }
 
 // The price that puts 0 midway between the n-th largest of w + price and the next.
@@ -61,40 +62,51 @@ TSENOR_FN typename L::index midprice(const typename L::index& nth, const typenam
   return L::plain ? price : pick(quota > zero, price, zero);
 }
 
+// The n-th largest of entry + price in each lane, and the next. One function for all sweeps: the network is most of the code.
+template <class L, class Entries, class Prices>
+TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, int n, typename L::index& nth,
+                                typename L::index& next) {
+  for (int s = 0; s < L::parts; s++) {
+    decltype(nth.part[0] + 0) t[L::width + 1];
+    TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = entries.get(k, s) + prices[k];
+    around_rank<L::width>(t, n, nth.part[s], next.part[s]);
+  }
+}
+
 // The price of each row (Rows) or column, given the other side's.
 template <bool Rows, class L>
 TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& q) {
   const auto prices = l.share(other);
   typename L::index nth, next;
-  for (int s = 0; s < L::parts; s++) {  // not unrolled: the network is most of the code
-    decltype(nth.part[0] + 0) t[L::width + 1];
-    TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = l.weights.template entry_part<Rows>(k, s) + prices[k];
-    around_rank<L::width>(t, q.n, nth.part[s], next.part[s]);
-  }
+  around_prices<L>(l.weights.template entries<Rows>(), prices, q.n, nth, next);
   return midprice<L>(nth, next, Rows ? q.row : q.col);
-}
-
-// The same at the lower resolution.
-template <bool Rows, class L>
-TSENOR_FN typename L::index coarse_balance(L& l, const typename L::template coarse_entries<Rows>& entries,
-                                           const typename L::index& other, const quotas<L>& q) {
-  const auto prices = l.share_coarse(other);
-  typename L::coarse_result nth, next;
-  for (int s = 0; s < L::coarse_parts; s++) {
-    typename L::coarse t[L::coarse_count + 1];
-    TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
-    around_rank<L::coarse_count>(t, q.n, nth.part[s], next.part[s]);
-  }
-  return midprice<L>(L::widen(nth), L::widen(next), Rows ? q.row : q.col);
 }
 
 // A quarter further than from `price` to `target`, within [least, most].
 template <class L>
-TSENOR_FN typename L::index over_relaxed(const typename L::index& price, const typename L::index& target, int least,
-                                         int most) {
-  using index = typename L::index;
-  const index step = target - price;
-  return largest(smallest(target + L::midpoint(L::midpoint(step, index(0)), index(0)), index(most)), index(least));
+TSENOR_FN typename L::coarse_result over_relaxed(const typename L::coarse_result& price,
+                                                 const typename L::coarse_result& target, int least, int most) {
+  using result = typename L::coarse_result;
+  const result step = target - price;
+  return largest(smallest(target + L::midpoint(L::midpoint(step, result(0)), result(0)), result(most)), result(least));
+}
+
+// New prices of one side, given the other's, at the lower resolution and over-relaxed but for the first sweep.
+template <class L, class Entries>
+TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::coarse_result& other, bool first,
+                               const typename L::coarse_result& quota, int n, int least, int most,
+                               typename L::coarse_result& price) {
+  using result = typename L::coarse_result;
+  const auto prices = l.share_coarse(other);
+  result nth, next;
+  for (int s = 0; s < L::coarse_parts; s++) {
+    typename L::coarse t[L::coarse_count + 1];
+    TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
+    around_rank<L::coarse_count>(t, n, nth.part[s], next.part[s]);
+  }
+  result target = L::coarse_midprice(nth, next);
+  if (!L::plain) target = pick(quota > result(0), target, result(0));
+  price = over_relaxed<L>(first ? target : price, target, least, most);
 }
 
 // Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal, and what is
@@ -111,21 +123,21 @@ TSENOR_FN typename L::index not_positive(const typename L::index& row, const typ
 
 template <class L>
 TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
-  using index = typename L::index;
-  const typename L::template coarse_entries<true> rows(l, coarse_shift, coarse_outside);
-  const typename L::template coarse_entries<false> cols(l, coarse_shift, coarse_outside);
-  index row, col = 0;
+  using result = typename L::coarse_result;
+  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
+  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
+  const result row_quota = L::narrow(q.row), col_quota = L::narrow(q.col);
+  result row, col = 0;
   for (int sweep = 0; sweep < sweeps; sweep++) {
-    const index row_target = coarse_balance<true>(l, rows, col, q);
-    row = over_relaxed<L>(sweep == 0 ? row_target : row, row_target, -2 * coarse_most + 1, coarse_most);
-    const index col_target = coarse_balance<false>(l, cols, row, q);
-    col = over_relaxed<L>(sweep == 0 ? col_target : col, col_target, -coarse_most, coarse_most);
+    coarse_sweep(l, rows, col, sweep == 0, row_quota, q.n, -2 * coarse_most + 1, coarse_most, row);
+    coarse_sweep(l, cols, row, sweep == 0, col_quota, q.n, -coarse_most, coarse_most, col);
   }
+  typename L::index price = L::widen(col);
   if (!L::plain && L::any_tile(q.at_most)) {
-    const index cut_off = largest(not_positive(row, col, q), index(-coarse_most));
-    if (q.at_most) col = cut_off;
+    const typename L::index cut_off = largest(not_positive(L::widen(row), price, q), typename L::index(-coarse_most));
+    if (q.at_most) price = cut_off;
   }
-  return col * index(1 << coarse_shift);
+  return price * typename L::index(1 << coarse_shift);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.

@@ -50,19 +50,26 @@ TSENOR_FN void window(V* t, int first) {
   }
 }
 
+// The Count-th and the next largest of t[0 .. 2 Count), both halves of which are sorted: what the last two of the merge's
+// comparators get. Of two descending lists, the r-th largest is the largest of min(a_i, b_(r - i)).
+template <int Count, class V>
+TSENOR_FN void middle_of_sorted(V* t, V& nth, V& next) {
+  const V *a = t, *b = t + Count;
+  V odd = upper(a[Count - 1], b[Count - 1]), even = lower(a[0], b[Count - 2]);
+  TSENOR_UNROLL for (int k = 1; k < Count - 2; k += 2) odd = upper(odd, lower(a[k], b[Count - 2 - k]));
+  TSENOR_UNROLL for (int k = 2; k < Count; k += 2) even = upper(even, lower(a[k], b[Count - 2 - k]));
+  nth = upper(odd, even);
+  next = lower(odd, even);
+}
+
 // The n-th and the next largest of t[0 .. Count), 1 <= n <= Count; with n = Count both are the least. t has room for
 // Count + 1 and is overwritten.
 template <int Count, class V>
-TSENOR_STAGE void around_rank(V* t, int n, V& nth, V& next) {
+TSENOR_FN void around_rank(V* t, int n, V& nth, V& next) {
   sort<0, Count / 2>(t);
   sort<Count / 2, Count / 2>(t);
-  if (n == Count / 2) {  // one bitonic split instead of a merge
-    nth = upper(t[0], t[Count - 1]);
-    next = lower(t[0], t[Count - 1]);
-    TSENOR_UNROLL for (int k = 1; k < Count / 2; k++) {
-      nth = lower(nth, upper(t[k], t[Count - 1 - k]));
-      next = upper(next, lower(t[k], t[Count - 1 - k]));
-    }
+  if (n == Count / 2) {
+    middle_of_sorted<Count / 2>(t, nth, next);
   } else {
     odd_even_merge<0, Count, 1>(t);
     t[Count] = t[Count - 1];

@@ -22,15 +22,6 @@ struct tile_prices {
   double unit;
 };
 
-// Bits as bytes of 0 or 1: the lowest four, eight.
-TSENOR_FN std::uint32_t bytes_of_four(std::uint32_t bits) { return (bits & 15u) * 0x00204081u & 0x01010101u; }
-TSENOR_FN std::uint64_t bytes_of_eight(std::uint64_t bits) {
-  return bytes_of_four(std::uint32_t(bits)) | std::uint64_t(bytes_of_four(std::uint32_t(bits) >> 4)) << 32;
-}
-struct alignas(16) bytes16 {
-  std::uint64_t low, high;
-};
-
 template <class T>
 TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int i, int j) {
   return b.data[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.col + j];
@@ -48,22 +39,13 @@ TSENOR_FN Word& packed_row(const problem<Weight, Importance>& p, const tile_posi
   return static_cast<Word*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.tile_col];
 }
 
-// The bytes of a row, 1 where an entry is kept; as whole words where they lie on their boundaries.
+// The bytes of a row, 1 where an entry is kept.
 template <class L>
 TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols) {
-  using word = std::conditional_t<L::width == 8, std::uint64_t, bytes16>;
-  if (cols == L::width && reinterpret_cast<std::uintptr_t>(to) % sizeof(word) == 0) {
-    TSENOR_UNROLL for (int k = 0; k < L::width; k += int(sizeof(word))) {
-      word x;
-      if constexpr (L::width == 8)
-        x = bytes_of_eight(row);
-      else
-        x = {bytes_of_eight(row >> k), bytes_of_eight(row >> k >> 8)};
-      *reinterpret_cast<word*>(to + k) = x;
-    }
-  } else {
+  if (cols == L::width && L::stores_whole_rows(to))
+    L::store_whole_row(to, row);
+  else
     for (int j = 0; j < cols; j++) to[j] = row >> j & 1u;
-  }
 }
 
 // A lane stores its row of the masks.
@@ -86,9 +68,7 @@ TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const ti
   for (int i = 0; i < at.rows; i++)
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      const Weight w =
-          p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
-      element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? w : Weight{};
+      element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? weight_at(p, at, i, j) : Weight{};
     });
 }
 
