@@ -51,8 +51,8 @@ inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch,
 struct tile_position {
   std::int64_t batch, row, col;  // of its first element
   std::int64_t tile_col;
-  int rows, cols;                // M, or less at the edge
-  bool exists;                   // lanes past the last tile solve it again and store nothing
+  int rows, cols;  // M, or less at the edge
+  bool exists;     // lanes past the last tile solve it again and store nothing
 
   TSENOR_HOST_DEVICE bool partial(int m) const { return rows < m || cols < m; }
 };

@@ -78,7 +78,7 @@ struct raw_importances {
         TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] =
             L::template lane_by_lane<value>([&](int j) { return importance_at(p, at, i, j); });
       } else {
-        for (int i = 0; i < L::width; i++) kept[i] = ask(i);
+        TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] = ask(i);
       }
     }
   }
