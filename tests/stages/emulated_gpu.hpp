@@ -17,6 +17,7 @@
 #define TSENOR_FN inline
 #include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/solve_tile.hpp"
+#include "tsenor/detail/solve_tile4.hpp"
 #include "tsenor/detail/lanes/end_machine.hpp"
 
 namespace tsenor_test {

@@ -151,6 +151,17 @@ inline unsigned __vadd2(unsigned a, unsigned b) {
   return tsenor_test::by_halves("__vadd2", a, b, [](int x, int y) { return x + y; });
 }
 
+/// Four of the eight bytes of a and b, as the selector's four lowest digits say. Copies of a sign are not supported.
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
+  const std::uint64_t bytes = a | std::uint64_t{b} << 32;
+  unsigned result = 0;
+  for (int k = 0; k < 4; ++k) {
+    const unsigned digit = selector >> 4 * k & 15u;
+    if (digit > 7) std::abort();
+    result |= static_cast<unsigned>(bytes >> 8 * digit & 0xffu) << 8 * k;
+  }
+  return result;
+}
 inline int __viaddmin_s32(int a, int b, int c) { return std::min(a + b, c); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }

@@ -8,7 +8,7 @@
 
 #include "distributions.hpp"
 #include "lemon_optimum.hpp"
-#include "solve.hpp"
+#include "priced.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -22,17 +22,6 @@ tsenor::options optimal_options(constraint c) {
   return opts;
 }
 
-// What rounding to integers may leave between bound and value of a tile of side m.
-double gap_limit(const tsenor::tile_report& r, int m, double largest) {
-  return std::max(1e-5 * r.value, m * m * std::ldexp(largest, -25));
-}
-
-double largest_of(const std::vector<float>& weights) {
-  double largest = 0;
-  for (const float w : weights) largest = std::max(largest, std::abs(double(w)));
-  return largest;
-}
-
 class OptimalPatterns : public testing::TestWithParam<int> {};
 
 INSTANTIATE_TEST_SUITE_P(OfM, OptimalPatterns, testing::Range(tsenor::min_tile, tsenor::max_tile + 1),
@@ -44,10 +33,9 @@ TEST_P(OptimalPatterns, AreFeasibleAndCertifiedForEveryN) {
     for (int n = 1; n <= m; ++n) {
       const std::vector<float> weights = make_weights(d, m, 2 * m, n);
       for (const constraint c : both_constraints) {
-        const solution s = solve(pattern{n, m}, weights, m, 2 * m, optimal_options(c));
-        EXPECT_FEASIBLE(s.view(), (pattern{n, m}), c) << name_of(d) << " seed " << n;
-        for (const tsenor::tile_report& r : s.reports)
-          EXPECT_LE(r.bound - r.value, gap_limit(r, m, largest_of(weights))) << name_of(d) << " N " << n;
+        SCOPED_TRACE(testing::Message() << name_of(d) << " seed and N " << n);
+        const auto s = solve_priced(pattern{n, m}, weights, m, 2 * m, optimal_options(c));
+        expect_certified(pattern{n, m}, c, importances_of(weights), s);
       }
     }
   }

@@ -20,10 +20,13 @@ using tsenor::detail::tiling;
 constexpr std::int64_t two31 = std::int64_t{1} << 31, most = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t seed = 1994;
 
+// Of a divisor for no more than x, and of one for all numbers.
 void expect_quotient_and_rest(std::int64_t x, std::int64_t value) {
-  const divisor::result got = divisor(value).divide(x);
-  EXPECT_EQ(got.whole, x / value) << x << " by " << value << " seed " << seed;
-  EXPECT_EQ(got.rest, x % value) << x << " by " << value << " seed " << seed;
+  for (const std::int64_t dividends : {x < most ? x + 1 : most, most}) {
+    const divisor::result got = divisor(value, dividends).divide(x);
+    EXPECT_EQ(got.whole, x / value) << x << " by " << value << " of " << dividends << " seed " << seed;
+    EXPECT_EQ(got.rest, x % value) << x << " by " << value << " of " << dividends << " seed " << seed;
+  }
 }
 
 // Powers of two and their neighbours, and what else has been wrong in such code.
@@ -59,7 +62,7 @@ TEST(Divisor, DividesBeyond32Bits) {
 }
 
 TEST(Divisor, KeepsItsValue) {
-  for (const std::int64_t value : edges()) EXPECT_EQ(divisor(value).value(), value);
+  for (const std::int64_t value : edges()) EXPECT_EQ(divisor(value, two31 - 1).value(), value);
 }
 
 void expect_position(const tiling& t, int m, std::int64_t tile) {
@@ -95,6 +98,14 @@ TEST(Tiling, FindsTilesBeyondTheFirst2ToThe31) {
       expect_position(t, shape.m, tile);
     }
   }
+}
+
+// Calls are checked after they are cut into tiles.
+TEST(Tiling, ReturnsForSizesThatWillBeRefused) {
+  for (const std::int64_t rows : {std::int64_t{0}, most, -most, two31})
+    for (const std::int64_t cols : {std::int64_t{0}, most, -most, two31})
+      for (const std::int64_t batch : {std::int64_t{0}, most, std::int64_t{-1}})
+        for (const int m : {1, 2, 64}) EXPECT_EQ(tiles_of(rows, cols, batch, m).rows, rows);
 }
 
 TEST(Tiling, PutsLanesPastTheEndOnTheLastTile) {

@@ -214,6 +214,12 @@ TEST(EmulatedCudaIntrinsics, CombineHalvesAsNumbersWithASign) {
   EXPECT_EQ(__vadd2(0x7ffe8001u, 0x0001ffffu), 0x7fff8000u);
 }
 
+TEST(EmulatedCudaIntrinsics, PermuteBytes) {
+  EXPECT_EQ(__byte_perm(0x33221100u, 0x77665544u, 0x3210u), 0x33221100u);
+  EXPECT_EQ(__byte_perm(0x33221100u, 0x77665544u, 0x5410u), 0x55441100u);
+  EXPECT_EQ(__byte_perm(0x33221100u, 0x77665544u, 0x0067u), 0x00006677u);
+}
+
 TEST(EmulatedCudaDeathTest, DiesWhenASumOfHalvesNeedsMoreThan16Bits) {
   EXPECT_DEATH(__vadd2(0x00007fffu, 0x00000001u), "__vadd2: 32768 of 32767 and 1 is beyond 16 bits");
   EXPECT_DEATH(__vadd2(0x80000000u, 0xffff0000u), "__vadd2: -32769 of -32768 and -1 is beyond 16 bits");

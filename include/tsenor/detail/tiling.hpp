@@ -16,7 +16,7 @@ class divisor {
   };
 
   divisor(std::int64_t value, std::int64_t dividends) : value_(value) {
-    if (value < 1 || dividends >> 31 != 0) return;
+    if (value < 1 || value > dividends || dividends >> 31 != 0) return;
     while ((std::int64_t{1} << (shift_ - 31)) < value) shift_++;
     factor_ = std::uint32_t(((std::uint64_t{1} << shift_) - 1) / std::uint64_t(value) + 1);
   }
@@ -43,7 +43,8 @@ struct tiling {
 
 inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch, int m) {
   const std::int64_t down = rows / m + (rows % m != 0), across = cols / m + (cols % m != 0);
-  const std::int64_t tiles = batch * down * across;
+  const auto tiles =
+      std::int64_t(std::uint64_t(batch) * std::uint64_t(down) * std::uint64_t(across));  // not checked yet
   return {rows, cols, divisor(down, tiles), divisor(across, tiles), tiles};
 }
 
