@@ -93,7 +93,7 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
       p.warm ? read_prices(l, p, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
   fixed_prices<L> prices = price(l, q, earlier);
   partial_mask<L> m;
-  m.kept.rows = take_best(l, prices, q, p.nm.m);
+  take_best(l, prices, q, p.nm.m, m.kept.rows);
   m.kept.cols = L::transpose(m.kept.rows);
   m.row_slack = L::plain ? zero : q.row - L::count(m.kept.rows);
   m.col_slack = at_most ? pick(prices.col == zero, largest(q.col - L::count(m.kept.cols), zero), zero) : zero;

@@ -82,7 +82,7 @@ template <int Width>
 struct lanes {
   static constexpr int width = Width;
   static constexpr bool plain = false;
-  static constexpr bool one_tile = true;  // at a time
+  static constexpr bool one_tile = true, one_at_a_time = true;
   static constexpr int vector_lanes = width < TSENOR_VECTOR_LANES ? width : TSENOR_VECTOR_LANES;
   static constexpr int parts = width / vector_lanes;
   using real_part = typename vector_of<float, vector_lanes>::type;
@@ -214,9 +214,10 @@ struct lanes {
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t*) { return true; }
   TSENOR_FN static void store_whole_row(std::uint8_t* to, tile_set row) {
 #if TSENOR_VECTOR_LANES >= 16
-    if constexpr (width == 64) return _mm512_storeu_si512(to, _mm512_maskz_set1_epi8(row, 1));
-    if constexpr (width == 32) return _mm256_storeu_si256((__m256i*)to, _mm256_maskz_set1_epi8(row, 1));
-    if constexpr (width == 16) return _mm_storeu_si128((__m128i*)to, _mm_maskz_set1_epi8(row, 1));
+    if constexpr (width == 64) return _mm512_storeu_si512(to, _mm512_maskz_mov_epi8(row, _mm512_set1_epi8(1)));
+    if constexpr (width == 32)
+      return _mm256_storeu_si256((__m256i*)to, _mm256_maskz_mov_epi8(row, _mm256_set1_epi8(1)));
+    if constexpr (width == 16) return _mm_storeu_si128((__m128i*)to, _mm_maskz_mov_epi8(row, _mm_set1_epi8(1)));
 #endif
     for (int k = 0; k < width; k += 8) {
       const std::uint64_t eight = (row >> k & 255u) * 0x0101010101010101u & 0x8040201008040201u;
@@ -302,6 +303,7 @@ struct lanes {
   TSENOR_FN static shared_values<T> share(const pack<T, Part, parts>& x) {
     shared_values<T> r;
     copy(r.x, x);
+    asm("" : "+m"(r.x));  // in memory, to be read from there: else g++ takes vectors apart in registers
     return r;
   }
   template <class T, class Part>

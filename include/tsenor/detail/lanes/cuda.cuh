@@ -53,6 +53,7 @@ struct lanes {
   static constexpr int parts = width > 32 ? width / 32 : 1;
   static constexpr int group = width > 32 ? 32 : width;  // threads a tile
   static constexpr int tiles_per_warp = 32 / group;
+  static constexpr bool one_at_a_time = false;
   static constexpr bool one_tile =
       tiles_per_warp == 1;                        // what is the same for a tile is the same for all that run together
   static constexpr bool holds_tile = parts == 1;  // a row a lane, in registers

@@ -140,7 +140,7 @@ struct lane_bits {
           if constexpr (std::is_integral_v<Part>)
             w.part[s] = w.part[s] << 1 | (Part)x.part[s] >> 31;
           else
-            w.part[s] |= (Part)(x.part[s] >> 31) & (1u << k);
+            w.part[s] = w.part[s] + w.part[s] - (Part)(x.part[s] >> 31);
         }
       }
       r.word[h] = w;

@@ -35,13 +35,13 @@ TSENOR_FN int unit_exponent(const tile_scale& scale) {
 
 // x * 2^-exponent in each lane, as scaled_down() of one number.
 template <class L>
-TSENOR_FN typename L::real scaled_down(const typename L::real& x, int exponent) {
+TSENOR_FN typename L::real scaled_lanes(const typename L::real& x, int exponent) {
   const int half = exponent / 2;
   return x * typename L::real(float_of_bits(std::uint32_t(127 - half) << 23)) *
          typename L::real(float_of_bits(std::uint32_t(127 - exponent + half) << 23));
 }
 template <class L>
-TSENOR_FN typename L::real scaled_down(const typename L::template lane_value<double>& x, int exponent) {
+TSENOR_FN typename L::real scaled_lanes(const typename L::template lane_value<double>& x, int exponent) {
   return L::template lane_by_lane<float>([&](int j) { return detail::scaled_down(L::own(x, j), exponent); });
 }
 
@@ -134,13 +134,16 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
   const int exponent = exponent_of(largest);
   const auto square = [](const auto& x) { return squares_after_scaling<Importance> ? x * x : x; };
+  const bool whole = L::plain || (L::one_at_a_time && rows == L::width && cols == L::width);
   const auto put_scaled = [&](int i, const auto& importances) {
-    const typename L::real x = square(scaled_down<L>(importances, exponent));
+    const typename L::real x = square(scaled_lanes<L>(importances, exponent));
     put(i, L::plain ? x : pick((L::lane() < typename L::index(cols)) & (i < rows), x, typename L::real(absent)));
   };
   if (dirty || !L::holds_tile) {
     for (int i = 0; i < L::width; i++)
       put_scaled(i, L::template lane_by_lane<value>([&](int j) { return clean(raw.ask(i, j)); }));
+  } else if (whole) {  // no test in the loop
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put(i, square(scaled_lanes<L>(raw(i), exponent)));
   } else {
     TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw(i));
   }

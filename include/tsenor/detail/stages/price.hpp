@@ -165,22 +165,16 @@ TSENOR_STAGE void centre(L& l, const quotas<L>& q, fixed_prices<L>& p) {
   if (q.at_most) p.row = smallest(p.row, zero);
 }
 
-// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a
-// row of price 0 leaves the entries of surplus 0.
+// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
 template <class L>
-TSENOR_FN typename L::bits take_best(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m) {
+TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
   const auto col = l.share(p.col);
-  const auto surplus = [&](int k) { return l.weights.row_entry(k) + p.row + index(col[k]); };
-  const index least = q.at_most ? pick(p.row < zero, zero, index(1)) : zero;  // that a row takes at once
-  const bits worse = bits::template negative<L::width>([&](int k) { return surplus(k) - least; });
-  bits best = bits(first_members<L>(L::width)) - worse;
-  if (!L::plain) best = where(q.row > zero, best);
-  if (!L::any_tile(L::ballot(L::count(best) > q.row) != 0)) return best;
-  const bits better = bits::template negative<L::width>([&](int k) { return zero - surplus(k); });
-  bits tied = best - better;
+  const bits better =
+      bits::template negative<L::width>([&](int k) { return zero - (l.weights.row_entry(k) + p.row + index(col[k])); });
+  const bits tied = best - better;
   best = best & better;
   index taken = L::count(best);
   const auto fits = !(taken + L::count(tied) > q.row);
@@ -194,7 +188,23 @@ TSENOR_FN typename L::bits take_best(L& l, const fixed_prices<L>& p, const quota
     column = column + index(1);
     column = pick(column < index(m), column, zero);
   }
-  return best;
+}
+
+// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a
+// row of price 0 leaves the entries of surplus 0.
+template <class L>
+TSENOR_STAGE void take_best(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index zero = 0;
+  const auto col = l.share(p.col);
+  const index least = q.at_most ? pick(p.row < zero, zero, index(1)) : zero;  // that a row takes at once
+  const index row = p.row - least;
+  const bits worse =
+      bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
+  best = bits(first_members<L>(L::width)) - worse;
+  if (!L::plain) best = where(q.row > zero, best);
+  if (L::any_tile(L::ballot(L::count(best) > q.row) != 0)) take_better(l, p, q, m, best);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

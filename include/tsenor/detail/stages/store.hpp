@@ -52,13 +52,22 @@ TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols)
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                            const typename L::bits& rows) {
-  l.for_each_lane([&](int i) {
-    if (i >= at.rows || !at.exists) return;
-    const auto row = L::own(rows, i);
-    if (p.out.mask.data) store_bytes<L>(&element_of(p.out.mask, at, i, 0), row, at.cols);
-    if (p.out.packed.data)
-      packed_row<packed_word<L::width>>(p, at, i) = packed_word<L::width>(row & first_members<L>(at.cols));
-  });
+  const int count = at.exists ? at.rows : 0, cols = at.cols;
+  if (p.out.mask.data) {
+    std::uint8_t* const to = &element_of(p.out.mask, at, 0, 0);
+    const std::int64_t stride = p.out.mask.row_stride;
+    l.for_each_lane([&](int i) {
+      if (i < count) store_bytes<L>(to + i * stride, L::own(rows, i), cols);
+    });
+  }
+  if (p.out.packed.data) {
+    using word = packed_word<L::width>;
+    word* const to = &packed_row<word>(p, at, 0);
+    const std::int64_t stride = p.out.packed.row_stride;
+    l.for_each_lane([&](int i) {
+      if (i < count) to[i * stride] = word(L::own(rows, i) & first_members<L>(cols));
+    });
+  }
 }
 
 // A lane stores its column of the pruned weights.
