@@ -99,8 +99,12 @@ struct lanes {
   static constexpr bool holds_tile = true;  // in the first-level cache
   using lane_sequence = std::make_integer_sequence<int, vector_lanes>;
 
+  // In hardware vectors: twice as many of double.
   template <class T>
-  using lane_value = pack<T, typename vector_of<T, vector_lanes>::type, parts>;
+  static constexpr int part_lanes = sizeof(T) == 8 && vector_lanes == TSENOR_VECTOR_LANES ? vector_lanes / 2
+                                                                                          : vector_lanes;
+  template <class T>
+  using lane_value = pack<T, typename vector_of<T, part_lanes<T>>::type, width / part_lanes<T>>;
 
   // A tile of numbers, readable with a lane for each row or a lane for each column.
   template <class T>
@@ -185,7 +189,8 @@ struct lanes {
   template <class Pack, class T>
   TSENOR_FN static Pack load(const T* x) {
     Pack r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) std::memcpy(&r.part[s], x + s * vector_lanes, sizeof r.part[s]);
+    TSENOR_UNROLL_PARTS for (int s = 0; s < int(sizeof r.part / sizeof r.part[0]); s++)
+        std::memcpy(&r.part[s], x + s * (sizeof r.part[0] / sizeof *x), sizeof r.part[s]);
     return r;
   }
   // Part by part: of a larger copy g++ makes 16-byte moves, which loads of whole vectors then have to wait for.
@@ -231,8 +236,8 @@ struct lanes {
   }
 
   // The value of lane k, one of those that this thread stands for.
-  template <class T, class Part>
-  TSENOR_FN static T own(const pack<T, Part, parts>& x, int k) {
+  template <class T, class Part, int P>
+  TSENOR_FN static T own(const pack<T, Part, P>& x, int k) {
     return at(x, k);
   }
 
@@ -310,8 +315,8 @@ struct lanes {
     asm("" : "+m"(r.x));  // in memory, to be read from there: else g++ takes vectors apart in registers
     return r;
   }
-  template <class T, class Part>
-  TSENOR_FN static T at(const pack<T, Part, parts>& x, int k) {
+  template <class T, class Part, int P>
+  TSENOR_FN static T at(const pack<T, Part, P>& x, int k) {
     return element<T>(x, k);
   }
   TSENOR_FN static tile_set at(const bits& x, int k) {
@@ -325,13 +330,13 @@ struct lanes {
     return r;
   }
   TSENOR_FN static bool any_tile(bool f) { return f; }
-  template <class T, class Part>
-  TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
+  template <class T, class Part, int P>
+  TSENOR_FN static T tile_largest(const pack<T, Part, P>& x) {
     Part y = x.part[0];
-    TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) y = y > x.part[s] ? y : x.part[s];
+    TSENOR_UNROLL_PARTS for (int s = 1; s < P; s++) y = y > x.part[s] ? y : x.part[s];
     if constexpr (sizeof(T) == 4) return top_of<T, vector_lanes / 2>(y);
     T r = y[0];
-    for (int i = 1; i < vector_lanes; i++) r = r > y[i] ? r : y[i];
+    for (int i = 1; i < part_lanes<T>; i++) r = r > y[i] ? r : y[i];
     return r;
   }
   TSENOR_FN static int tile_smallest(const index& x) {

@@ -88,21 +88,32 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
                             const effort& spent) {
   constexpr bool squares = squares_after_scaling<Importance>;
   const double price_unit = unit * price.unit;
-  double value = 0, bound = 0;
+  using numbers = typename L::template lane_value<double>;
+  const numbers v = L::template lane_by_lane<double>(
+      [&](int j) { return j < at.cols ? price_unit * double(L::own(price.col, j)) : -1e308; });  // outside: no surplus
+  const bool as_it_is = L::one_at_a_time && replaced == 0 && at.cols == L::width;
+  const numbers zero = 0.;
+  numbers values = 0., surpluses = 0.;
+  double prices = 0;
   for (int i = 0; i < p.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
     const double u = price_unit * double(L::at(price.row, i));
     if (i >= at.rows) continue;
-    l.for_each_lane([&](int j) {
-      if (j == 0) bound -= p.nm.n * u;
-      if (j >= at.cols) return;
-      const double v = price_unit * double(L::own(price.col, j)), x = double(clean(importance_at(p, at, i, j)));
-      const double w = squares ? x * x : x, surplus = w + u + v;
-      if (row >> j & 1u) value += w;
-      if (surplus > 0) bound += surplus;
-      if (i == 0) bound -= p.nm.n * v;
-    });
+    const numbers x = as_it_is
+                          ? L::template lane_by_lane<double>([&](int j) { return double(importance_at(p, at, i, j)); })
+                          : L::template lane_by_lane<double>(
+                                [&](int j) { return j < at.cols ? double(clean(importance_at(p, at, i, j))) : 0.; });
+    const numbers kept = L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); });
+    const numbers w = squares ? x * x : x, surplus = w + numbers(u) + v;
+    values = values + pick(kept > zero, w, zero);
+    surpluses = surpluses + pick(surplus > zero, surplus, zero);
+    prices += u;
   }
+  double value = 0, bound = 0;
+  l.for_each_lane([&](int j) {
+    value += L::own(values, j);
+    bound += L::own(surpluses, j) - (j < at.cols ? p.nm.n * L::own(v, j) : 0.) - (j == 0 ? p.nm.n * prices : 0.);
+  });
   value = l.tile_sum(value);
   bound = l.tile_sum(bound);
   const std::uint32_t flags =
