@@ -78,7 +78,7 @@ struct raw_importances {
   const tile_position& at;
   row kept[L::holds_tile ? L::width : 1];
 
-  TSENOR_FN raw_importances(L& l, const problem<Weight, Importance>& p_, const tile_position& at_) : p(p_), at(at_) {
+  TSENOR_FN raw_importances(const problem<Weight, Importance>& p_, const tile_position& at_) : p(p_), at(at_) {
     if constexpr (L::holds_tile) {
       if (L::loads_fours && p.reads_fours) {
         TSENOR_UNROLL for (int k = 0; k < L::width; k += 4) ask_four(k);
@@ -142,7 +142,7 @@ template <class L, class Weight, class Importance, class Put>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
                           const Put& put) {
   using value = importance_value<Weight>;
-  raw_importances<L, Weight, Importance> raw(l, p, at);
+  raw_importances<L, Weight, Importance> raw(p, at);
   const auto most = largest_bits<L>(raw);
   value largest;
   std::memcpy(&largest, &most, sizeof largest);
