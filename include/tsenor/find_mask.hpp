@@ -21,13 +21,13 @@
 namespace tsenor {
 namespace detail {
 
-/// Tiles that a thread takes at a time: some tens of microseconds of work.
-inline constexpr std::int64_t tiles_per_grain = 4;
+/// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
+inline constexpr std::int64_t weights_per_grain = 16384;
 
 template <int Width, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
   const instruction_set isa = best_instruction_set();
-  parallel_for(threads, p.grid.tiles, tiles_per_grain,
+  parallel_for(threads, p.grid.tiles, weights_per_grain / (p.nm.m * p.nm.m),
                [&](std::int64_t begin, std::int64_t end) { run_tiles<Width>(isa, p, begin, end); });
 }
 

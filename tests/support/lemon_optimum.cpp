@@ -35,7 +35,7 @@ lemon_optimum::network::network(int rows_, int cols_, int n, tsenor::constraint 
     for (const graph::Node col : col_nodes) capacity[entries.emplace_back(g.addArc(row, col))] = 1;
   }
   if (c == tsenor::constraint::at_most) add_slack(n);
-  solver = std::make_unique<simplex>(g);
+  solver = std::make_unique<simplex>(g, false);
   solver->upperMap(capacity).supplyMap(supply);
 }
 
