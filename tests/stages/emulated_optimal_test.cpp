@@ -217,7 +217,7 @@ TEST_P(EmulatedOptimal, GivesMasksOfTheCpuFor4x4TilesALane) {
         const auto p = problem_of(call.nm, weights, rows, cols, call.opts, out);
         EXPECT_TRUE(p.in_lanes_of_their_own());
         for (std::int64_t tile = 0; tile < p.grid.tiles; tile++)
-          machine::solve_tiles4<machine::tile_lanes>(p, tile, p.grid.tiles);
+          machine::solve_tiles4<machine::tile_lanes>(p, tile, p.grid.tiles, kept == constraint::at_most);
         return tsenor::status{};
       });
       expect_same({gpu, {}}, {cpu, {}});
