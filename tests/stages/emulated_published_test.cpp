@@ -33,7 +33,7 @@ void expect_plan_and_rounding_of_reference(pattern nm, distribution d, tsenor::o
   const auto p = problem_of(nm, weights, tiles * m, m, opts);
   for_each_tile<Width, work::published>(p, lane_order::ascending, [&](auto& l, std::int64_t tile) {
     const auto at = tsenor::detail::position_of(p.grid, m, tile);
-    const auto scale = machine::load(l, p, at, m, m, [&](int i, const auto& x) { l.importance.set_loaded(i, x); });
+    const auto scale = machine::load(l, p, at, m, m, [&](int i, const auto& x) { l.importance.set_col_entry(i, x); });
     l.importance.template seal<false>();
     machine::dykstra(l, scale, nm, p.tau, p.iterations);
     auto mask = machine::greedy(l, nm);

@@ -28,7 +28,7 @@ machine::tile_scale load_tile(L& l, const float_problem& call, std::int64_t tile
   const int m = call.nm.m;
   const auto at = tsenor::detail::position_of(call.grid, m, tile);
   const auto scale =
-      machine::load(l, call, at, m, m, [&](int i, const typename L::real& x) { l.importance.set_loaded(i, x); });
+      machine::load(l, call, at, m, m, [&](int i, const typename L::real& x) { l.importance.set_col_entry(i, x); });
   l.importance.template seal<false>();
   return scale;
 }
