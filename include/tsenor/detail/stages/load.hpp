@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tsenor/detail/lanes/pack.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
