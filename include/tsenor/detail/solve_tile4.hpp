@@ -118,7 +118,8 @@ TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& p, std::int64_t f
   int replaced[Lanes::count];
   for (int t = 0; t < Lanes::count; t++) {
     float importance[16];
-    replaced[t] = load_tile4(p, position_of(p.grid, 4, first + t), importance);
+    const std::int64_t tile = first + t < end ? first + t : end - 1;  // another thread may be pruning what follows
+    replaced[t] = load_tile4(p, position_of(p.grid, 4, tile), importance);
     TSENOR_UNROLL for (int k = 0; k < 16; k++) Lanes::set(w[k / 4][k % 4], t, importance[k]);
   }
   const auto kept = best_of_tile4<typename Lanes::bits>(w, p.nm.n, at_most);
