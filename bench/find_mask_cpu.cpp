@@ -139,7 +139,7 @@ void forced(benchmark::State& state, workload& w, tsenor::detail::instruction_se
   measure(state, w, {N, M}, opts, 1, [&] {
     auto p = detail::make_problem<float>({N, M}, w.input(), w.outputs(), opts, tsenor::magnitude{});
     const tsenor::status made = detail::check_problem(p, opts);
-    if (made.ok()) detail::run_tiles<detail::lane_width(M)>(isa, p, 0, p.tiles());
+    if (made.ok()) detail::run_tiles<detail::lane_width(M)>(isa, p, 0, p.grid.tiles);
     return made;
   });
 }
