@@ -500,10 +500,6 @@ struct lanes {
     std::memcpy(&r, reinterpret_cast<const char*>(&x) + k * sizeof r, sizeof r);
     return r;
   }
-  template <class Pack>
-  TSENOR_FN static void set_element(Pack& x, int k, std::uint32_t y) {
-    std::memcpy(reinterpret_cast<char*>(&x) + k * sizeof y, &y, sizeof y);
-  }
   TSENOR_FN static std::uint32_t sign_bits(index_part x) {
 #if TSENOR_VECTOR_LANES >= 16
     if constexpr (vector_lanes == 16) return _mm512_movepi32_mask((__m512i)x);
