@@ -36,11 +36,13 @@ inline constexpr int block_warps = Width < 64               ? 4
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
 // bench/NOTES.md).
 template <int Width, work For>
-inline constexpr int resident_blocks = For != work::optimal_plain ? 1
-                                       : Width == 8               ? 9
-                                       : Width == 16              ? 8
-                                       : Width == 32              ? 5
-                                                                  : 1;
+inline constexpr int resident_blocks = Width == 64 || For == work::optimal ? 1
+                                       : For == work::published            ? (Width == 32   ? 4
+                                                                              : Width == 16 ? 5
+                                                                                            : 7)
+                                       : Width == 8                        ? 9
+                                       : Width == 16                       ? 8
+                                                                           : 5;
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>

@@ -12,6 +12,8 @@
 #include <type_traits>
 
 #include "tsenor/detail/lanes/pack.hpp"
+#include "tsenor/detail/lanes/scaled_patches.cuh"
+#include "tsenor/detail/lanes/scaled_rows.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -95,6 +97,11 @@ struct lanes {
     TSENOR_FN void set_col_entry(int k, const lane_value<T>& value) {
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(k, my_lane() + 32 * s, value.part[s]);
     }
+    // What this thread loaded as its k-th.
+    TSENOR_FN void set_loaded(int k, const lane_value<T>& value) {
+      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
+          set(loaded_row(k), loaded_col(k, my_lane() + 32 * s), value.part[s]);
+    }
     // Call once all entries are set, by rows (Rows) or by columns, before any is read.
     template <bool Rows>
     TSENOR_FN void seal() {
@@ -152,24 +159,8 @@ struct lanes {
     T x[width];
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
-  // The rows of a tile, one a lane, to work on: in registers where they fit, else in the tile itself.
-  struct working_rows {
-    real x[parts == 1 ? width : 1];
-    tile<float>& home;
-    TSENOR_FN explicit working_rows(tile<float>& t) : home(t) {}
-    TSENOR_FN real operator[](int k) const {
-      if constexpr (parts == 1)
-        return x[k];
-      else
-        return home.row_entry(k);
-    }
-    TSENOR_FN void set(int k, const real& value) {
-      if constexpr (parts == 1)
-        x[k] = value;
-      else
-        home.set_row_entry(k, value);
-    }
-  };
+  // What the dykstra stage works on: patches in registers, or rows in the tile itself.
+  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
@@ -192,6 +183,11 @@ struct lanes {
   TSENOR_FN static void for_each_lane(const F& f) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s);
   }
+
+  // Of what `lane` loads as its k-th: by columns, or four neighbours of a row at once.
+  static constexpr bool loads_fours = plain && parts == 1;
+  TSENOR_FN static int loaded_row(int k) { return loads_fours ? k / 4 * 4 + my_lane() / (width / 4) : k; }
+  TSENOR_FN static int loaded_col(int k, int lane) { return loads_fours ? lane % (width / 4) * 4 + k % 4 : lane; }
 
   // f(lane) in each lane.
   template <class T, class F>
@@ -299,6 +295,10 @@ struct lanes {
     return r;
   }
 
+  // The value of the lane whose number differs in the bits of `distance`.
+  TSENOR_FN static real from_lane_beside(const real& x, int distance) {
+    return __shfl_xor_sync(warp, x.part[0], distance);
+  }
   template <class T, class Part>
   TSENOR_FN static T at(const pack<T, Part, parts>& value, int k) {
     return __shfl_sync(warp, part_of(value, k), k & (group - 1), group);

@@ -48,7 +48,14 @@ struct pack {
   using flag = flags<decltype(Part{} < Part{}), P>;
   Part part[P];
   pack() = default;
-  TSENOR_FN pack(T x) { TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) part[s] = Part{} + x; }
+  TSENOR_FN pack(T x) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+      if constexpr (std::is_arithmetic_v<Part>)
+        part[s] = x;  // not 0 + x, which is an addition where x may be -0
+      else
+        part[s] = Part{} + x;
+    }
+  }
 
 #define TSENOR_LANE_BY_LANE(op, Result)                                                 \
   TSENOR_FN friend Result operator op(const pack& a, const pack& b) {                   \

@@ -23,12 +23,7 @@ struct potentials {
   float scale;                // log2(e) / tau, for importances as in l.importance
 };
 
-// log2 of q in column k, but for the column's potential.
-template <class L>
-TSENOR_FN typename L::real log2_q(const L& l, const potentials<L>& u, int k) {
-  return l.importance.row_entry(k) * typename L::real(u.scale) + u.row;
-}
-
+// Of lane values, and of parts of them.
 struct sum_of {
   template <class V>
   TSENOR_FN V operator()(const V& a, const V& b) const {
@@ -40,69 +35,69 @@ struct largest_of {
   TSENOR_FN V operator()(const V& a, const V& b) const {
     return a > b ? a : b;
   }
+  template <class T, class Part, int P>
+  TSENOR_FN pack<T, Part, P> operator()(const pack<T, Part, P>& a, const pack<T, Part, P>& b) const {
+    return largest(a, b);
+  }
 };
 
-// In lane k: x[k] combined over all lanes. Overwrites x.
-template <class L, int Half = L::width / 2, class Combine>
-TSENOR_FN typename L::real over_rows(typename L::real (&x)[L::width], const Combine& combine) {
-  TSENOR_UNROLL for (int k = 0; k < Half; k++) x[k] = L::template fold<Half>(x[k], x[k + Half], combine);
-  if constexpr (Half > 1)
-    return over_rows<L, Half / 2>(x, combine);
-  else
-    return x[0];
-}
+// Which lanes' sums are of rows and columns of the M x M tile.
+template <class L>
+struct lanes_inside {
+  typename L::flag row, col;
+};
 
 // The first row and the first column projection: log-sum-exps of what is not capped yet, the largest term taken out.
-template <class L>
-TSENOR_FN void first_projections(L& l, const typename L::flag& inside, const typename L::real& log2_n,
-                                 potentials<L>& u) {
+template <class L, class Q>
+TSENOR_FN potentials<L> first_projections(Q& q, const lanes_inside<L>& inside, const typename L::real& n, float scale) {
   using real = typename L::real;
-  const auto log_q = [&](int k) { return log2_q(l, u, k); };
-  const real zero = 0.f;
-  u.row = zero;
-  real x[L::width], top = log_q(0), sum = zero;
-  TSENOR_UNROLL for (int k = 1; k < L::width; k++) top = largest(top, log_q(k));
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) sum = sum + L::exp2(log_q(k) - top);
-  u.row = pick(inside, log2_n - top - L::log2(sum), zero);
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) x[k] = log_q(k);
-  const real col_top = over_rows<L>(x, largest_of{});
-  const auto tops = l.share(col_top);
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) x[k] = L::exp2(log_q(k) - real(tops[k]));
-  const real col_sum = over_rows<L>(x, sum_of{});
-  u.col = pick(inside, log2_n - col_top - L::log2(col_sum), zero);
+  const real zero = 0.f, log2_n = L::log2(n);
+  const auto log_q = [&](int r, int c) { return q.importance(r, c) * real(scale); };
+  const real row_top = q.over_cols(log_q, largest_of{});
+  const auto row_tops = q.spread_rows(row_top);
+  const real row_sum = q.over_cols([&](int r, int c) { return L::exp2(log_q(r, c) - row_tops[r]); }, sum_of{});
+  const real row = pick(inside.row, log2_n - row_top - L::log2(row_sum), zero);
+
+  const auto rows = q.spread_rows(row);
+  const auto row_scaled = [&](int r, int c) { return log_q(r, c) + rows[r]; };
+  const real col_top = q.over_rows(row_scaled, largest_of{});
+  const auto col_tops = q.spread_cols(col_top);
+  const real col_sum =
+      q.over_rows([&](int r, int c) { return L::exp2(row_scaled(r, c) - real(col_tops[c])); }, sum_of{});
+  return {row, pick(inside.col, log2_n - col_top - L::log2(col_sum), zero), scale};
 }
 
 // q from the potentials.
-template <class L>
-TSENOR_FN void absorb(L& l, const potentials<L>& u, typename L::working_rows& q) {
+template <class L, class Q>
+TSENOR_FN void absorb(const potentials<L>& u, Q& q) {
   using real = typename L::real;
-  const auto col = l.share(u.col);
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) q.set(k, L::exp2(log2_q(l, u, k) + real(col[k])));
+  const auto row = q.spread_rows(u.row);
+  const auto col = q.spread_cols(u.col);
+  TSENOR_UNROLL for (int r = 0; r < Q::rows; r++) TSENOR_UNROLL for (int c = 0; c < Q::cols; c++)
+      q.set(r, c, L::exp2(q.importance(r, c) * real(u.scale) + row[r] + real(col[c])));
 }
 
 // `steps` times rows, columns, capacity, with factors alone; then the potentials take the factors in.
-template <class L>
-TSENOR_FN void project(L& l, const typename L::flag& inside, const typename L::real& n, int steps,
-                       typename L::working_rows& q, potentials<L>& u) {
+template <class L, class Q>
+TSENOR_FN void project(const lanes_inside<L>& inside, const typename L::real& n, int steps, Q& q, potentials<L>& u) {
   using real = typename L::real;
   const real one = 1.f;
-  real row_scaling = one, col_scaling = one;
+  typename Q::row_values row_scaling = q.spread_rows(one);
+  real col_scaling = one;
   for (int step = 0; step < steps; step++) {
-    real plan[L::width], sum[4] = {0.f, 0.f, 0.f, 0.f};
-    TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
-      plan[k] = L::capped_product(q[k], row_scaling);
-      sum[k & 3] = sum[k & 3] + plan[k];
-    }
-    const real row_factor = pick(inside, L::quotient(n, (sum[0] + sum[1]) + (sum[2] + sum[3])), one);
-    TSENOR_UNROLL for (int k = 0; k < L::width; k++) plan[k] = plan[k] * row_factor;
-    const real col_sum = over_rows<L>(plan, sum_of{});
-    const real col_factor = pick(inside, L::quotient(n, col_sum), one);
-    row_scaling = row_scaling * row_factor;
+    real plan[Q::rows][Q::cols];
+    const auto capped = [&](int r, int c) { return plan[r][c] = L::capped_product(q.get(r, c), row_scaling[r]); };
+    const real row_factor = pick(inside.row, L::quotient(n, q.over_cols(capped, sum_of{})), one);
+    const auto row = q.spread_rows(row_factor);
+    const real col_sum = q.over_rows([&](int r, int c) { return plan[r][c] * row[r]; }, sum_of{});
+    const real col_factor = pick(inside.col, L::quotient(n, col_sum), one);
+    TSENOR_UNROLL for (int r = 0; r < Q::rows; r++) row_scaling.x[r] = row_scaling[r] * row[r];
     col_scaling = col_scaling * col_factor;
-    const auto factor = l.share(col_factor);
-    TSENOR_UNROLL for (int k = 0; k < L::width; k++) q.set(k, q[k] * real(factor[k]));
+    const auto col = q.spread_cols(col_factor);
+    TSENOR_UNROLL for (int r = 0; r < Q::rows; r++) TSENOR_UNROLL for (int c = 0; c < Q::cols; c++)
+        q.set(r, c, q.get(r, c) * real(col[c]));
   }
-  u.row = u.row + L::log2(row_scaling);
+  u.row = u.row + L::log2(row_scaling[0]);
   u.col = u.col + L::log2(col_scaling);
 }
 
@@ -114,19 +109,18 @@ constexpr int absorb_every = 8;
 template <class L>
 TSENOR_STAGE potentials<L> dykstra(L& l, const tile_scale& scale, pattern nm, float tau, int iterations) {
   using real = typename L::real;
-  const typename L::flag inside = L::lane() < typename L::index(nm.m);
-  const real n = float(nm.n), one = 1.f;
-  typename L::working_rows q(l.plan);
-  potentials<L> u;
-  u.scale = scale.largest > 0.f ? 1.44269504f / (tau * scale.largest) : 0.f;
-  first_projections(l, inside, L::log2(n), u);
-  absorb(l, u, q);
+  typename L::scaled_tile q(l);
+  const typename L::index m = nm.m;
+  const lanes_inside<L> inside{q.row() < m, q.col() < m};
+  const real n = float(nm.n);
+  potentials<L> u = first_projections(q, inside, n, scale.largest > 0.f ? 1.44269504f / (tau * scale.largest) : 0.f);
+  absorb(u, q);
   for (int done = 1; done < iterations; done += absorb_every) {
-    project(l, inside, n, done + absorb_every < iterations ? absorb_every : iterations - done, q, u);
-    absorb(l, u, q);
+    project(inside, n, done + absorb_every < iterations ? absorb_every : iterations - done, q, u);
+    absorb(u, q);
   }
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) l.plan.set_row_entry(k, smallest(q[k], one));
-  l.plan.template seal<true>();
+  q.store_capped();
+  u.col = q.in_order(u.col);
   return u;
 }
 
