@@ -1,0 +1,95 @@
+// The matrix of the dykstra stage (see scaled_rows.hpp) by patches: a thread holds a patch of the tile in registers, of `rows` x
+// `cols` entries, in a grid of `cols` x `rows` threads. Slot (r, c) of a thread is entry (r ^ across, c ^ down) of its patch, so that
+// threads beside and below each other exchange halves of their sums with no selection of what to keep.
+#include "tsenor/detail/lanes/machine.hpp"
+#if !defined(TSENOR_SCALED_PATCHES)
+#define TSENOR_SCALED_PATCHES
+
+#include "tsenor/detail/lanes/pack.hpp"
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+template <class L>
+class scaled_patches {
+ public:
+  using real = typename L::real;
+  static constexpr int cols = L::width == 32 ? 8 : 4, rows = L::width / cols;
+  static_assert(L::parts == 1 && L::group == rows * cols, "a thread for each row");
+
+  TSENOR_FN explicit scaled_patches(L& l) : l_(l) {}
+  TSENOR_FN real get(int r, int c) const { return x_[r][c]; }
+  TSENOR_FN void set(int r, int c, const real& value) { x_[r][c] = value; }
+  TSENOR_FN real importance(int r, int c) const { return l_.importance.element(row_of(r), col_of(c)); }
+
+  TSENOR_FN static typename L::index row() { return row_of(0); }
+  TSENOR_FN static typename L::index col() { return col_of(0); }
+  // f(r, c) combined over each row.
+  template <class F, class Combine>
+  TSENOR_FN static real over_cols(const F& f, const Combine& combine) {
+    real x[rows];
+    TSENOR_UNROLL for (int r = 0; r < rows; r++) {
+      x[r] = f(r, 0);
+      TSENOR_UNROLL for (int c = 1; c < cols; c++) x[r] = combine(x[r], f(r, c));
+    }
+    return gathered<rows, 1>(x, combine);
+  }
+  // f(r, c) combined over each column.
+  template <class F, class Combine>
+  TSENOR_FN static real over_rows(const F& f, const Combine& combine) {
+    real x[cols];
+    TSENOR_UNROLL for (int c = 0; c < cols; c++) {
+      x[c] = f(0, c);
+      TSENOR_UNROLL for (int r = 1; r < rows; r++) x[c] = combine(x[c], f(r, c));
+    }
+    return gathered<cols, rows>(x, combine);
+  }
+  template <int Count>
+  struct values {
+    real x[Count];
+    TSENOR_FN const real& operator[](int k) const { return x[k]; }
+  };
+  using row_values = values<rows>;
+  TSENOR_FN static row_values spread_rows(const real& x) { return spread<rows, 1>(x); }
+  TSENOR_FN static values<cols> spread_cols(const real& x) { return spread<cols, rows>(x); }
+  // Of column j in lane j, from the lane of col().
+  TSENOR_FN static real in_order(const real& of_col) {
+    return L::at(of_col, L::my_lane() % cols * rows + L::my_lane() / cols);
+  }
+
+  // min(q, 1) into l.plan.
+  TSENOR_FN void store_capped() {
+    TSENOR_UNROLL for (int r = 0; r < rows; r++) TSENOR_UNROLL for (int c = 0; c < cols; c++)
+        l_.plan.set(row_of(r), col_of(c), smallest(x_[r][c], real(1.f)).part[0]);
+    l_.plan.template seal<true>();
+  }
+
+ private:
+  TSENOR_FN static int across() { return L::my_lane() % rows; }
+  TSENOR_FN static int down() { return L::my_lane() / rows; }
+  TSENOR_FN static int row_of(int r) { return rows * down() + (r ^ across()); }
+  TSENOR_FN static int col_of(int c) { return cols * across() + (c ^ down()); }
+
+  // Slot 0 of a thread, combined over Count threads that are Step lanes apart: of slot k of the k-th thread from it. Overwrites x.
+  template <int Count, int Step, class Combine>
+  TSENOR_FN static real gathered(real (&x)[Count], const Combine& combine) {
+    TSENOR_UNROLL for (int h = Count / 2; h > 0; h /= 2) TSENOR_UNROLL for (int k = 0; k < h; k++) x[k] =
+        combine(x[k], L::from_lane_beside(x[k + h], h * Step));
+    return x[0];
+  }
+  // Slot k of a thread: x of the k-th thread from it.
+  template <int Count, int Step>
+  TSENOR_FN static values<Count> spread(const real& x) {
+    values<Count> r;
+    r.x[0] = x;
+    TSENOR_UNROLL for (int h = 1; h < Count; h *= 2) TSENOR_UNROLL for (int k = 0; k < h; k++) r.x[k + h] =
+        L::from_lane_beside(r.x[k], h * Step);
+    return r;
+  }
+
+  L& l_;
+  real x_[rows][cols];
+};
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif
