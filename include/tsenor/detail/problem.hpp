@@ -23,13 +23,6 @@ constexpr int lane_width(int m) { return m <= 8 ? 8 : m <= 16 ? 16 : m <= 32 ? 3
 // The bytes of a packed row of a tile.
 constexpr std::size_t packed_size(int m) { return std::size_t(lane_width(m)) / 8; }
 
-// Whether rows of all matrices of a view or an output buffer begin on the boundary of four elements.
-template <class View>
-bool in_fours(const View& v, std::int64_t batch) {
-  return reinterpret_cast<std::uintptr_t>(v.data) % (4 * sizeof *v.data) == 0 && v.row_stride % 4 == 0 &&
-         (batch == 1 || v.batch_stride % 4 == 0);
-}
-
 template <class Weight, class Importance>
 struct problem {
   matrix_view<const Weight> weights;
@@ -43,12 +36,20 @@ struct problem {
   float tau;
   int local_search_steps;
   tiling grid;
-  bool reads_fours;  // four neighbours of a row of weights, beginning at a multiple of four, can be read at once
 
   // Whether tiles are solved in lanes of their own: whole ones of 4x4, in fours of neighbours, and without prices.
   bool in_lanes_of_their_own() const {
     return how == method::optimal && nm.m == 4 && grid.rows % 4 == 0 && grid.cols % 4 == 0 && out.prices == nullptr &&
-           reads_fours && in_fours(out.pruned, weights.batch) && in_fours(out.mask, weights.batch);
+           in_fours(weights.data, weights.row_stride, weights.batch_stride) &&
+           in_fours(out.pruned.data, out.pruned.row_stride, out.pruned.batch_stride) &&
+           in_fours(out.mask.data, out.mask.row_stride, out.mask.batch_stride);
+  }
+
+ private:
+  template <class T>
+  bool in_fours(const T* data, std::int64_t row_stride, std::int64_t batch_stride) const {
+    return reinterpret_cast<std::uintptr_t>(data) % (4 * sizeof(T)) == 0 && row_stride % 4 == 0 &&
+           (weights.batch == 1 || batch_stride % 4 == 0);
   }
 };
 
@@ -142,8 +143,7 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
           opts.iterations,
           float(opts.tau),
           opts.local_search_steps,
-          tiles_of(weights.rows, weights.cols, weights.batch, m),
-          in_fours(weights, weights.batch)};
+          tiles_of(weights.rows, weights.cols, weights.batch, m)};
 }
 
 // Checks a call and completes its strides. If it is ok, `p` may be run.

@@ -42,7 +42,7 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::
   const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool exactly = p.kept == constraint::exactly && !at.partial(p.nm.m);
   const tile_scale scale =
-      load(l, p, at, p.nm.m, p.nm.m, [&](int i, const typename L::real& x) { l.importance.set_loaded(i, x); });
+      load(l, p, at, p.nm.m, p.nm.m, [&](int i, const typename L::real& x) { l.importance.set_col_entry(i, x); });
   l.importance.template seal<false>();
   const potentials<L> u = dykstra(l, scale, p.nm, p.tau, p.iterations);
   mask_bits<L> mask = greedy(l, p.nm);
@@ -82,8 +82,9 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
   using index = typename L::index;
   const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool at_most = !L::plain && (p.kept == constraint::at_most || at.partial(p.nm.m));
-  const tile_scale scale = load(l, p, at, at.rows, at.cols,
-                                [&](int i, const typename L::real& x) { l.weights.set_loaded(i, fixed_weight<L>(x)); });
+  const tile_scale scale = load(l, p, at, at.rows, at.cols, [&](int i, const typename L::real& x) {
+    l.weights.set_col_entry(i, fixed_weight<L>(x));
+  });
   l.weights.template seal<false>();
   const index n = p.nm.n, zero = 0;
   const quotas<L> q{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),

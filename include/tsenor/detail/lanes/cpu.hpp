@@ -83,9 +83,6 @@ template <int Width>
 struct lanes {
   static constexpr int width = Width;
   static constexpr bool plain = false;
-  static constexpr bool loads_fours = false;  // but vectors of neighbours
-  TSENOR_FN static int loaded_row(int k) { return k; }
-  TSENOR_FN static int loaded_col(int, int lane) { return lane; }
   static constexpr bool one_tile = true, one_at_a_time = true;
   static constexpr int vector_lanes = width < TSENOR_VECTOR_LANES ? width : TSENOR_VECTOR_LANES;
   static constexpr int parts = width / vector_lanes;
@@ -116,7 +113,6 @@ struct lanes {
     TSENOR_FN void set(int row, int col, T x) { by_col[row][col] = x; }
     TSENOR_FN void set_row_entry(int k, const lane_value<T>& x) { copy(by_row[k], x); }
     TSENOR_FN void set_col_entry(int k, const lane_value<T>& x) { copy(by_col[k], x); }
-    TSENOR_FN void set_loaded(int k, const lane_value<T>& x) { set_col_entry(k, x); }
     // Call once all entries are set, by rows (Rows: set_row_entry) or by columns (set_col_entry), before any is read.
     template <bool Rows>
     TSENOR_FN void seal() {

@@ -97,11 +97,6 @@ struct lanes {
     TSENOR_FN void set_col_entry(int k, const lane_value<T>& value) {
       TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(k, my_lane() + 32 * s, value.part[s]);
     }
-    // What this thread loaded as its k-th.
-    TSENOR_FN void set_loaded(int k, const lane_value<T>& value) {
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++)
-          set(loaded_row(k), loaded_col(k, my_lane() + 32 * s), value.part[s]);
-    }
     // Call once all entries are set, by rows (Rows) or by columns, before any is read.
     template <bool Rows>
     TSENOR_FN void seal() {
@@ -183,11 +178,6 @@ struct lanes {
   TSENOR_FN static void for_each_lane(const F& f) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(my_lane() + 32 * s);
   }
-
-  // Of what `lane` loads as its k-th: by columns, or four neighbours of a row at once.
-  static constexpr bool loads_fours = plain && parts == 1;
-  TSENOR_FN static int loaded_row(int k) { return loads_fours ? k / 4 * 4 + my_lane() / (width / 4) : k; }
-  TSENOR_FN static int loaded_col(int k, int lane) { return loads_fours ? lane % (width / 4) * 4 + k % 4 : lane; }
 
   // f(lane) in each lane.
   template <class T, class F>

@@ -63,14 +63,8 @@ TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importanc
   return p.importance(to_arithmetic(weight_at(p, at, i, j)), at.row + i, at.col + j, at.batch);
 }
 
-// Four weights that are read at once.
-template <class Weight>
-struct alignas(4 * sizeof(Weight)) four_weights {
-  Weight x[4];
-};
-
-// The importances of a tile as they are, 0 outside it, in the order that lanes load them: kept where a machine has room for them,
-// else asked for again.
+// The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, else asked
+// for again.
 template <class L, class Weight, class Importance>
 struct raw_importances {
   using value = importance_value<Weight>;
@@ -81,11 +75,9 @@ struct raw_importances {
 
   TSENOR_FN raw_importances(const problem<Weight, Importance>& p_, const tile_position& at_) : p(p_), at(at_) {
     if constexpr (L::holds_tile) {
-      if (L::loads_fours && p.reads_fours) {
-        TSENOR_UNROLL for (int k = 0; k < L::width; k += 4) ask_four(k);
-      } else if (L::plain || (at.rows == L::width && at.cols == L::width)) {  // no test in the loops
-        TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] = L::template lane_by_lane<value>(
-            [&](int j) { return importance_at(p, at, L::loaded_row(i), L::loaded_col(i, j)); });
+      if (L::plain || (at.rows == L::width && at.cols == L::width)) {  // no test in the loops
+        TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] =
+            L::template lane_by_lane<value>([&](int j) { return importance_at(p, at, i, j); });
       } else {
         TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] = ask(i);
       }
@@ -95,15 +87,7 @@ struct raw_importances {
     return L::plain || (i < at.rows && j < at.cols) ? importance_at(p, at, i, j) : value(0);
   }
   TSENOR_FN row ask(int i) const {
-    return L::template lane_by_lane<value>([&](int j) { return ask(L::loaded_row(i), L::loaded_col(i, j)); });
-  }
-  TSENOR_FN void ask_four(int k) {
-    if constexpr (L::loads_fours) {
-      const int i = L::loaded_row(k), j = L::loaded_col(k, L::my_lane());
-      const auto four = *reinterpret_cast<const four_weights<Weight>*>(&weight_at(p, at, i, j));
-      TSENOR_UNROLL for (int c = 0; c < 4; c++) kept[k + c].part[0] =
-          p.importance(to_arithmetic(four.x[c]), at.row + i, at.col + j + c, at.batch);
-    }
+    return L::template lane_by_lane<value>([&](int j) { return ask(i, j); });
   }
   TSENOR_FN row operator()(int i) const {
     if constexpr (L::holds_tile)
@@ -158,8 +142,7 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   };
   if (dirty || !L::holds_tile) {
     for (int i = 0; i < L::width; i++)
-      put_scaled(i, L::template lane_by_lane<value>(
-                        [&](int j) { return clean(raw.ask(L::loaded_row(i), L::loaded_col(i, j))); }));
+      put_scaled(i, L::template lane_by_lane<value>([&](int j) { return clean(raw.ask(i, j)); }));
   } else if (whole) {  // no test in the loop
     TSENOR_UNROLL for (int i = 0; i < L::width; i++) put(i, square(scaled_lanes<L>(raw(i), exponent)));
   } else {
