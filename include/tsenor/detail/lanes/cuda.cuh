@@ -255,9 +255,12 @@ struct lanes {
 
    private:
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
-      const int a = l.weights.template entry_part<Rows>(k, s) >> shift;
-      const int b = l.weights.template entry_part<Rows>(k + coarse_count, s) >> shift;
-      return plain ? pair_of(a, b) : pair_of(a > least ? a : least, b > least ? b : least);
+      const int a = l.weights.template entry_part<Rows>(k, s),
+                b = l.weights.template entry_part<Rows>(k + coarse_count, s);
+      if constexpr (plain)  // neither is negative
+        return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
+      else
+        return pair_of(a >> shift > least ? a >> shift : least, b >> shift > least ? b >> shift : least);
     }
   };
   // The rows or columns of l.weights >> shift, but not less than `least`.

@@ -53,7 +53,9 @@ struct effort {
 
 template <class Weight, class Importance>
 TSENOR_FN const Weight& weight_at(const problem<Weight, Importance>& p, const tile_position& at, int i, int j) {
-  return p.weights.data[at.batch * p.weights.batch_stride + (at.row + i) * p.weights.row_stride + at.col + j];
+  const auto& w = p.weights;
+  const Weight* const col = w.data + (at.batch * w.batch_stride + at.row * w.row_stride + at.col + j);
+  return col[i * w.row_stride];  // what differs between the weights of a lane is the same for all lanes
 }
 
 // The importance of the tile's element (i, j), or what stands under the square.
