@@ -94,6 +94,16 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.
+///
+/// \tparam N, M     the pattern, as above
+/// \tparam T        the type of the weights, as above
+/// \param executor  the threads to use
+/// \param weights   `[rows, cols]`, row-major, no padding; only read
+/// \param rows      a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
+/// \param cols      elements of a row
+/// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param opts      method, constraint, treatment of edges; start::warm is refused, as there are no prices
+/// \return as above
 template <int N, int M, class T>
 status find_mask(cpu_executor executor, const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask,
                  options opts = {}) {
