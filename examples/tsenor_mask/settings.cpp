@@ -84,8 +84,7 @@ void declare_options(CLI::App& app, raw_arguments& raw) {
              "the mask with the weights kept in each row and column")
           ->type_name("FILE")
           ->excludes(out);
-  app.add_option("--tile", raw.tile, "the tile to draw, counted in tiles from 0")
-      ->capture_default_str()
+  app.add_option("--tile", raw.tile, "the tile to draw, counted in tiles from 0 [default: 0,0]")
       ->delimiter(',')
       ->expected(2)
       ->check(CLI::NonNegativeNumber)

@@ -60,7 +60,7 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 ///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
-/// threads, on processors with the same instruction set. Thread-safe. Memory: about 100 KB a thread, on its stack;
+/// threads, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
 /// nothing on the heap but the threads. Cost: a few selections in each row and column, then shortest paths, depending on
 /// the weights; with options::published() about five multiply-adds an iteration and weight, and an exponential every
 /// eighth iteration. Source: the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp
