@@ -23,7 +23,7 @@ failure cannot_write(const fs::path& path, const std::string& why) {
 
 failure system_error(const fs::path& path) {
   return cannot_write(path,
-                      std::string(std::strerror(errno)) + "; choose another OUT, or make room or permissions for it");
+                      std::string(std::strerror(errno)) + "; choose another file, or make room or permissions for it");
 }
 
 // What a signal handler may touch: the name of the temporary, valid while `pending` is set.
@@ -62,13 +62,13 @@ mode_t permissions_for(const fs::path& path) {
 atomic_file::atomic_file(const fs::path& path) {
   std::error_code error;
   path_ = fs::weakly_canonical(path, error);
-  if (error) throw cannot_write(path, error.message() + "; choose another OUT");
+  if (error) throw cannot_write(path, error.message() + "; choose another file");
   const bool exists = fs::exists(path_, error);
   if (exists && !fs::is_regular_file(path_, error))
-    throw cannot_write(path, "it is not a regular file; choose another OUT");
+    throw cannot_write(path, "it is not a regular file; choose another file");
   if (exists && access(path_.c_str(), W_OK) != 0) throw system_error(path);
   temporary_ = path_.string() + ".XXXXXX";
-  if (temporary_.size() >= longest_path) throw cannot_write(path, "the path is too long; choose another OUT");
+  if (temporary_.size() >= longest_path) throw cannot_write(path, "the path is too long; choose another file");
   descriptor_ = mkstemp(temporary_.data());
   if (descriptor_ < 0) throw system_error(path);
   remove_on_interrupt(temporary_);

@@ -6,6 +6,7 @@
 #include "atomic_file.hpp"
 #include "failure.hpp"
 #include "npy.hpp"
+#include "picture.hpp"
 #include "plan.hpp"
 #include "report.hpp"
 #include "settings.hpp"
@@ -20,7 +21,7 @@ void refuse_same_file(const settings& s) {
   std::error_code error;
   if (s.out && std::filesystem::equivalent(s.in, *s.out, error))
     throw failure(exit_code::usage,
-                  "OUT " + in_quotes(s.out->string()) + " is the same file as IN; choose another OUT");
+                  "the output " + in_quotes(s.out->string()) + " is the same file as IN; choose another");
 }
 
 std::unique_ptr<solver> make_solver(device_choice choice) {
@@ -57,6 +58,20 @@ void write_mask(atomic_file& out, const matrix& m, const solution& found) {
   out.write(header.size(), found.mask.data(), found.mask.size());
 }
 
+void write_picture(atomic_file& out, matrix& m, const task& t, const solution& found, const settings& s) {
+  const std::string svg = svg_of(make_picture(m, t, found, s), t, s);
+  out.write(0, svg.data(), svg.size());
+}
+
+void write_output(atomic_file& out, matrix& m, const task& t, const solution& found, const settings& s) {
+  if (s.picture)
+    write_picture(out, m, t, found, s);
+  else if (s.kind == file_kind::npy)
+    write_mask(out, m, found);
+  else
+    write_pruned(out, t.tensor, m, found, s.threads);
+}
+
 std::vector<result> solve_all(input_file& in, const plan& work, solver& machine, atomic_file* out, const settings& s) {
   std::vector<result> results;
   progress_bar progress(work.tasks.size());
@@ -64,8 +79,7 @@ std::vector<result> solve_all(input_file& in, const plan& work, solver& machine,
     matrix m = read_matrix(in, t.tensor);
     const solution found = machine.solve(m, t, s);
     results.push_back(make_result(t, found, total_importance(m, s.importance)));
-    if (out && s.kind == file_kind::npy) write_mask(*out, m, found);
-    if (out && s.kind == file_kind::safetensors) write_pruned(*out, t.tensor, m, found, s.threads);
+    if (out) write_output(*out, m, t, found, s);
     progress.advance();
   }
   return results;
@@ -87,10 +101,11 @@ void run(const settings& s) {
   input_file in(s.in);
   refuse_same_file(s);
   const plan work = make_plan(in, read_header(in, s.kind), s);
+  if (s.picture) check_picture(work, s);
   const std::unique_ptr<solver> machine = make_solver(s.device);
   std::optional<atomic_file> out;
   if (s.out) out.emplace(*s.out);
-  if (out && s.kind == file_kind::safetensors) copy_all(in, *out);
+  if (out && !s.picture && s.kind == file_kind::safetensors) copy_all(in, *out);
   const std::vector<result> results = solve_all(in, work, *machine, out ? &*out : nullptr, s);
   if (out) out->commit();
   print(results, work, s, machine->device());

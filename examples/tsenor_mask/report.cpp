@@ -6,9 +6,10 @@
 #include <cmath>
 #include <iomanip>
 #include <iostream>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "importance.hpp"
 
 namespace tool {
 namespace {
@@ -71,13 +72,8 @@ result make_result(const task& t, const solution& found, double total) {
 double total_importance(matrix& weights, importance_choice importance) {
   const std::int64_t count = weights.rows * weights.cols;
   return visit_weights(weights, [&](const auto* w) {
-    using arithmetic = decltype(tsenor::detail::to_arithmetic(*w));
     double total = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const arithmetic x = std::abs(tsenor::detail::to_arithmetic(w[i]));
-      const double finite = std::isnan(x) ? 0 : std::min(x, std::numeric_limits<arithmetic>::max());
-      total += importance == importance_choice::squared ? finite * finite : finite;
-    }
+    for (std::int64_t i = 0; i < count; ++i) total += importance_of(w[i], importance);
     return total;
   });
 }

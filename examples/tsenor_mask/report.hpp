@@ -32,8 +32,7 @@ struct result {
 /// double.
 result make_result(const task& t, const solution& found, double total);
 
-/// The sum of the importances, in double; NaN counts as 0, infinity as the largest finite value of the weights'
-/// arithmetic.
+/// The sum of the importances, in double; see importance_of.
 double total_importance(matrix& weights, importance_choice importance);
 
 /// One object a line.

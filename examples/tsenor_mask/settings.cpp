@@ -18,7 +18,7 @@ constexpr const char* description =
     "\n"
     "IN is .npy (2-D, little-endian f2, f4 or f8, C order) or .safetensors (its 2-D F16, BF16 and F32 tensors).\n"
     "OUT .npy gets a uint8 mask of the same shape; OUT .safetensors gets the pruned weights, all else unchanged.\n"
-    "Without OUT the result is only reported. OUT is whole or absent, IN is never touched.\n";
+    "Without OUT the result is only reported. OUT and the picture are whole or absent, IN is never touched.\n";
 
 constexpr const char* footer =
     "Reported for each matrix (--json: one object a line): kept = importance kept / importance of the matrix; value "
@@ -33,16 +33,17 @@ constexpr const char* footer =
 
 // The strings as typed; their meaning is worked out after CLI11 has checked them.
 struct raw_arguments {
-  std::string in, out, select;
+  std::string in, out, svg, select;
   std::vector<std::string> patterns, methods = {"optimal"};
   std::string device = "auto", constraint, edge = "reject", importance = "magnitude";
+  std::vector<std::int64_t> tile = {0, 0};
   int threads = 0;
   bool json = false;
 };
 
 void declare_options(CLI::App& app, raw_arguments& raw) {
   app.add_option("IN", raw.in, "input file, .npy or .safetensors")->required();
-  app.add_option("OUT", raw.out, "output file, with the same ending as IN");
+  CLI::Option* const out = app.add_option("OUT", raw.out, "output file, with the same ending as IN");
   app.add_option("--pattern", raw.patterns, "N:M, as in 8:16; without OUT also a list, as in 4:8,8:16")
       ->required()
       ->delimiter(',')
@@ -76,6 +77,19 @@ void declare_options(CLI::App& app, raw_arguments& raw) {
       ->capture_default_str()
       ->check(CLI::Range(0, max_threads))
       ->type_name("K");
+  CLI::Option* const svg =
+      app.add_option(
+             "--svg", raw.svg,
+             "draw a tile of the one matrix: importances, the published method's entropic plan with its sums, and "
+             "the mask with the weights kept in each row and column")
+          ->type_name("FILE")
+          ->excludes(out);
+  app.add_option("--tile", raw.tile, "the tile to draw, counted in tiles from 0 [default: 0,0]")
+      ->delimiter(',')
+      ->expected(2)
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("ROW,COL")
+      ->needs(svg);
   app.add_flag("--json", raw.json, "print one JSON object a matrix instead of a table");
 }
 
@@ -101,12 +115,13 @@ file_kind kind_of(const std::filesystem::path& path, const char* which) {
 
 void check_out(const settings& s) {
   if (!s.out) return;
-  if (kind_of(*s.out, "OUT") != s.kind)
+  const std::string out = s.picture ? "--svg" : "OUT";
+  if (!s.picture && kind_of(*s.out, "OUT") != s.kind)
     throw failure(exit_code::usage, "OUT has to end in " + in_quotes(s.in.extension().string()) + ", as IN does");
   if (s.patterns.size() != 1)
-    throw failure(exit_code::usage, "OUT takes one pattern; give one N:M to --pattern, or leave OUT out");
+    throw failure(exit_code::usage, out + " takes one pattern; give one N:M to --pattern, or leave " + out + " out");
   if (s.methods.size() != 1)
-    throw failure(exit_code::usage, "OUT takes one method; give one to --method, or leave OUT out");
+    throw failure(exit_code::usage, out + " takes one method; give one to --method, or leave " + out + " out");
 }
 
 tsenor::options options_for(const std::string& method, const raw_arguments& raw) {
@@ -117,17 +132,21 @@ tsenor::options options_for(const std::string& method, const raw_arguments& raw)
   return options;
 }
 
-settings interpret(const raw_arguments& raw, bool has_out, bool has_select) {
+settings interpret(const raw_arguments& raw, const CLI::App& app) {
   settings s;
   s.in = raw.in;
-  if (has_out) s.out = raw.out;
+  if (app.count("OUT") > 0) s.out = raw.out;
+  if (app.count("--svg") > 0) {
+    s.out = raw.svg;
+    s.picture = tile_index{raw.tile.at(0), raw.tile.at(1)};
+  }
   s.kind = kind_of(s.in, "IN");
   for (const std::string& text : raw.patterns) s.patterns.push_back(parse_pattern(text));
   for (const std::string& method : raw.methods) s.methods.push_back(options_for(method, raw));
   if (raw.device == "cpu") s.device = device_choice::cpu;
   if (raw.device == "cuda") s.device = device_choice::cuda;
   if (raw.importance == "squared") s.importance = importance_choice::squared;
-  if (has_select) s.select = raw.select;
+  if (app.count("--select") > 0) s.select = raw.select;
   s.threads = raw.threads;
   s.json = raw.json;
   if (s.select && s.kind == file_kind::npy)
@@ -177,7 +196,7 @@ std::optional<settings> parse_command_line(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     throw failure(exit_code::usage, one_line(error.what()) + "; see tsenor_mask --help");
   }
-  return interpret(raw, app.count("OUT") > 0, app.count("--select") > 0);
+  return interpret(raw, app);
 }
 
 }  // namespace tool

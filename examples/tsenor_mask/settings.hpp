@@ -2,6 +2,7 @@
 /// What the command line asks for.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -16,10 +17,16 @@ enum class device_choice { automatic, cpu, cuda };
 enum class importance_choice { magnitude, squared };
 enum class file_kind { npy, safetensors };
 
+/// Row and column of a tile among the tiles of a matrix, from 0.
+struct tile_index {
+  std::int64_t row = 0, col = 0;
+};
+
 struct settings {
   std::filesystem::path in;
   std::optional<std::filesystem::path> out;
-  file_kind kind = file_kind::npy;  ///< of `in` and of `out`, by their endings
+  std::optional<tile_index> picture;  ///< `out` gets a picture of this tile, and nothing else
+  file_kind kind = file_kind::npy;    ///< of `in`, and of `out` but for a picture, by their endings
   std::vector<tsenor::pattern> patterns;
   std::vector<tsenor::options> methods;  ///< one for each method, all with the same edge
   device_choice device = device_choice::automatic;

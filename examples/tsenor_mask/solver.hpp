@@ -31,6 +31,10 @@ class solver {
 
 std::unique_ptr<solver> make_cpu_solver();
 
+/// The prices that the published method returns, on the CPU, for the `[m, m]` importances of one tile under exactly N: its m
+/// rows', then its m columns'. They are its plan's potentials.
+std::vector<double> published_prices(const std::vector<double>& importance, tsenor::pattern p);
+
 /// Null where no CUDA device can be used; `why_not` then says why and what to do.
 std::unique_ptr<solver> make_cuda_solver(std::string& why_not);
 

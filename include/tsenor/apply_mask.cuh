@@ -65,8 +65,7 @@ inline namespace TSENOR_ABI {
 ///                bit for bit, NaN included
 /// \param mask    bytes of the same shape in device memory; any value but 0 means "kept"
 /// \param pruned  the same shape; either disjoint from the weights or the very same pointer with the same strides
-/// (pruning
-///                in place). Padding between rows is not written.
+///                (pruning in place). Padding between rows is not written.
 /// \param stream  where the work is ordered; it runs on this stream's own device
 /// \return an error, with nothing enqueued, for bad sizes or strides, shapes that differ, null or misaligned pointers,
 ///         overlapping buffers, and for an error that was pending on the device before the call (it stays pending).
@@ -74,6 +73,12 @@ inline namespace TSENOR_ABI {
 ///
 /// Stream-ordered: one launch; no allocation, no synchronisation; can be captured into a CUDA graph. The buffers have
 /// to live until the stream gets there. Deterministic. Cost: one pass.
+///
+/// \code
+/// const tsenor::matrix_view view{weights, rows, cols};
+/// const tsenor::status s = tsenor::apply_mask(view, {mask, rows, cols}, view, stream);  // in place
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
 template <class T>
 status apply_mask(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
                   matrix_view<std::remove_const_t<T>> pruned, cudaStream_t stream = nullptr) {

@@ -81,7 +81,7 @@ matrix_view<const std::remove_const_t<T>> read_only(const matrix_view<T>& view) 
 
 }  // namespace detail
 
-/// Writes `pruned = mask ? weight : +0.0`.
+/// Writes `pruned = mask ? weight : +0.0`, on the CPU.
 ///
 /// \param executor the threads to use; the result does not depend on them
 /// \param weights  `[batch, rows, cols]` of any weight type; kept ones are copied bit for bit, NaN included
@@ -91,7 +91,13 @@ matrix_view<const std::remove_const_t<T>> read_only(const matrix_view<T>& view) 
 /// \return an error, and nothing written, for bad sizes or strides, shapes that differ, null or misaligned pointers,
 ///         overlapping buffers and negative threads. Empty matrices succeed; their pointers may be null.
 ///
-/// Deterministic. Cost: one pass; memory O(threads).
+/// Deterministic. Cost: one pass; memory O(threads). Thread-safe.
+///
+/// \code
+/// const tsenor::matrix_view view{weights, rows, cols};
+/// const tsenor::status s = tsenor::apply_mask(tsenor::cpu_executor{}, view, {mask, rows, cols}, view);  // in place
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
 template <class T>
 status apply_mask(cpu_executor executor, matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
                   matrix_view<std::remove_const_t<T>> pruned) {

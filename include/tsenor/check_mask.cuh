@@ -102,19 +102,26 @@ inline namespace TSENOR_ABI {
 /// \param mask    `[batch, rows, cols]` bytes in device memory; any value but 0 means "kept". Read only.
 /// \param result  one struct in device memory, overwritten; must not be null
 /// \param kept    constraint::at_most: a row or column with more than N kept breaks it; constraint::exactly: one with
-/// any
-///                other number does
+///                any other number does
 /// \param at_edge edge::partial lets rows and columns that are no multiple of M pass: the smaller tiles at the right
-/// and
-///                bottom edge are held to at most N, whatever `kept` says
+///                and bottom edge are held to at most N, whatever `kept` says
 /// \param stream  where the work is ordered; it runs on this stream's own device
 /// \return an error, with nothing enqueued, for the arguments that the CPU's check_mask refuses, and for an error that
-/// was
-///         pending on the device before the call (it stays pending). An error of the launch itself leaves `*result`
+///         was pending on the device before the call (it stays pending). An error of the launch itself leaves `*result`
 ///         undefined.
 ///
 /// Stream-ordered: a memset and one launch; no allocation, no synchronisation; can be captured into a CUDA graph. The
 /// buffers have to live until the stream gets there. Deterministic. Cost: one pass over the mask.
+///
+/// \code
+/// tsenor::mask_violations* found = nullptr;  // in device memory
+/// if (cudaMalloc(&found, sizeof *found) != cudaSuccess) return;
+/// const tsenor::pattern p{8, 16};
+/// const tsenor::matrix_view<const std::uint8_t> view(mask, rows, cols);
+/// const auto kept = tsenor::constraint::exactly;
+/// const tsenor::status s = tsenor::check_mask(p, view, found, kept, tsenor::edge::reject, stream);
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
 inline status check_mask(pattern p, matrix_view<const std::uint8_t> mask, mask_violations* result,
                          constraint kept = constraint::at_most, edge at_edge = edge::reject,
                          cudaStream_t stream = nullptr) {
@@ -122,7 +129,8 @@ inline status check_mask(pattern p, matrix_view<const std::uint8_t> mask, mask_v
   return detail::launch_check_mask({mask, p, kept == constraint::exactly}, result, stream);
 }
 
-/// The same with the pattern as template arguments: `check_mask<8, 16>({mask, rows, cols}, device_result)`.
+/// The same with the pattern as template arguments: `check_mask<8, 16>({mask, rows, cols}, found)`. An unsupported one
+/// does not compile.
 template <int N, int M>
 status check_mask(matrix_view<const std::uint8_t> mask, mask_violations* result, constraint kept = constraint::at_most,
                   edge at_edge = edge::reject, cudaStream_t stream = nullptr) {

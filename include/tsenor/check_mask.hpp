@@ -105,7 +105,7 @@ inline mask_violations count_violations(int threads, const mask_bands& bands) {
 
 }  // namespace detail
 
-/// Counts the rows and columns of tiles in which a mask breaks its pattern.
+/// Counts the rows and columns of tiles in which a mask breaks its pattern, on the CPU.
 ///
 /// \param executor the threads to use; the result does not depend on them
 /// \param p        the pattern N:M
@@ -114,13 +114,19 @@ inline mask_violations count_violations(int threads, const mask_bands& bands) {
 /// \param kept     constraint::at_most: a row or column with more than N kept breaks it; constraint::exactly: one with
 ///                 any other number does
 /// \param at_edge  edge::partial lets rows and columns that are no multiple of M pass: the smaller tiles at the right
-/// and
-///                 bottom edge are held to at most N, whatever `kept` says
+///                 and bottom edge are held to at most N, whatever `kept` says
 /// \return an error, and `*result` untouched, for an unsupported pattern, bad sizes or strides, a null or misaligned
 ///         pointer, a `result` within the mask, negative threads, or a size that is no multiple of M under
 ///         edge::reject. An empty mask has no violations; its pointer may be null.
 ///
-/// Deterministic. Cost: one pass over the mask; memory O(threads).
+/// Deterministic. Cost: one pass over the mask; memory O(threads). Thread-safe.
+///
+/// \code
+/// tsenor::mask_violations found;
+/// const tsenor::pattern p{8, 16};
+/// const tsenor::status s = tsenor::check_mask(tsenor::cpu_executor{}, p, {mask, rows, cols}, &found);
+/// if (s.ok() && found.rows + found.cols > 0) std::puts("this mask is not transposable 8:16");
+/// \endcode
 inline status check_mask(cpu_executor executor, pattern p, matrix_view<const std::uint8_t> mask,
                          mask_violations* result, constraint kept = constraint::at_most, edge at_edge = edge::reject) {
   if (const status s = detail::check_threads(executor.threads); !s) return s;
@@ -129,8 +135,8 @@ inline status check_mask(cpu_executor executor, pattern p, matrix_view<const std
   return {};
 }
 
-/// The same with the pattern as template arguments: `check_mask<8, 16>(tsenor::cpu_executor{}, {mask, rows, cols},
-/// &found)`.
+/// The same with the pattern as template arguments: `check_mask<8, 16>(cpu, {mask, rows, cols}, &found)`. An unsupported
+/// one does not compile.
 template <int N, int M>
 status check_mask(cpu_executor executor, matrix_view<const std::uint8_t> mask, mask_violations* result,
                   constraint kept = constraint::at_most, edge at_edge = edge::reject) {

@@ -111,6 +111,16 @@ status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_co
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask, all in device memory.
+///
+/// \tparam N, M    the pattern, as above
+/// \tparam T       the type of the weights, as above
+/// \param weights  `[rows, cols]`, row-major, no padding; only read
+/// \param rows     a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
+/// \param cols     elements of a row
+/// \param mask     `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param opts     method, constraint, treatment of edges; start::warm is refused, as there are no prices
+/// \param stream   the stream to run on, as above
+/// \return as above
 template <int N, int M, class T>
 status find_mask(const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask, options opts = {},
                  cudaStream_t stream = nullptr) {

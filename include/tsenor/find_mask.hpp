@@ -60,7 +60,7 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 ///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
-/// threads, on processors with the same instruction set. Thread-safe. Memory: about 100 KB a thread, on its stack;
+/// threads, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
 /// nothing on the heap but the threads. Cost: a few selections in each row and column, then shortest paths, depending on
 /// the weights; with options::published() about five multiply-adds an iteration and weight, and an exponential every
 /// eighth iteration. Source: the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp
@@ -94,6 +94,16 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.
+///
+/// \tparam N, M     the pattern, as above
+/// \tparam T        the type of the weights, as above
+/// \param executor  the threads to use
+/// \param weights   `[rows, cols]`, row-major, no padding; only read
+/// \param rows      a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
+/// \param cols      elements of a row
+/// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param opts      method, constraint, treatment of edges; start::warm is refused, as there are no prices
+/// \return as above
 template <int N, int M, class T>
 status find_mask(cpu_executor executor, const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask,
                  options opts = {}) {

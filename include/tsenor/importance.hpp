@@ -17,6 +17,7 @@ namespace tsenor {
 
 /// |w|. The default.
 struct magnitude {
+  /// |weight|, wherever it stands.
   template <class T>
   TSENOR_HOST_DEVICE T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
     return std::fabs(weight);
@@ -36,7 +37,8 @@ struct squared {
 /// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null is
 /// answered with invalid_pointer.
 struct wanda {
-  const float* column_norms = nullptr;
+  const float* column_norms = nullptr;  ///< `[cols]`, not negative; such as the L2 norms of the layer's inputs
+  /// |weight| times the norm of its column.
   template <class T>
   TSENOR_HOST_DEVICE T operator()(T weight, std::int64_t, std::int64_t col, std::int64_t) const {
     return std::fabs(weight) * T(column_norms[col]);

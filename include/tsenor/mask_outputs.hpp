@@ -12,11 +12,12 @@ namespace tsenor {
 /// One output buffer; null means "not wanted". A stride of 0 means dense. Converts from a plain pointer.
 template <class T>
 struct output_buffer {
-  T* data = nullptr;
+  T* data = nullptr;              ///< the first element; null: not wanted
   std::int64_t row_stride = 0;    ///< elements from a row to the next; 0: as many as a row has
   std::int64_t batch_stride = 0;  ///< elements from a matrix to the next; 0: rows * row_stride
 
   constexpr output_buffer() = default;
+  /// Dense, unless strides are given.
   constexpr output_buffer(T* data_, std::int64_t row_stride_ = 0, std::int64_t batch_stride_ = 0)
       : data(data_), row_stride(row_stride_), batch_stride(batch_stride_) {}
 };

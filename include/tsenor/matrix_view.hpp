@@ -12,16 +12,17 @@ namespace tsenor {
 /// strides are not negative.
 template <class T>
 struct matrix_view {
-  T* data = nullptr;
-  std::int64_t rows = 0;
-  std::int64_t cols = 0;
+  T* data = nullptr;              ///< the first element; may be null if there are none
+  std::int64_t rows = 0;          ///< rows of each matrix
+  std::int64_t cols = 0;          ///< columns of each matrix
   std::int64_t row_stride = 0;    ///< elements from a row to the next, at least `cols`
   std::int64_t batch = 1;         ///< number of matrices
   std::int64_t batch_stride = 0;  ///< elements from a matrix to the next
 
   constexpr matrix_view() = default;
-  /// A dense matrix; pass a row stride for one that is a part of a wider one.
+  /// A dense matrix.
   constexpr matrix_view(T* data_, std::int64_t rows_, std::int64_t cols_) : matrix_view(data_, rows_, cols_, cols_) {}
+  /// A part of a wider matrix, whose rows are `row_stride` elements apart.
   constexpr matrix_view(T* data_, std::int64_t rows_, std::int64_t cols_, std::int64_t row_stride_)
       : data(data_), rows(rows_), cols(cols_), row_stride(row_stride_) {}
   /// `batch` matrices, `batch_stride` elements apart.

@@ -32,8 +32,11 @@ enum class start {
 /// exactly N in every row and column. To be explicit, begin with a named constructor and change what you need:
 /// `auto o = tsenor::options::optimal(); o.edge = tsenor::edge::partial;`
 struct options {
+  /// The algorithm.
   tsenor::method method = tsenor::method::optimal;
+  /// Whether rows and columns keep N, or N or fewer.
   tsenor::constraint constraint = tsenor::constraint::exactly;
+  /// What happens where rows or columns are no multiple of M.
   tsenor::edge edge = tsenor::edge::reject;
   /// method::optimal alone. `warm` needs mask_outputs::prices, and method::published does not take it.
   tsenor::start start = tsenor::start::cold;

@@ -18,8 +18,7 @@ struct tile_report {
   double value;             ///< importance kept: the sum, in double, of the original (unscaled) importances of the mask
   double bound;             ///< no mask of this tile under its constraint keeps more; bound - value is the gap
   std::int32_t iterations;  ///< Dykstra iterations, or vertices settled by the searches for shortest paths
-  std::int32_t
-      moves;  ///< swaps made after the greedy rounding, or augmenting paths (both 0 where 4x4 tiles are solved whole)
+  std::int32_t moves;       ///< swaps after the greedy rounding, or augmenting paths (0 for 4x4 tiles solved whole)
   std::int32_t replaced;  ///< importances that were NaN or negative (counted as 0) or infinite (as the largest finite)
   std::uint32_t flags;    ///< report_flag bits
 };

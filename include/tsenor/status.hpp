@@ -6,8 +6,9 @@
 
 namespace tsenor {
 
+/// What went wrong, or nothing.
 enum class status_code {
-  success,
+  success,              ///< the work is done, or on a GPU enqueued
   invalid_pattern,      ///< N:M outside 1 <= N <= M, 2 <= M <= 64
   invalid_shape,        ///< negative or overflowing sizes, a stride smaller than a row
   not_divisible,        ///< rows or columns are no multiple of M under edge::reject
@@ -23,15 +24,23 @@ enum class status_code {
 /// `cudaError_t`). Unless `ok()`, nothing was launched and nothing was written.
 class [[nodiscard]] status {
  public:
+  /// Success.
   constexpr status() = default;
+  /// Any outcome. `message` is kept as a pointer: it has to be static text.
   constexpr status(status_code code, const char* message, std::int64_t observed = 0, std::int64_t required = 0)
       : code_(code), message_(message), observed_(observed), required_(required) {}
 
+  /// Whether all went well.
   constexpr bool ok() const { return code_ == status_code::success; }
+  /// The same as ok().
   constexpr explicit operator bool() const { return ok(); }
+  /// What kind of error, or success.
   constexpr status_code code() const { return code_; }
+  /// What was wrong and what to do: static text in one line, never null.
   constexpr const char* message() const { return message_; }
+  /// The offending number, or the `cudaError_t`; 0 where there is none.
   constexpr std::int64_t observed() const { return observed_; }
+  /// The limit that observed() breaks; 0 where there is none.
   constexpr std::int64_t required() const { return required_; }
 
  private:

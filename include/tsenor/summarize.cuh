@@ -42,7 +42,8 @@ inline status launch_summarize(const tile_report* reports, std::int64_t count, r
 
 inline namespace TSENOR_ABI {
 
-/// Adds up the reports of many tiles on the GPU: total value and bound, and the tile with the largest gap between them.
+/// Adds up the reports of many tiles on the GPU: total value and bound, in units of importance, and the tile with the
+/// largest gap between them.
 ///
 /// \param reports `[count]` reports in device memory, as find_mask writes them. Read only.
 /// \param count   tiles of the matrix, times matrices of the batch; 0 gives a summary of zeros with worst_tile = -1
@@ -55,6 +56,17 @@ inline namespace TSENOR_ABI {
 /// Stream-ordered: one launch of one block; no allocation, no synchronisation; can be captured into a CUDA graph. The
 /// buffers have to live until the stream gets there. The sums are in double and in a fixed order: the same input gives
 /// the same bits on every run. Cost: one pass, by a single multiprocessor.
+///
+/// \code
+/// tsenor::mask_outputs<float> out;
+/// tsenor::report_summary* sum = nullptr;  // both in device memory
+/// if (cudaMalloc(&out.reports, tiles * sizeof *out.reports) != cudaSuccess) return;
+/// if (cudaMalloc(&sum, sizeof *sum) != cudaSuccess) return;
+/// const tsenor::matrix_view view(weights, rows, cols);
+/// tsenor::status s = tsenor::find_mask<8, 16>(view, out, {}, tsenor::magnitude{}, stream);
+/// if (s.ok()) s = tsenor::summarize(out.reports, tiles, sum, stream);
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
 inline status summarize(const tile_report* reports, std::int64_t count, report_summary* result,
                         cudaStream_t stream = nullptr) {
   if (const status s = detail::check_summarize_arguments(reports, count, result); !s) return s;

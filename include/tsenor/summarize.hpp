@@ -73,18 +73,25 @@ inline report_summary summarize_on_cpu(int threads, const tile_report* reports, 
 
 }  // namespace detail
 
-/// Adds up the reports of many tiles: total value and bound, and the tile with the largest gap between them.
+/// Adds up the reports of many tiles on the CPU: total value and bound, in units of importance, and the tile with the
+/// largest gap between them.
 ///
 /// \param executor the threads to use; the result does not depend on them
 /// \param reports  `[count]` reports, as find_mask writes them. Read only.
 /// \param count    tiles of the matrix, times matrices of the batch; 0 gives a summary of zeros with worst_tile = -1
 /// \param result   one struct, written before the call returns; must not be null
 /// \return an error, and `*result` untouched, for a negative count, null or misaligned pointers (`reports` may be null
-/// if
-///         there are none), a `result` within the reports and negative threads
+///         if there are none), a `result` within the reports and negative threads
 ///
 /// The sums are in double and in a fixed order: the same input gives the same bits on every run (the GPU's order is
-/// another one, so its last digits may differ). Cost: one pass; memory O(threads).
+/// another one, so its last digits may differ). Cost: one pass; memory O(threads). Thread-safe.
+///
+/// \code
+/// std::vector<tsenor::tile_report> reports(tiles);  // filled by find_mask
+/// tsenor::report_summary sum;
+/// const tsenor::status s = tsenor::summarize(tsenor::cpu_executor{}, reports.data(), tiles, &sum);
+/// if (s.ok()) std::printf("no mask keeps more than %g above %g\n", sum.bound - sum.value, sum.value);
+/// \endcode
 inline status summarize(cpu_executor executor, const tile_report* reports, std::int64_t count, report_summary* result) {
   if (const status s = detail::check_threads(executor.threads); !s) return s;
   if (const status s = detail::check_summarize_arguments(reports, count, result); !s) return s;

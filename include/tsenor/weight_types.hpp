@@ -11,18 +11,22 @@
 
 namespace tsenor {
 
+/// IEEE binary16; CUDA's __half.
 struct float16 {
-  std::uint16_t bits;
-};  ///< IEEE binary16; CUDA's __half
+  std::uint16_t bits;  ///< sign, exponent and fraction, from the highest bit down
+};
+/// The upper half of a float; CUDA's __nv_bfloat16.
 struct bfloat16 {
-  std::uint16_t bits;
-};  ///< the upper half of a float; CUDA's __nv_bfloat16
+  std::uint16_t bits;  ///< sign, exponent and fraction, from the highest bit down
+};
+/// OCP E4M3, no infinity, largest 448; CUDA's __nv_fp8_e4m3.
 struct float8_e4m3 {
-  std::uint8_t bits;
-};  ///< OCP E4M3, no infinity, largest 448; CUDA's __nv_fp8_e4m3
+  std::uint8_t bits;  ///< sign, exponent and fraction, from the highest bit down
+};
+/// OCP E5M2, largest 57344; CUDA's __nv_fp8_e5m2.
 struct float8_e5m2 {
-  std::uint8_t bits;
-};  ///< OCP E5M2, largest 57344; CUDA's __nv_fp8_e5m2
+  std::uint8_t bits;  ///< sign, exponent and fraction, from the highest bit down
+};
 
 namespace detail {
 

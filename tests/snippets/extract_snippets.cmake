@@ -6,7 +6,8 @@
 # name FILE and its line in their messages.
 function(extract_snippets result file opening closing prefix extension prelude)
   file(READ ${file} text)
-  get_filename_component(name ${file} NAME)
+  cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
+  string(REPLACE "/" "-" name ${name})
   set(line 1)
   set(sources)
   while(TRUE)

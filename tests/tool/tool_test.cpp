@@ -1,6 +1,7 @@
 #include "tool_test.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -172,9 +173,14 @@ outcome ToolTest::run_on_terminal(std::vector<std::string> arguments) const {
   outcome o;
   o.exit_code = spawn(std::move(arguments), streams_ / "out", ptsname(terminal));
   o.out = contents(streams_ / "out");
-  char buffer[4096];  // more than the few lines that the tests cause
-  const ssize_t length = ::read(terminal, buffer, sizeof buffer);
-  if (length > 0) o.err.assign(buffer, static_cast<std::size_t>(length));
+  constexpr int patience = 200;  // milliseconds: the kernel hands the text on in its own time, and in pieces
+  pollfd arrival{terminal, POLLIN, 0};
+  char buffer[4096];
+  while (poll(&arrival, 1, patience) > 0) {
+    const ssize_t length = ::read(terminal, buffer, sizeof buffer);
+    if (length <= 0) break;
+    o.err.append(buffer, static_cast<std::size_t>(length));
+  }
   close(held_open);
   close(terminal);
   return o;
