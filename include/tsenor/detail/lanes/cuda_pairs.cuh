@@ -1,0 +1,43 @@
+// Pairs of 16-bit numbers, and 4x4 tiles a thread.
+#if defined(__CUDACC__) && !defined(TSENOR_FN)
+#define TSENOR_FN __device__ __forceinline__  // compiled alone
+#endif
+#include "tsenor/detail/lanes/machine.hpp"
+#if !defined(TSENOR_CUDA_PAIRS)
+#define TSENOR_CUDA_PAIRS
+
+#include <cstdint>
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+// Two 16-bit numbers in a register. Whole registers are permuted throughout: of shifts and conversions to 16 bits the compiler
+// makes moves of halves.
+struct pair16 {
+  std::uint32_t x;
+};
+TSENOR_FN pair16 pair_of(int low, int high) { return {__byte_perm(std::uint32_t(low), std::uint32_t(high), 0x5410)}; }
+TSENOR_FN pair16 swapped(const pair16& a) { return {__byte_perm(a.x, a.x, 0x1032)}; }
+TSENOR_FN int low_half(const pair16& a) { return std::int32_t(__byte_perm(a.x, 0u, 0x1044)) >> 16; }
+TSENOR_FN int high_half(const pair16& a) { return std::int32_t(a.x) >> 16; }
+TSENOR_FN pair16 lower(const pair16& a, const pair16& b) { return {__vmins2(a.x, b.x)}; }
+TSENOR_FN pair16 upper(const pair16& a, const pair16& b) { return {__vmaxs2(a.x, b.x)}; }
+TSENOR_FN pair16 operator+(const pair16& a, const pair16& b) { return {__vadd2(a.x, b.x)}; }
+
+// Tiles in lanes of their own: one a thread.
+struct tile_lanes {
+  static constexpr int count = 1;
+  using real = float;
+  using bits = std::uint32_t;
+  template <class T>
+  TSENOR_FN static void set(T& x, int, T value) {
+    x = value;
+  }
+  template <class T>
+  TSENOR_FN static T get(const T& x, int) {
+    return x;
+  }
+};
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif

@@ -1,0 +1,72 @@
+// A tile in shared memory.
+#if defined(__CUDACC__) && !defined(TSENOR_FN)
+#define TSENOR_FN __device__ __forceinline__  // compiled alone
+#endif
+#include "tsenor/detail/lanes/machine.hpp"
+#if !defined(TSENOR_CUDA_TILE)
+#define TSENOR_CUDA_TILE
+
+#include "tsenor/detail/lanes/pack.hpp"
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+// A tile of numbers in shared memory. The odd stride lets 32 lanes read rows or columns without a bank conflict.
+template <class L, class T>
+struct shared_tile {
+  static constexpr int width = L::width, parts = L::parts;
+  using lane_value = typename L::template lane_value<T>;
+
+  T* x;
+  TSENOR_FN void set(int row, int col, T value) { x[row * (width + 1) + col] = value; }
+  TSENOR_FN void set_row_entry(int k, const lane_value& value) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(L::my_lane() + 32 * s, k, value.part[s]);
+  }
+  TSENOR_FN void set_col_entry(int k, const lane_value& value) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) set(k, L::my_lane() + 32 * s, value.part[s]);
+  }
+  // Call once all entries are set, by rows (Rows) or by columns, before any is read.
+  template <bool Rows>
+  TSENOR_FN void seal() {
+    __syncwarp();
+  }
+  // Entry k of each row or column.
+  template <bool Rows>
+  TSENOR_FN lane_value entry(int k) const {
+    lane_value r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<Rows>(k, s);
+    return r;
+  }
+  // The arcs of row x, entry x of each column, or those of column x.
+  TSENOR_FN lane_value arcs_of(fixed_bool<true>, int x) const { return entry<false>(x); }
+  TSENOR_FN lane_value arcs_of(fixed_bool<false>, int x) const { return entry<true>(x); }
+  TSENOR_FN lane_value arcs_of(bool of_row, int x) const {
+    lane_value r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
+      const int me = L::my_lane() + 32 * s;
+      r.part[s] = element(of_row ? x : me, of_row ? me : x);
+    }
+    return r;
+  }
+  TSENOR_FN lane_value row_entry(int k) const { return entry<true>(k); }
+  TSENOR_FN lane_value col_entry(int k) const { return entry<false>(k); }
+  // Part s of entry(k).
+  template <bool Rows>
+  TSENOR_FN T entry_part(int k, int s) const {
+    return Rows ? element(L::my_lane() + 32 * s, k) : element(k, L::my_lane() + 32 * s);
+  }
+  // What get(k, s) takes part s of entry(k) from.
+  template <bool Rows>
+  struct side {
+    const shared_tile& home;
+    TSENOR_FN T get(int k, int s) const { return home.template entry_part<Rows>(k, s); }
+  };
+  template <bool Rows>
+  TSENOR_FN side<Rows> entries() const {
+    return {*this};
+  }
+  TSENOR_FN T element(int row, int col) const { return x[row * (width + 1) + col]; }
+};
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif
