@@ -29,8 +29,8 @@ __global__ void fill_kernel(T* to, std::size_t count, bool brain) {
   }
 }
 
-__global__ inline void count_differences_kernel(const std::uint32_t* a, const std::uint32_t* b, std::size_t words,
-                                                std::uint32_t* differences) {
+template <class Word>
+__global__ void count_differences_kernel(const Word* a, const Word* b, std::size_t words, std::uint32_t* differences) {
   const std::size_t stride = std::size_t(gridDim.x) * blockDim.x;
   std::uint32_t mine = 0;
   for (std::size_t k = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x; k < words; k += stride) mine += a[k] != b[k];
