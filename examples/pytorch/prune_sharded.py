@@ -75,8 +75,9 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
     n, m = pattern
     rank, ranks, device = mesh.get_rank(), mesh.size(), mesh.device_type
     seconds, masked = {"make": 0.0, "find": 0.0, "save": 0.0}, 0
+    shards = [shard_rows(rows, m, rank, ranks) for rows, _ in shapes.values()]  # all of them before any is written
     for index, (name, (rows, cols)) in enumerate(shapes.items()):
-        begin, end = shard_rows(rows, m, rank, ranks)
+        begin, end = shards[index]
         path = folder / f"{name}.{begin}-{end}.pt"
         if path.exists():
             continue
@@ -114,7 +115,7 @@ def digests(shapes, folder):
     result = {}
     for name in shapes:
         parts = sorted(folder.glob(f"{name}.*-*.pt"), key=lambda p: int(p.name[len(name) + 1 :].split("-")[0]))
-        mask = torch.cat([torch.load(p) for p in parts if p.stat().st_size])
+        mask = torch.cat([torch.load(p) for p in parts])
         assert tuple(mask.shape) == tuple(shapes[name]), f"{name}: shards of {tuple(mask.shape)}"
         result[name] = hashlib.sha256(mask.numpy().tobytes()).hexdigest()[:16]
     return result
