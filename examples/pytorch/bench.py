@@ -275,13 +275,21 @@ def main():
     if not given.quick:
         shapes += [(5120, 5120, 8192), (13824, 5120, 16384), (8192, 8192, 16384), (28672, 8192, 8192),
                    (4096, 14336, 32768), (512, 512, 1024)]
-    record = {"environment": environment(), "call_overhead_us": call_overhead_us()}
-    record["compress"] = [compress_times(*s) for s in ((4096, 14336), (4096, 4096), (8192, 8192))]
-    record["products"] = [product_times(*s) for s in shapes]
-    record["steps"] = [layer_step_times(*s) for s in shapes]
-    record["training"] = training_runs(given.quick)
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "linear24.json").write_text(json.dumps(record, indent=1))
+    record = {"environment": environment()}
+    sections = {
+        "call_overhead_us": call_overhead_us,
+        "compress": lambda: [compress_times(*s) for s in ((4096, 14336), (4096, 4096), (8192, 8192))],
+        "products": lambda: [product_times(*s) for s in shapes],
+        "steps": lambda: [layer_step_times(*s) for s in shapes],
+        "training": lambda: training_runs(given.quick),
+    }
+    for name, measure in sections.items():
+        begin = time.perf_counter()
+        record[name] = measure()
+        print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
+        # After each section, so that what follows cannot lose it.
+        (given.out / "linear24.json").write_text(json.dumps(record, indent=1))
     print(table(record))
 
 

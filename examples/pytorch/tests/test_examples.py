@@ -23,7 +23,7 @@ def test_readme_script_runs_and_is_short(capsys):
 
 
 def prune(folder, ranks, *arguments):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     command += [EXAMPLES / "prune_sharded.py", "--out", folder, "--device", "cpu", "--digests", *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

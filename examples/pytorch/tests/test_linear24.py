@@ -99,14 +99,14 @@ def test_products_are_those_of_the_pruned_weights(device, dtype, gradient, token
     expected = (dy64 @ pruned).view(x.shape), dw if gradient == "straight_through" else dw * layer.mask, dy64.sum(0)
     for g, e in zip(got, expected):
         torch.testing.assert_close(g.double(), e, rtol=2e-2, atol=2e-2 * float(e.abs().max()))
-    y = x64 @ pruned.t() + layer.bias.double()
+    y = x64 @ pruned.t() + layer.bias.detach().double()
     torch.testing.assert_close(layer(x).double().reshape(-1, 192), y, rtol=2e-2, atol=2e-2 * float(y.abs().max()))
 
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_follows_the_weights(device, every):
     layer = Linear24(128, 64, device=device, dtype=torch.float32)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)  # large steps, which change masks
     MaskRefresh(layer, optimizer, every=every)
     mask = layer.mask.clone()
     for step in range(1, 4):
