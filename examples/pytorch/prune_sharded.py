@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -121,6 +122,12 @@ def digests(shapes, folder):
     return result
 
 
+def say(record):
+    """A line in one write, so that those of several ranks do not mix."""
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -139,10 +146,10 @@ def main():
     if given.device == "cuda":
         torch.ops.tsenor.find_mask(torch.zeros(64, 64, device="cuda", dtype=torch.bfloat16), *pattern)  # loads the kernels
         torch.cuda.synchronize()
-    print(json.dumps(prune_all(shapes, pattern, mesh, given.out, given.stop_after)), flush=True)
+    say(prune_all(shapes, pattern, mesh, given.out, given.stop_after))
     dist.barrier()
     if given.digests and mesh.get_rank() == 0:
-        print(json.dumps({"digests": digests(shapes, given.out)}), flush=True)
+        say({"digests": digests(shapes, given.out)})
     dist.destroy_process_group()
 
 

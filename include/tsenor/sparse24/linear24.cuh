@@ -32,6 +32,7 @@ struct product_choice {
   float sparse_ms = std::numeric_limits<float>::infinity();  ///< infinite where cuSPARSELt refuses the shape
   float dense_ms = 0;
   float vendors_compress_ms = 0;
+  status outcome;  ///< why cuSPARSELt refuses the shape, where it does
 };
 struct linear_choice {
   product_choice forward, input_gradient;
@@ -61,11 +62,8 @@ class linear24 {
   status plan(const linear_shape& shape, std::size_t* scratch) {
     auto& e = entries_[key(shape)];
     e = std::make_unique<entry>();
-    // A shape that the library refuses is a dense one.
-    e->forward.supported =
-        e->forward.product.plan(library_, type, shape.out_features, shape.in_features, shape.tokens).ok();
-    e->input_gradient.supported =
-        e->input_gradient.product.plan(library_, type, shape.in_features, shape.out_features, shape.tokens).ok();
+    plan(e->forward, forward_of(shape));
+    plan(e->input_gradient, gradient_of(shape));
     *scratch = std::max(layout(e->forward, forward_of(shape)).end, layout(e->input_gradient, gradient_of(shape)).end);
     return {};
   }
@@ -86,7 +84,7 @@ class linear24 {
     for (direction* d : {&e->forward, &e->input_gradient}) {
       product_choice& c = d->choice;
       const double compress = c.own_form ? 0 : c.vendors_compress_ms / std::max(1.0, steps_per_compress);
-      c.sparse = d->supported && c.sparse_ms + compress <= c.dense_ms;
+      c.sparse = c.outcome.ok() && c.sparse_ms + compress <= c.dense_ms;
     }
     e->measured = true;
     return {};
@@ -130,7 +128,9 @@ class linear24 {
   status vendors_compress(const linear_shape& shape, operand which, const void* pruned, void* compressed, void* buffer,
                           cudaStream_t stream) const {
     const entry* const e = find(shape);
-    return e == nullptr ? not_planned() : of(*e, which).product.compress(pruned, compressed, buffer, stream);
+    if (e == nullptr) return not_planned();
+    const direction& d = of(*e, which);
+    return d.choice.outcome.ok() ? d.product.compress(pruned, compressed, buffer, stream) : d.choice.outcome;
   }
   status vendors_size(const linear_shape& shape, operand which, std::size_t* compressed, std::size_t* buffer) const {
     const entry* const e = find(shape);
@@ -148,7 +148,6 @@ class linear24 {
   struct direction {
     sparse_product product;
     product_choice choice;
-    bool supported = false;
   };
   struct entry {
     direction forward, input_gradient;
@@ -202,28 +201,40 @@ class linear24 {
     return r;
   }
 
+  /// A shape that the library refuses is a dense one.
+  void plan(direction& d, const sizes& n) const { d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n); }
+
+  /// A part of the scratch.
+  static void* part(void* scratch, std::size_t offset) { return static_cast<char*>(scratch) + offset; }
+
   template <class Dense>
   status measure(direction& d, const sizes& n, void* scratch, cudaStream_t stream, Dense dense,
                  const linear_shape& shape) {
     const scratch_layout at = layout(d, n);
-    const auto place = [&](std::size_t offset) { return static_cast<void*>(static_cast<char*>(scratch) + offset); };
-    const auto t = [&](std::size_t offset) { return static_cast<T*>(place(offset)); };
-    product_choice& c = d.choice;
-    status s = fill(t(at.a), std::size_t(n.m * n.k), stream);
-    if (s.ok()) s = fill(t(at.x), std::size_t(n.n * n.k), stream);
-    const auto run_dense = [&] { return (blas_.*dense)(shape, t(at.x), t(at.a), t(at.y), stream); };
-    if (s.ok()) s = device_ms(run_dense, stream, &c.dense_ms);
-    if (!s.ok() || !d.supported) return s;
+    T *const a = static_cast<T*>(part(scratch, at.a)), *const x = static_cast<T*>(part(scratch, at.x));
+    void* const y = part(scratch, at.y);
+    status s = fill(a, std::size_t(n.m * n.k), stream);
+    if (s.ok()) s = fill(x, std::size_t(n.n * n.k), stream);
+    const auto run_dense = [&] { return (blas_.*dense)(shape, x, a, y, stream); };
+    if (s.ok()) s = device_ms(run_dense, stream, &d.choice.dense_ms);
+    if (s.ok() && d.choice.outcome.ok()) d.choice.outcome = measure_sparse(d, n, at, scratch, stream);
+    return s;
+  }
 
-    s = check_format(d.product, n.m, n.k,
-                     format_buffers<T>{t(at.a), place(at.own), place(at.vendors), place(at.buffer),
-                                       static_cast<std::uint32_t*>(place(at.differences))},
-                     &c.own_form, stream);
-    const auto compress = [&] { return d.product.compress(t(at.a), place(at.vendors), place(at.buffer), stream); };
+  status measure_sparse(direction& d, const sizes& n, const scratch_layout& at, void* scratch, cudaStream_t stream) {
+    product_choice& c = d.choice;
+    T *const a = static_cast<T*>(part(scratch, at.a)), *const x = static_cast<T*>(part(scratch, at.x));
+    void* const y = part(scratch, at.y);
+    void *const compressed = part(scratch, at.vendors), *const buffer = part(scratch, at.buffer),
+                *const workspace = part(scratch, at.workspace);
+    const format_buffers<T> buffers{a, part(scratch, at.own), compressed, buffer,
+                                    static_cast<std::uint32_t*>(part(scratch, at.differences))};
+    status s = check_format(d.product, n.m, n.k, buffers, &c.own_form, stream);
+    const auto compress = [&] { return d.product.compress(a, compressed, buffer, stream); };
     if (s.ok()) s = device_ms(compress, stream, &c.vendors_compress_ms);
-    if (s.ok()) s = d.product.search(place(at.vendors), t(at.x), t(at.y), place(at.workspace), stream);
+    if (s.ok()) s = d.product.search(compressed, x, y, workspace, stream);
     if (s.ok() && d.product.workspace() > at.workspace_bytes) s = d.product.plan(library_, type, n.m, n.k, n.n);
-    const auto run = [&] { return d.product.run(place(at.vendors), t(at.x), t(at.y), place(at.workspace), stream); };
+    const auto run = [&] { return d.product.run(compressed, x, y, workspace, stream); };
     return s.ok() ? device_ms(run, stream, &c.sparse_ms) : s;
   }
 
