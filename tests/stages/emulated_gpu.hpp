@@ -18,6 +18,7 @@
 #include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/solve_tile.hpp"
 #include "tsenor/detail/solve_tile4.hpp"
+#include "tsenor/detail/compress_tile24.cuh"
 #include "tsenor/detail/lanes/end_machine.hpp"
 
 namespace tsenor_test {

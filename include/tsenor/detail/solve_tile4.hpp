@@ -26,7 +26,17 @@ struct rows4 {
     TSENOR_UNROLL for (int i = 0; i < 4; i++) rows[i] = *reinterpret_cast<const row*>(from + i * stride);
   }
   TSENOR_FN void store(T* to, std::int64_t stride) const {
-    TSENOR_UNROLL for (int i = 0; i < 4; i++) * reinterpret_cast<row*>(to + i * stride) = rows[i];
+    TSENOR_UNROLL for (int i = 0; i < 4; i++) {
+      if constexpr (std::is_class_v<T>) {  // of structs nvcc stores member by member
+        typedef std::conditional_t<sizeof(row) == 4, std::uint32_t, std::uint64_t> word __attribute__((may_alias));
+        static_assert(sizeof(word) == sizeof(row));
+        word bytes;
+        std::memcpy(&bytes, &rows[i], sizeof bytes);
+        *reinterpret_cast<word*>(to + i * stride) = bytes;
+      } else {
+        *reinterpret_cast<row*>(to + i * stride) = rows[i];
+      }
+    }
   }
   TSENOR_FN T& operator[](int k) { return rows[k / 4].x[k % 4]; }
 };

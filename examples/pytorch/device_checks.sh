@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Builds the package for this machine's GPU, tests it, and measures: device_checks.sh FOLDER [--quick]
+# Logs, the JSON and the plots go into FOLDER, a short table is printed last. Works without a network; what Python lacks is
+# taken from the wheels in the folder $WHEELS (pip download -d FOLDER pytest ninja setuptools wheel).
+set -uo pipefail
+cd "$(dirname "$0")"
+folder=${1:?the folder for the results}; shift
+mkdir -p "$folder/site"; folder=$(cd "$folder" && pwd)
+here=$PWD
+python=${PYTHON:-python3}
+export MAX_JOBS=${MAX_JOBS:-$(nproc)} TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-9.0}
+export PYTHONPATH="$folder/site${PYTHONPATH:+:$PYTHONPATH}" PATH="$folder/site/bin:$PATH:/usr/local/cuda/bin"
+
+offline=("$python" -m pip install --no-index --no-deps --quiet --target "$folder/site" --upgrade)
+for package in pytest ninja setuptools wheel; do
+  "$python" -c "import $package" 2>/dev/null && continue
+  echo "missing: $package"
+  [ "$package" = pytest ] && package="pytest pluggy iniconfig packaging pygments"
+  # shellcheck disable=SC2086
+  [ -d "${WHEELS:-}" ] && "${offline[@]}" --find-links "$WHEELS" $package
+done
+
+begin=$SECONDS
+# Without --no-build-isolation pip would look for setuptools and torch on the network.
+"$python" -m pip install --no-build-isolation --no-index --no-deps -v --target "$folder/site" . >"$folder/build.log" 2>&1
+built=$?
+echo "build: exit $built, $((SECONDS - begin)) s"
+if [ $built -ne 0 ]; then
+  grep -n -m20 -iE "error|No module" "$folder/build.log" || tail -20 "$folder/build.log"
+  exit 1
+fi
+
+begin=$SECONDS
+# From another folder, so that the installed package is found and not the sources.
+(cd "$folder" && timeout 240 "$python" -m pytest -q -p no:cacheprovider "$here/tests") >"$folder/tests.log" 2>&1
+echo "tests: exit $?, $((SECONDS - begin)) s: $(tail -1 "$folder/tests.log")"
+grep -E "^(FAILED|ERROR)" "$folder/tests.log" | cut -c1-200
+
+begin=$SECONDS
+cp "$here/bench.py" "$here/report.py" "$folder"
+timeout 300 "$python" "$folder/bench.py" --out "$folder" "$@" >"$folder/bench.log" 2>&1
+echo "benchmark: exit $?, $((SECONDS - begin)) s"
+tail -40 "$folder/bench.log" | cut -c1-220
+if [ -f "$folder/linear24.json" ]; then
+  "$python" "$folder/report.py" "$folder/linear24.json" "$folder" >"$folder/report.log" 2>&1 || echo "no plots: see report.log"
+fi

@@ -1,0 +1,157 @@
+"""Prunes a model whose weights are DTensor shards, each rank its own: any number of GPUs, or CPUs.
+
+    torchrun --nproc-per-node 2 prune_sharded.py --out folder [--preset 8b] [--pattern 8:16] [--digests]
+
+Weights are synthetic, a function of tensor and row, so that they do not depend on the number of ranks. Ranks do not talk to
+each other: a shard's rows are whole tiles, so its mask is that part of the whole tensor's mask, bit for bit. Each rank
+writes its shard's mask to `folder`, whole or not at all; run the same command again after a rank was killed, and what is
+finished is skipped. With --digests, rank 0 prints what the masks of each tensor hash to, whatever the number of ranks.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
+
+import tsenor_torch  # noqa: F401  registers the operators
+
+
+def shapes_of(preset):
+    """The matrices of a decoder: name -> (rows, cols)."""
+    hidden, ffn, key_value, layers = {"8b": (4096, 14336, 1024, 32), "tiny": (256, 512, 128, 2)}[preset]
+    layer = {"q": (hidden, hidden), "k": (key_value, hidden), "v": (key_value, hidden), "o": (hidden, hidden),
+             "gate": (ffn, hidden), "up": (ffn, hidden), "down": (hidden, ffn)}
+    return {f"layers.{k}.{name}": shape for k in range(layers) for name, shape in layer.items()}
+
+
+def shard_rows(rows, m, rank, ranks):
+    """The rows of a shard as DTensor's Shard(0) cuts them. ValueError if that cuts through a tile."""
+    size = -(-rows // ranks)
+    if size % m and size < rows:
+        raise ValueError(f"{rows} rows over {ranks} ranks are shards of {size} rows, which is no multiple of M = {m}: "
+                         "choose a number of ranks that divides rows / M")
+    begin = min(rank * size, rows)
+    return begin, min(begin + size, rows)
+
+
+def synthetic_rows(index, begin, end, cols, device, block=64):
+    """Rows of tensor `index`, drawn in blocks with a seed each."""
+    blocks = []
+    for first in range(begin - begin % block, end, block):
+        generator = torch.Generator(device).manual_seed(index * 1_000_003 + first)
+        blocks.append(torch.randn(block, cols, device=device, generator=generator).to(torch.bfloat16))
+    skipped = begin % block
+    return torch.cat(blocks)[skipped : skipped + end - begin] if blocks else torch.empty(0, cols, device=device).bfloat16()
+
+
+def prune_shard(weight, n, m):
+    """Prunes a DTensor sharded by rows in place and returns the mask of the local shard; no communication."""
+    if not all(p.is_shard(0) for p in weight.placements):
+        raise ValueError(f"weights must be sharded by rows, not {weight.placements}")
+    local = weight.to_local()
+    if local.shape[0] % m or weight.shape[1] % m:
+        raise ValueError(f"the local shard {tuple(local.shape)} is not made of whole {m} x {m} tiles")
+    mask = torch.empty(local.shape, dtype=torch.bool, device=local.device)
+    torch.ops.tsenor.prune_(local, n, m, mask=mask)
+    return mask
+
+
+def write_whole(path, mask):
+    """The file is there with all of its bytes, or it is not there."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    torch.save(mask.cpu(), partial)
+    os.replace(partial, path)
+
+
+def prune_all(shapes, pattern, mesh, folder, stop_after=None):
+    """Masks of all tensors that are not finished yet; how long what took, in seconds."""
+    n, m = pattern
+    rank, ranks, device = mesh.get_rank(), mesh.size(), mesh.device_type
+    seconds, masked = {"make": 0.0, "find": 0.0, "save": 0.0}, 0
+    shards = [shard_rows(rows, m, rank, ranks) for rows, _ in shapes.values()]  # all of them before any is written
+    for index, (name, (rows, cols)) in enumerate(shapes.items()):
+        begin, end = shards[index]
+        path = folder / f"{name}.{begin}-{end}.pt"
+        if path.exists():
+            continue
+        if stop_after is not None and index >= stop_after:
+            os._exit(1)  # as if killed
+        clock = timer(device)
+        local = synthetic_rows(index, begin, end, cols, device)
+        weight = DTensor.from_local(local, mesh, [Shard(0)], run_check=False, shape=(rows, cols), stride=(cols, 1))
+        seconds["make"] += clock()
+        mask = prune_shard(weight, n, m)
+        seconds["find"] += clock()
+        write_whole(path, mask)
+        seconds["save"] += clock()
+        masked += mask.numel()
+    return {"rank": rank, "weights": masked, **seconds}
+
+
+def timer(device):
+    """Seconds since the last call, the device's work included."""
+    last = time.perf_counter()
+
+    def lap():
+        nonlocal last
+        if device == "cuda":
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        last, passed = now, now - last
+        return passed
+
+    return lap
+
+
+def digests(shapes, folder):
+    """name -> hash of the whole mask, put together from the shards in the folder."""
+    result = {}
+    for name in shapes:
+        parts = sorted(folder.glob(f"{name}.*-*.pt"), key=lambda p: int(p.name[len(name) + 1 :].split("-")[0]))
+        mask = torch.cat([torch.load(p) for p in parts])
+        assert tuple(mask.shape) == tuple(shapes[name]), f"{name}: shards of {tuple(mask.shape)}"
+        result[name] = hashlib.sha256(mask.numpy().tobytes()).hexdigest()[:16]
+    return result
+
+
+def say(record):
+    """A line in one write, so that those of several ranks do not mix."""
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset", choices=("tiny", "8b"), default="tiny")
+    parser.add_argument("--pattern", default="8:16")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--digests", action="store_true")
+    parser.add_argument("--stop-after", type=int, help="for tests: end without a word before this tensor")
+    given = parser.parse_args()
+    pattern = tuple(int(k) for k in given.pattern.split(":"))
+    if given.device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    mesh = init_device_mesh(given.device, (int(os.environ.get("WORLD_SIZE", 1)),))
+    given.out.mkdir(parents=True, exist_ok=True)
+    shapes = shapes_of(given.preset)
+    if given.device == "cuda":
+        torch.ops.tsenor.find_mask(torch.zeros(64, 64, device="cuda", dtype=torch.bfloat16), *pattern)  # loads the kernels
+        torch.cuda.synchronize()
+    say(prune_all(shapes, pattern, mesh, given.out, given.stop_after))
+    dist.barrier()
+    if given.digests and mesh.get_rank() == 0:
+        say({"digests": digests(shapes, given.out)})
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

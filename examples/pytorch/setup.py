@@ -1,0 +1,54 @@
+"""Builds the operators with PyTorch's own builder, against the headers of the repository that this folder is in.
+
+TSENOR_TORCH_CUDA=0 leaves the CUDA sources out; TORCH_CUDA_ARCH_LIST names the GPUs (default: those of this machine).
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from setuptools import setup
+from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension
+
+HERE = Path(__file__).resolve().parent
+INCLUDE = HERE.parent.parent / "include"
+TYPES = ("f32", "f16", "bf16")
+
+
+def cusparselt():
+    """The folders of cuSPARSELt's header and library: pip's, which PyTorch brings along, or the CUDA toolkit's."""
+    found = importlib.util.find_spec("nvidia.cusparselt") if importlib.util.find_spec("nvidia") else None
+    roots = [Path(p) for p in found.submodule_search_locations] if found else []
+    roots += [Path(p) for p in (CUDA_HOME, "/usr/local/cuda", "/usr") if p]
+    for root in roots:
+        header = root / "include" / "cusparseLt.h"
+        for folder in ("lib", "lib64", "lib/x86_64-linux-gnu"):
+            libraries = sorted((root / folder).glob("libcusparseLt.so*")) if header.exists() else []
+            if libraries:
+                return header.parent, libraries[0]
+    return None
+
+
+def extension():
+    sources = ["csrc/find_ops.cpp", "csrc/sparse24_ops.cpp"] + [f"csrc/cpu_{t}.cpp" for t in TYPES]
+    cxx = ["-O3", "-std=c++17", "-Wno-psabi"]
+    if os.environ.get("TSENOR_TORCH_CUDA", "1") == "0" or CUDA_HOME is None:
+        return CppExtension("tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx})
+    sources += [f"csrc/cuda_{t}_{importance}.cu" for t in TYPES for importance in ("magnitude", "wanda")]
+    cxx.append("-DTSENOR_TORCH_CUDA")
+    arguments = {"include_dirs": [str(INCLUDE)], "libraries": [], "extra_link_args": []}
+    if library := cusparselt():
+        header, shared = library
+        sources.append("csrc/linear.cu")
+        cxx.append("-DTSENOR_TORCH_SPARSE24")
+        arguments["include_dirs"].append(str(header))
+        arguments["libraries"].append("cublas")
+        arguments["extra_link_args"] += [str(shared), f"-Wl,-rpath,{shared.parent}"]
+    else:
+        print("tsenor-torch: cuSPARSELt not found, so the 2:4 products are left out")
+    return CUDAExtension(
+        "tsenor_torch._ops", sources, extra_compile_args={"cxx": cxx, "nvcc": ["-O3", "-std=c++17"]}, **arguments
+    )
+
+
+setup(ext_modules=[extension()], cmdclass={"build_ext": BuildExtension})

@@ -1,0 +1,125 @@
+"""What only a GPU can show: streams, graphs, the vendor's compressed form, and what a call costs."""
+
+import time
+
+import pytest
+import torch
+
+from tsenor_torch import Linear24, MaskRefresh, compress24, sparsify
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+ops = torch.ops.tsenor
+SPARSE, OWN_FORM = 0, 1  # places in what linear24_measure returns
+
+
+def test_runs_on_the_current_stream():
+    weight, stream = torch.randn(4096, 4096, device="cuda"), torch.cuda.Stream()
+    expected = ops.find_mask(weight, 8, 16)[0]
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(100_000_000)  # tens of milliseconds: work on another stream would be done long before
+        weight.neg_().mul_(torch.arange(4096, device="cuda"))
+        mask = ops.find_mask(weight, 8, 16)[0]
+    stream.synchronize()
+    assert torch.equal(mask, ops.find_mask(weight, 8, 16)[0]) and not torch.equal(mask, expected)
+
+
+def test_calls_do_not_wait_for_the_gpu():
+    weight, mask = torch.randn(1024, 1024, device="cuda"), torch.empty(1024, 1024, dtype=torch.bool, device="cuda")
+    ops.find_mask_(mask, weight, 8, 16)
+    torch.cuda.synchronize()
+    torch.cuda._sleep(1_000_000_000)  # half a second
+    begin = time.perf_counter()
+    ops.find_mask_(mask, weight, 8, 16)
+    assert time.perf_counter() - begin < 0.1
+    torch.cuda.synchronize()
+
+
+def test_a_captured_training_step_refreshes_masks():
+    def make():
+        torch.manual_seed(3)
+        model = sparsify(torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)).cuda(), 8, 16)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        MaskRefresh(model, optimizer)
+        return model, optimizer
+
+    def step(model, optimizer, x):
+        optimizer.zero_grad(set_to_none=False)
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    batches = torch.randn(8, 32, 64, device="cuda")
+    eager, captured = make(), make()
+    x = batches[0].clone()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for k in range(3):
+            step(*captured, batches[k])
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(*captured, x)
+    for k in range(3, 8):
+        x.copy_(batches[k])
+        graph.replay()
+    for k in range(8):
+        step(*eager, batches[k])
+    for ours, theirs in zip(captured[0].state_dict().values(), eager[0].state_dict().values()):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("rows, cols", [(64, 64), (64, 192), (320, 128), (1024, 4096)])
+def test_compressed_form_is_the_vendors(dtype, rows, cols):
+    weight = torch.randn(rows, cols, device="cuda").to(dtype)
+    weight[weight == 0] = 1  # of zeros the vendor keeps others
+    compressed, transposed, mask = compress24(weight)
+    ops.linear24_measure(weight, rows, cols, 256)
+    pruned = torch.where(mask, weight, 0)
+    theirs = ops.linear24_vendors_compress(pruned, rows, cols, 256, False)
+    assert torch.equal(compressed, theirs)
+    theirs = ops.linear24_vendors_compress(pruned.t().contiguous(), rows, cols, 256, True)
+    assert torch.equal(transposed, theirs)
+
+
+def test_large_products_are_sparse_and_in_the_own_form():
+    layer = Linear24(4096, 4096, bias=False, device="cuda", dtype=torch.bfloat16)
+    choice = layer.choice(8192)
+    assert choice[OWN_FORM] and choice[5 + OWN_FORM], choice
+    if torch.cuda.get_device_capability() == (9, 0):
+        assert choice[SPARSE] and choice[5 + SPARSE], choice
+
+
+def test_the_vendors_compress_is_a_fallback():
+    layer = Linear24(512, 512, bias=False, device="cuda", dtype=torch.bfloat16)
+    x = torch.randn(256, 512, device="cuda").bfloat16()
+    measured = layer.choice(256)
+    layer.choices[256] = [1.0, 0.0, *measured[2:5], 1.0, 0.0, *measured[7:]]
+    pruned, compressed, transposed = layer._forms(256)
+    assert compressed is not layer.compressed and transposed is not layer.transposed
+    assert torch.equal(compressed, ops.linear24_vendors_compress(pruned, 512, 512, 256, False))
+    y = x.double() @ pruned.double().t()
+    torch.testing.assert_close(layer(x).double(), y, rtol=2e-2, atol=2e-2 * float(y.abs().max()))
+
+
+def test_linear24_steps_can_be_captured():
+    layer = Linear24(256, 256, bias=False, device="cuda", dtype=torch.bfloat16)
+    x = torch.randn(256, 256, device="cuda").bfloat16()
+    with torch.no_grad():
+        expected = layer(x)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            layer.compress()
+            y = layer(x)
+        layer.weight.mul_(2)
+        graph.replay()
+    torch.testing.assert_close(y, 2 * expected)
+
+
+def test_new_shapes_say_that_they_cannot_be_captured():
+    layer = Linear24(256, 320, bias=False, device="cuda", dtype=torch.bfloat16)
+    x = torch.randn(128, 256, device="cuda").bfloat16()
+    with pytest.raises(RuntimeError, match="measured"):
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            layer(x)

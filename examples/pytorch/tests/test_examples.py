@@ -1,0 +1,51 @@
+"""The README's script, and sharded pruning with processes of its own."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent
+
+
+def test_readme_script_runs_and_is_short(capsys):
+    readme = (EXAMPLES.parent.parent / "README.md").read_text()
+    script = re.search(r"## In your training loop.*?```python\n(.*?)```", readme, re.DOTALL).group(1)
+    assert len(script.splitlines()) <= 40
+    exec(compile(script, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    losses = [float(line.split()[1]) for line in printed.splitlines() if line[0].isdigit()]
+    assert losses[-1] < 0.5 * losses[0]
+    assert "kept: 0.5" in printed
+
+
+def prune(folder, ranks, *arguments):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    command += [EXAMPLES / "prune_sharded.py", "--out", folder, "--device", "cpu", "--digests", *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done, lines
+
+
+def test_masks_do_not_depend_on_the_ranks_and_resume_after_a_kill(tmp_path):
+    done, one = prune(tmp_path / "one", 1)
+    assert done.returncode == 0, done.stderr
+    done, _ = prune(tmp_path / "two", 2, "--stop-after", "5")
+    assert done.returncode != 0
+    finished = {p: p.stat().st_mtime_ns for p in (tmp_path / "two").glob("*.pt")}
+    assert 5 <= len(finished) <= 10
+    done, two = prune(tmp_path / "two", 2)
+    assert done.returncode == 0, done.stderr
+    assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
+    assert two[-1]["digests"] == one[-1]["digests"] and len(one[-1]["digests"]) == 14
+    assert sum(r["weights"] for r in two[:-1]) < one[0]["weights"]
+
+
+@pytest.mark.parametrize("ranks, pattern", [(3, "8:16")])
+def test_shards_that_cut_tiles_are_refused(tmp_path, ranks, pattern):
+    done, _ = prune(tmp_path / "cut", ranks, "--pattern", pattern)
+    assert done.returncode != 0 and "no multiple of M = 16" in done.stderr
+    assert not list((tmp_path / "cut").glob("*.pt"))

@@ -1,0 +1,128 @@
+import pytest
+import torch
+from oracle import counts_of
+
+from tsenor_torch import Linear24, MaskRefresh, compress24
+
+ops = torch.ops.tsenor
+TYPES = [torch.float16, torch.bfloat16]
+
+
+def decompressed(compressed, rows, cols, dtype):
+    """The matrix of a compressed operand, by the nibble's place as bits of an address; see sparse24/layout.hpp."""
+    compressed = compressed.cpu()
+    values = compressed[: rows * cols].view(dtype).reshape(rows, cols // 4, 2)
+    row, group = torch.meshgrid(torch.arange(rows), torch.arange(cols // 4), indexing="ij")
+
+    def bit(x, k):
+        return x >> k & 1
+
+    tile = row // 64 * (cols // 32) + group // 8
+    bits = [bit(row, 3), bit(group, 2), bit(group, 0), bit(group, 1)] + [bit(row, k) for k in (0, 1, 2, 4, 5)]
+    address = tile * 512 + sum(b << k for k, b in enumerate(bits))  # in nibbles
+    nibble = compressed[rows * cols :].int()[address // 2] >> address % 2 * 4
+    places = torch.stack([nibble & 3, nibble >> 2 & 3], 2).long()
+    return torch.zeros(rows, cols // 4, 4, dtype=dtype).scatter_(2, places, values).reshape(rows, cols)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("rows, cols", [(64, 64), (192, 128), (128, 448)])
+def test_operands_hold_what_the_mask_keeps(device, dtype, rows, cols):
+    weight = torch.randn(rows, cols, device=device).to(dtype)
+    compressed, transposed, mask = compress24(weight)
+    assert torch.equal(mask, ops.find_mask(weight, 2, 4)[0])
+    pruned = torch.where(mask, weight, 0).cpu()
+    assert torch.equal(decompressed(compressed, rows, cols, dtype), pruned)
+    assert torch.equal(decompressed(transposed, cols, rows, dtype), pruned.t())
+
+
+def test_keeps_a_given_mask(device):
+    weight = torch.randn(128, 64, device=device).half()
+    mask = compress24(weight)[2]
+    changed = torch.randn(128, 64, device=device).half()
+    compressed, transposed = (torch.empty(128 * 64 // 8 * 9, dtype=torch.uint8, device=device) for _ in range(2))
+    ops.sparse24_compress_(compressed, transposed, changed, keep=mask)
+    kept = torch.where(mask, changed, 0).cpu()
+    assert torch.equal(decompressed(compressed, 128, 64, torch.half), kept)
+    assert torch.equal(decompressed(transposed, 64, 128, torch.half), kept.t())
+
+
+def test_strided_weights_and_pruned_output(device):
+    wide = torch.randn(64, 200, device=device).bfloat16()
+    weight = wide[:, 4:132]
+    outputs = [torch.empty(64 * 128 // 8 * 9, dtype=torch.uint8, device=device) for _ in range(2)]
+    pruned = torch.empty(64, 128, device=device, dtype=torch.bfloat16)
+    ops.sparse24_compress_(*outputs, weight, pruned=pruned)
+    for got, expected in zip(outputs, compress24(weight.contiguous())):
+        assert torch.equal(got, expected)
+    assert torch.equal(pruned, torch.where(ops.find_mask(weight, 2, 4)[0], weight, 0))
+
+
+def test_says_what_is_wrong(device):
+    def call(rows, cols, dtype=torch.half, size=None):
+        size = size or rows * cols // 8 * 9
+        outputs = [torch.empty(size, dtype=torch.uint8, device=device) for _ in range(2)]
+        ops.sparse24_compress_(*outputs, torch.randn(rows, cols, device=device).to(dtype))
+
+    with pytest.raises(ValueError, match="multiples of 64"):
+        call(64, 96)
+    with pytest.raises(TypeError, match="float16 or bfloat16"):
+        call(64, 64, torch.float32)
+    with pytest.raises(ValueError, match="compressed must be"):
+        call(64, 64, size=100)
+
+
+def test_operators_pass_opcheck(device):
+    weight = torch.randn(64, 128, device=device).half()
+    outputs = [torch.empty(64 * 128 // 8 * 9, dtype=torch.uint8, device=device) for _ in range(2)]
+    torch.library.opcheck(ops.sparse24_compress_.default, (*outputs, weight))
+    layer = Linear24.of(torch.nn.Linear(128, 64).half().to(device))
+    pruned, compressed, transposed = layer._forms(64)
+    x, dy = torch.randn(64, 128, device=device).half(), torch.randn(64, 64, device=device).half()
+    torch.library.opcheck(ops.linear24_forward.default, (x, pruned, compressed, 64))
+    torch.library.opcheck(ops.linear24_input_gradient.default, (dy, pruned, transposed, 128))
+
+
+@pytest.mark.parametrize("dtype", TYPES + [torch.float32])
+@pytest.mark.parametrize("gradient", ["straight_through", "masked"])
+@pytest.mark.parametrize("tokens", [64, 1024])
+def test_products_are_those_of_the_pruned_weights(device, dtype, gradient, tokens):
+    dense = torch.nn.Linear(256, 192, device=device, dtype=dtype)
+    layer = Linear24.of(dense, gradient=gradient)
+    x = torch.randn(2, tokens // 2, 256, device=device, dtype=dtype, requires_grad=True)
+    dy = torch.randn(2, tokens // 2, 192, device=device, dtype=dtype)
+    layer(x).backward(dy)
+    got = x.grad, layer.weight.grad, layer.bias.grad
+    pruned = torch.where(layer.mask, layer.weight.detach(), 0).double()
+    x64, dy64 = x.detach().double().reshape(-1, 256), dy.double().reshape(-1, 192)
+    dw = dy64.t() @ x64
+    expected = (dy64 @ pruned).view(x.shape), dw if gradient == "straight_through" else dw * layer.mask, dy64.sum(0)
+    for g, e in zip(got, expected):
+        torch.testing.assert_close(g.double(), e, rtol=2e-2, atol=2e-2 * float(e.abs().max()))
+    y = x64 @ pruned.t() + layer.bias.detach().double()
+    torch.testing.assert_close(layer(x).double().reshape(-1, 192), y, rtol=2e-2, atol=2e-2 * float(y.abs().max()))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_follows_the_weights(device, every):
+    layer = Linear24(128, 64, device=device, dtype=torch.float32)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)  # large steps, which change masks
+    MaskRefresh(layer, optimizer, every=every)
+    mask = layer.mask.clone()
+    for step in range(1, 4):
+        optimizer.zero_grad()
+        layer(torch.randn(64, 128, device=device)).square().sum().backward()
+        optimizer.step()
+        assert (counts_of(layer.mask, 4) == 2).all()
+        assert torch.equal(layer.mask, mask) == (step < every)
+        weight = layer.weight.detach().bfloat16()
+        kept = torch.where(layer.mask, weight, 0).cpu()
+        assert torch.equal(decompressed(layer.compressed, 64, 128, torch.bfloat16), kept)
+        assert torch.equal(decompressed(layer.transposed, 128, 64, torch.bfloat16), kept.t())
+
+
+def test_state_survives_a_round_trip(device):
+    layer, other = (Linear24(128, 64, device=device, dtype=torch.bfloat16) for _ in range(2))
+    x = torch.randn(64, 128, device=device).bfloat16()
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other(x), layer(x)) and torch.equal(other.mask, layer.mask)

@@ -1,0 +1,170 @@
+/// \file
+/// The optimal 2:4 transposable mask of a matrix and the compressed operands of W and of W^T, in one kernel that reads W once.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/detail/abi.hpp"
+#include "tsenor/detail/device_status.cuh"
+#include "tsenor/detail/kernels.cuh"
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/detail/types.hpp"
+#include "tsenor/find_mask.cuh"
+#include "tsenor/importance.hpp"
+#include "tsenor/mask_outputs.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/sparse24/layout.hpp"
+#include "tsenor/status.hpp"
+
+namespace tsenor {
+namespace sparse24 {
+
+/// Where compressed operands go: compressed_size(rows, cols) bytes of device memory each, at an address that is a multiple
+/// of 16. Null: not wanted.
+struct operands {
+  void* weights = nullptr;     ///< of W, layout.hpp's form
+  void* transposed = nullptr;  ///< of W^T
+};
+
+}  // namespace sparse24
+
+namespace detail {
+inline namespace TSENOR_ABI {
+
+// Whether the mask is given, or found.
+enum class mask24 { found, given };
+
+template <mask24 Mask, class Weight, class Importance>
+__global__ void __launch_bounds__(cuda::patch24_threads, 4)
+    compress24_kernel(const problem<Weight, Importance> p, const matrix_view<const std::uint8_t> given,
+                      const cuda::operands24 to) {
+  __shared__ cuda::patch24_memory memory;
+  const int thread = int(threadIdx.x);
+  const std::int64_t rows = p.grid.rows, cols = p.grid.cols;
+  const std::int64_t row = std::int64_t(blockIdx.y) * cuda::patch24, col = std::int64_t(blockIdx.x) * cuda::patch24;
+  const cuda::place24 place(thread);
+  const std::int64_t down = row / 4 + place.down, across = col / 4 + place.across;
+  const tile_position at{0, 4 * down, 4 * across, across, 4, 4, true};
+  int replaced = 0;
+  const std::uint32_t kept = Mask == mask24::given ? cuda::read_tile24(given, at) : cuda::solve_tile24(p, at, replaced);
+  cuda::encode_tile24(cuda::weights_of(p, at), kept, place, to.weights + (row * cols + col), std::uint32_t(cols), to,
+                      memory);
+  cuda::store_tile4(p, at, down * (cols / 4) + across, kept, replaced);
+  __syncthreads();
+  cuda::store_patch24(thread, row, col, rows, cols, to, memory);
+}
+
+// An operand's buffer against the matrix and the other operand.
+inline status check_operands24(const sparse24::operands& to, byte_range input, std::size_t size) {
+  byte_range all[3] = {{}, {}, input};
+  const void* data[] = {to.weights, to.transposed};
+  for (int k = 0; k < 2; k++) {
+    if (data[k] == nullptr) continue;
+    all[k] = bytes_of(data[k], 1, std::int64_t(size));
+    if (all[k].begin % 16 != 0)
+      return {status_code::invalid_pointer, "a compressed operand must begin at a multiple of 16 bytes",
+              std::int64_t(all[k].begin % 16), 16};
+  }
+  for (int k = 0; k < 3; k++)
+    if (overlap(all[k], all[(k + 1) % 3]))
+      return {status_code::overlapping_buffers, "a compressed operand shares memory with the other one or the weights"};
+  return {};
+}
+
+template <class Weight, class Importance>
+status check_compress24(const problem<Weight, Importance>& p, const sparse24::operands& to) {
+  constexpr std::int64_t most_bands = 65535;  // of a grid
+  const auto& w = p.weights;
+  if (w.batch != 1) return {status_code::invalid_shape, "compresses one matrix, not a batch", w.batch, 1};
+  if (const status s = sparse24::check_granularity(w.rows, w.cols); !s) return s;
+  if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
+    return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
+            most_bands * sparse24::granularity};
+  if (!p.in_lanes_of_their_own())
+    return {status_code::invalid_pointer,
+            "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
+  return check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
+                          sparse24::compressed_size(w.rows, w.cols));
+}
+
+template <mask24 Mask, class Weight, class Importance>
+status launch_compress24(problem<Weight, Importance>& p, const matrix_view<const std::uint8_t>& given,
+                         const sparse24::operands& to, cudaStream_t stream) {
+  status s = pending_error();
+  if (s.ok()) s = check_problem(p, options{});
+  if (!s.ok() || p.grid.tiles == 0) return s;
+  s = check_compress24(p, to);
+  if (!s.ok()) return s;
+  const stream_device device(stream);
+  if (!device.outcome()) return device.outcome();
+  const dim3 patches(unsigned(p.grid.cols / cuda::patch24), unsigned(p.grid.rows / cuda::patch24));
+  compress24_kernel<Mask><<<patches, cuda::patch24_threads, 0, stream>>>(
+      p, given, {static_cast<unsigned char*>(to.weights), static_cast<unsigned char*>(to.transposed)});
+  return launch_status();
+}
+
+}  // namespace TSENOR_ABI
+}  // namespace detail
+
+namespace sparse24 {
+inline namespace TSENOR_ABI {
+
+/// Finds the 2:4 transposable mask that keeps the most importance, the one find_mask<2, 4> finds, and writes the compressed
+/// operands of the matrix and of its transpose, each optional.
+///
+/// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
+/// \param weights     `[rows, cols]`, multiples of 64, in device memory; rows begin at multiples of 4 elements; no batch
+/// \param out         find_mask's outputs, each optional, but for prices, which must be null; rows of mask and pruned begin
+///                    at multiples of 4 elements too. `pruned` may be the weights themselves
+/// \param to          the compressed operands; disjoint from everything else
+/// \param importance  what a weight is worth; see importance.hpp
+/// \param stream      as for find_mask
+/// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
+///         overlapping_buffers, no_device, device_error
+///
+/// One launch; no allocation, no synchronisation; may be captured in a graph. Deterministic. Values are copied bit for bit.
+/// Cost: reads W (a second time through the cache), writes 9/8 of half its size for each operand.
+///
+/// \code
+/// const tsenor::sparse24::operands to{compressed, compressed_transposed};
+/// const tsenor::matrix_view<const __half> view(weights, rows, cols);
+/// const tsenor::status s = tsenor::sparse24::find_mask_and_compress(view, {}, to, tsenor::magnitude{}, stream);
+/// if (!s.ok()) std::puts(s.message());
+/// \endcode
+template <class T, class Importance = magnitude>
+status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, operands to,
+                              Importance importance = {}, cudaStream_t stream = nullptr) {
+  namespace library = tsenor::detail;
+  library::check_types<T, Importance>();
+  static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
+  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, importance);
+  return library::launch_compress24<library::mask24::found>(p, {}, to, stream);
+}
+
+/// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
+/// need not.
+///
+/// \param mask  bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of each 4x4
+///              tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin at multiples of 4
+template <class T>
+status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask, operands to,
+                cudaStream_t stream = nullptr) {
+  namespace library = tsenor::detail;
+  library::check_types<T, magnitude>();
+  static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
+  if (mask.rows != weights.rows || mask.cols != weights.cols || mask.batch != 1)
+    return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
+  if (mask.data == nullptr && weights.rows * weights.cols != 0)
+    return {status_code::invalid_pointer, "the mask has a null pointer: find_mask_and_compress finds one"};
+  if (reinterpret_cast<std::uintptr_t>(mask.data) % 4 != 0 || mask.row_stride % 4 != 0 || mask.row_stride < mask.cols)
+    return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
+  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), {}, options{}, magnitude{});
+  return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
+}
+
+}  // namespace TSENOR_ABI
+}  // namespace sparse24
+}  // namespace tsenor

@@ -1,0 +1,158 @@
+/// \file
+/// The compressed form of a 2:4 sparse matrix of a 16-bit type, as cuSPARSELt 0.8 wants it on compute capability 9.0, and
+/// an encoder in plain C++.
+///
+/// A matrix `[rows, cols]` with two kept values in every group of four columns becomes the kept values, row-major
+/// `[rows, cols / 2]`, and behind them the metadata: for each row and group a nibble that holds the two kept columns within
+/// the group, the first one in the low two bits. The order of the nibbles was found by probing the vendor's compress with
+/// random patterns; it is not documented and not that of compute capability 8.0. So compare with the vendor's compress
+/// before relying on it: linear24 does.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "tsenor/detail/config.hpp"
+#include "tsenor/detail/validate.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/status.hpp"
+#include "tsenor/weight_types.hpp"
+
+namespace tsenor {
+namespace sparse24 {
+
+/// Metadata comes in bands of 64 rows, and these in tiles of 8 groups (32 columns).
+inline constexpr int band_rows = 64;
+inline constexpr int tile_groups = 8;
+inline constexpr int tile_bytes = band_rows * tile_groups / 2;
+
+/// Rows and columns must be multiples of it, so that the matrix and its transpose both fall into whole bands.
+inline constexpr int granularity = 64;
+
+/// Bytes of the kept values, and of all: an eighth more. For `[cols, rows]`, the transpose, they are the same.
+constexpr std::size_t values_size(std::int64_t rows, std::int64_t cols) {
+  return std::size_t(rows) * std::size_t(cols);
+}
+constexpr std::size_t compressed_size(std::int64_t rows, std::int64_t cols) { return values_size(rows, cols) / 8 * 9; }
+
+/// Byte of a metadata tile that holds the nibble of a row and a group of the tile. Its address is, from bit 0 up: group bit 2,
+/// group bits 0 and 1, row bits 0 to 2, row bits 4 and 5.
+TSENOR_HOST_DEVICE constexpr int byte_in_tile(int row, int group) {
+  return (group >> 2) | (group & 3) << 1 | (row & 7) << 3 | (row >> 4) << 6;
+}
+/// Byte of the metadata, from its begin, that holds the nibble of a row and a group, in a matrix with so many groups a row.
+TSENOR_HOST_DEVICE constexpr std::int64_t metadata_byte(std::int64_t row, std::int64_t group, std::int64_t groups) {
+  const std::int64_t tile = row / band_rows * (groups / tile_groups) + group / tile_groups;
+  return tile * tile_bytes + byte_in_tile(int(row % band_rows), int(group % tile_groups));
+}
+/// Row bit 3 says which half of that byte.
+TSENOR_HOST_DEVICE constexpr int metadata_shift(std::int64_t row) { return int(row >> 3 & 1) * 4; }
+
+/// not_divisible unless a matrix and its transpose both have a compressed form here.
+constexpr status check_granularity(std::int64_t rows, std::int64_t cols) {
+  if (rows % granularity == 0 && cols % granularity == 0) return {};
+  return {status_code::not_divisible,
+          "the compressed 2:4 form is for rows and cols that are multiples of 64: pad the matrix, or use the vendor's "
+          "compress",
+          rows % granularity != 0 ? rows : cols, granularity};
+}
+
+/// Which of the two operands of a weight matrix.
+enum class operand {
+  weights,    ///< W, for products with W^T: the forward pass
+  transposed  ///< W^T, for products with W: the input gradient
+};
+
+namespace detail {
+
+/// A view of W, or of W^T in the memory of W.
+template <class T>
+struct strided {
+  const T* data;
+  std::int64_t rows, cols, row_stride, col_stride;
+  const T& at(std::int64_t row, std::int64_t col) const { return data[row * row_stride + col * col_stride]; }
+};
+
+template <class T>
+strided<T> oriented(const matrix_view<const T>& v, operand which) {
+  if (which == operand::weights) return {v.data, v.rows, v.cols, v.row_stride, 1};
+  return {v.data, v.cols, v.rows, 1, v.row_stride};
+}
+
+/// The two kept columns of a group, the first in the low two bits; -1 if there are not two.
+inline int kept_pair(const strided<std::uint8_t>& mask, std::int64_t row, std::int64_t group) {
+  int kept = 0, pair = 0;
+  for (int k = 0; k < 4; ++k) {
+    if (mask.at(row, 4 * group + k) == 0) continue;
+    if (kept < 2) pair |= k << 2 * kept;
+    ++kept;
+  }
+  return kept == 2 ? pair : -1;
+}
+
+template <class T>
+status check_compress(const matrix_view<const T>& weights, const matrix_view<const std::uint8_t>& mask,
+                      const void* compressed) {
+  using tsenor::detail::check_view;
+  status s = check_view(weights.data, sizeof(T), alignof(T), weights.rows, weights.cols, weights.row_stride, 1, 0);
+  if (s.ok()) s = check_view(mask.data, 1, 1, mask.rows, mask.cols, mask.row_stride, 1, 0);
+  if (s.ok()) s = check_granularity(weights.rows, weights.cols);
+  if (!s.ok()) return s;
+  if (weights.batch != 1 || mask.batch != 1)
+    return {status_code::invalid_shape, "one matrix at a time, not a batch", weights.batch, 1};
+  if (mask.rows != weights.rows || mask.cols != weights.cols)
+    return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
+  if (compressed == nullptr && weights.rows * weights.cols > 0)
+    return {status_code::invalid_pointer, "the compressed form has a null pointer: give compressed_size() bytes"};
+  return {};
+}
+
+inline status check_pairs(const strided<std::uint8_t>& mask) {
+  for (std::int64_t r = 0; r < mask.rows; ++r)
+    for (std::int64_t g = 0; g < mask.cols / 4; ++g)
+      if (kept_pair(mask, r, g) < 0)
+        return {status_code::invalid_option, "the mask does not keep exactly two in each group of four", r, 2};
+  return {};
+}
+
+template <class T>
+void encode(const strided<T>& w, const strided<std::uint8_t>& mask, unsigned char* values) {
+  const std::int64_t groups = w.cols / 4;
+  unsigned char* metadata = values + values_size(w.rows, w.cols);
+  std::memset(metadata, 0, values_size(w.rows, w.cols) / 8);
+  for (std::int64_t r = 0; r < w.rows; ++r)
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const int pair = kept_pair(mask, r, g);
+      for (int k = 0; k < 2; ++k)
+        std::memcpy(values + ((r * groups + g) * 2 + k) * 2, &w.at(r, 4 * g + (pair >> 2 * k & 3)), 2);
+      metadata[metadata_byte(r, g, groups)] |= static_cast<unsigned char>(pair << metadata_shift(r));
+    }
+}
+
+}  // namespace detail
+
+/// Compresses on the CPU what a mask keeps of a matrix, or of its transpose.
+///
+/// \tparam T         a 16-bit type; values are copied bit for bit
+/// \param weights    `[rows, cols]`, multiples of 64; one matrix, not a batch
+/// \param mask       bytes of the same shape, 0 or not 0; two in each group of four columns of a row, or, for the
+///                   transpose, in each group of four rows of a column. A transposable 2:4 mask has both
+/// \param which      W or W^T
+/// \param compressed compressed_size(rows, cols) bytes, disjoint from the inputs
+/// \return an error, and then nothing was written: invalid_shape, not_divisible, invalid_pointer, and invalid_option (with
+///         the row of W or W^T in `observed()`) for a group without exactly two kept
+///
+/// Deterministic; one thread, one pass, for tests and for files: the GPU's way is compress.cuh.
+template <class T>
+status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> mask, operand which, void* compressed) {
+  static_assert(sizeof(T) == 2, "the compressed 2:4 form here is for 16-bit types");
+  if (const status s = detail::check_compress(weights, mask, compressed); !s) return s;
+  const auto kept = detail::oriented(mask, which);
+  if (const status s = detail::check_pairs(kept); !s || weights.rows * weights.cols == 0) return s;
+  detail::encode(detail::oriented(weights, which), kept, static_cast<unsigned char*>(compressed));
+  return {};
+}
+
+}  // namespace sparse24
+}  // namespace tsenor

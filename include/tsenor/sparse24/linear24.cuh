@@ -1,0 +1,269 @@
+/// \file
+/// The products of a linear layer with a 2:4 transposable weight matrix: forward and input gradient on sparse tensor cores
+/// where that is faster, by measurement, and the weight gradient dense.
+#pragma once
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+#include <cusparseLt.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+
+#include "tsenor/detail/abi.hpp"
+#include "tsenor/sparse24/dense_product.cuh"
+#include "tsenor/sparse24/format_check.cuh"
+#include "tsenor/sparse24/sparse_product.cuh"
+
+namespace tsenor {
+namespace sparse24 {
+inline namespace TSENOR_ABI {
+
+/// What was measured for one product of a shape, in milliseconds of device time, and what follows from it.
+struct product_choice {
+  bool sparse = false;    ///< sparse tensor cores are used; else the dense product, with the pruned weights
+  bool own_form = false;  ///< compress.cuh's form is the library's, byte for byte; else use linear24::vendors_compress
+  float sparse_ms = std::numeric_limits<float>::infinity();  ///< infinite where cuSPARSELt refuses the shape
+  float dense_ms = 0;
+  float vendors_compress_ms = 0;
+  status outcome;  ///< why cuSPARSELt refuses the shape, where it does
+};
+struct linear_choice {
+  product_choice forward, input_gradient;
+  std::size_t workspace = 0;  ///< bytes that forward() and input_gradient() may use
+};
+
+/// A weight matrix in the forms that its products read; those that are not chosen may be null.
+struct weight_forms {
+  const void* pruned = nullptr;      ///< `[out_features, in_features]`, 0 where not kept: for dense products
+  const void* weights = nullptr;     ///< compressed W, for forward()
+  const void* transposed = nullptr;  ///< compressed W^T, for input_gradient()
+};
+
+/// Plans, searched algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
+///
+/// Use plan() and measure() once for a shape; both wait for the GPU. From then on forward(), input_gradient() and
+/// weight_gradient() only enqueue on the caller's stream, with the caller's workspace, and can be captured in a graph. Not
+/// thread-safe, as cuBLAS handles are not: one for each thread and device.
+///
+/// \tparam T  __half, __nv_bfloat16, or the library's type of the same layout
+template <class T>
+class linear24 {
+ public:
+  linear24(const cusparseLtHandle_t& library, cublasHandle_t blas) : library_(library), blas_(blas, type) {}
+
+  /// Plans a shape; `*scratch` becomes the bytes of device memory that measure() needs.
+  status plan(const linear_shape& shape, std::size_t* scratch) {
+    auto& e = entries_[key(shape)];
+    e = std::make_unique<entry>();
+    plan(e->forward, forward_of(shape));
+    plan(e->input_gradient, gradient_of(shape));
+    *scratch = std::max(layout(e->forward, forward_of(shape)).end, layout(e->input_gradient, gradient_of(shape)).end);
+    return {};
+  }
+
+  /// Searches the algorithms, compares compressed forms and times sparse against dense.
+  ///
+  /// \param scratch           device memory of the size that plan() said, at a multiple of 256; overwritten
+  /// \param steps_per_compress how many steps a compressed operand serves: what the vendor's compress costs a step, where
+  ///                           that has to be used, is its time divided by this
+  /// \return invalid_option without a plan() before; errors of CUDA and of the libraries
+  status measure(const linear_shape& shape, void* scratch, cudaStream_t stream, double steps_per_compress = 1) {
+    entry* const e = find(shape);
+    if (e == nullptr) return not_planned();
+    status s = measure(e->forward, forward_of(shape), scratch, stream, &dense_products::forward, shape);
+    if (s.ok())
+      s = measure(e->input_gradient, gradient_of(shape), scratch, stream, &dense_products::input_gradient, shape);
+    if (!s.ok()) return s;
+    for (direction* d : {&e->forward, &e->input_gradient}) {
+      product_choice& c = d->choice;
+      const double compress = c.own_form ? 0 : c.vendors_compress_ms / std::max(1.0, steps_per_compress);
+      c.sparse = c.outcome.ok() && c.sparse_ms + compress <= c.dense_ms;
+    }
+    e->measured = true;
+    return {};
+  }
+
+  /// What is used for a shape; false before measure().
+  bool choice(const linear_shape& shape, linear_choice* result) const {
+    const entry* const e = find(shape);
+    if (e == nullptr || !e->measured) return false;
+    const auto workspace = [](const direction& d) { return d.choice.sparse ? d.product.workspace() : 0; };
+    *result = {e->forward.choice, e->input_gradient.choice,
+               std::max(workspace(e->forward), workspace(e->input_gradient))};
+    return true;
+  }
+
+  /// y `[tokens, out_features]` = x w^T. `workspace`: as many bytes as choice() says, at a multiple of 16.
+  status forward(const linear_shape& shape, const void* x, const weight_forms& w, void* y, void* workspace,
+                 cudaStream_t stream) const {
+    const entry* const e = find(shape);
+    if (e == nullptr || !e->measured) return not_planned();
+    if (!e->forward.choice.sparse) return w.pruned ? blas_.forward(shape, x, w.pruned, y, stream) : no_form();
+    return w.weights ? e->forward.product.run(w.weights, x, y, workspace, stream) : no_form();
+  }
+  /// dx `[tokens, in_features]` = dy w.
+  status input_gradient(const linear_shape& shape, const void* dy, const weight_forms& w, void* dx, void* workspace,
+                        cudaStream_t stream) const {
+    const entry* const e = find(shape);
+    if (e == nullptr || !e->measured) return not_planned();
+    if (!e->input_gradient.choice.sparse)
+      return w.pruned ? blas_.input_gradient(shape, dy, w.pruned, dx, stream) : no_form();
+    return w.transposed ? e->input_gradient.product.run(w.transposed, dy, dx, workspace, stream) : no_form();
+  }
+  /// dw `[out_features, in_features]` = dy^T x, dense.
+  status weight_gradient(const linear_shape& shape, const void* dy, const void* x, void* dw,
+                         cudaStream_t stream) const {
+    return blas_.weight_gradient(shape, dy, x, dw, stream);
+  }
+
+  /// The vendor's compress, for where product_choice::own_form is false: of the pruned W `[out_features, in_features]` or of
+  /// W^T `[in_features, out_features]`, both dense row-major. vendors_size() tells the bytes of the result and of the buffer.
+  status vendors_compress(const linear_shape& shape, operand which, const void* pruned, void* compressed, void* buffer,
+                          cudaStream_t stream) const {
+    const entry* const e = find(shape);
+    if (e == nullptr) return not_planned();
+    const direction& d = of(*e, which);
+    return d.choice.outcome.ok() ? d.product.compress(pruned, compressed, buffer, stream) : d.choice.outcome;
+  }
+  status vendors_size(const linear_shape& shape, operand which, std::size_t* compressed, std::size_t* buffer) const {
+    const entry* const e = find(shape);
+    if (e == nullptr) return not_planned();
+    *compressed = of(*e, which).product.compressed_size();
+    *buffer = of(*e, which).product.compress_buffer();
+    return {};
+  }
+
+ private:
+  using stored = tsenor::detail::storage_t<T>;
+  static_assert(sizeof(T) == 2, "2:4 products here are for 16-bit types");
+  static constexpr cudaDataType type = std::is_same_v<stored, bfloat16> ? CUDA_R_16BF : CUDA_R_16F;
+
+  struct direction {
+    sparse_product product;
+    product_choice choice;
+  };
+  struct entry {
+    direction forward, input_gradient;
+    bool measured = false;
+  };
+  struct sizes {
+    std::int64_t m, k, n;
+  };
+  using shape_key = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
+
+  static shape_key key(const linear_shape& s) { return {s.out_features, s.in_features, s.tokens}; }
+  static sizes forward_of(const linear_shape& s) { return {s.out_features, s.in_features, s.tokens}; }
+  static sizes gradient_of(const linear_shape& s) { return {s.in_features, s.out_features, s.tokens}; }
+  static const direction& of(const entry& e, operand which) {
+    return which == operand::weights ? e.forward : e.input_gradient;
+  }
+  entry* find(const linear_shape& shape) const {
+    const auto at = entries_.find(key(shape));
+    return at == entries_.end() ? nullptr : at->second.get();
+  }
+  static status not_planned() {
+    return {status_code::invalid_option, "this shape has no plan: call linear24::plan and linear24::measure first"};
+  }
+  static status no_form() {
+    return {
+        status_code::invalid_pointer,
+        "the form of the weights that linear24::choice asks for is null: pruned for dense products, else compressed"};
+  }
+
+  /// Where measure() keeps what in its scratch.
+  struct scratch_layout {
+    std::size_t a, own, vendors, buffer, x, y, workspace, workspace_bytes, differences, end;
+  };
+  static scratch_layout layout(const direction& d, const sizes& s) {
+    constexpr std::size_t room_for_search = std::size_t(64) << 20;
+    scratch_layout r{};
+    const auto next = [&](std::size_t bytes) {
+      const std::size_t at = r.end;
+      r.end += (bytes + 255) / 256 * 256;
+      return at;
+    };
+    r.a = next(std::size_t(s.m * s.k) * sizeof(T));
+    r.own = next(compressed_size(s.m, s.k));
+    r.vendors = next(d.product.compressed_size());
+    r.buffer = next(d.product.compress_buffer());
+    r.x = next(std::size_t(s.n * s.k) * sizeof(T));
+    r.y = next(std::size_t(s.n * s.m) * sizeof(T));
+    r.workspace_bytes = std::max(d.product.workspace(), room_for_search);
+    r.workspace = next(r.workspace_bytes);
+    r.differences = next(sizeof(std::uint32_t));
+    return r;
+  }
+
+  /// A shape that the library refuses is a dense one.
+  void plan(direction& d, const sizes& n) const { d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n); }
+
+  /// A part of the scratch.
+  static void* part(void* scratch, std::size_t offset) { return static_cast<char*>(scratch) + offset; }
+
+  template <class Dense>
+  status measure(direction& d, const sizes& n, void* scratch, cudaStream_t stream, Dense dense,
+                 const linear_shape& shape) {
+    const scratch_layout at = layout(d, n);
+    T *const a = static_cast<T*>(part(scratch, at.a)), *const x = static_cast<T*>(part(scratch, at.x));
+    void* const y = part(scratch, at.y);
+    status s = fill(a, std::size_t(n.m * n.k), stream);
+    if (s.ok()) s = fill(x, std::size_t(n.n * n.k), stream);
+    const auto run_dense = [&] { return (blas_.*dense)(shape, x, a, y, stream); };
+    if (s.ok()) s = device_ms(run_dense, stream, &d.choice.dense_ms);
+    if (s.ok() && d.choice.outcome.ok()) d.choice.outcome = measure_sparse(d, n, at, scratch, stream);
+    return s;
+  }
+
+  status measure_sparse(direction& d, const sizes& n, const scratch_layout& at, void* scratch, cudaStream_t stream) {
+    product_choice& c = d.choice;
+    T *const a = static_cast<T*>(part(scratch, at.a)), *const x = static_cast<T*>(part(scratch, at.x));
+    void* const y = part(scratch, at.y);
+    void *const compressed = part(scratch, at.vendors), *const buffer = part(scratch, at.buffer),
+                *const workspace = part(scratch, at.workspace);
+    const format_buffers<T> buffers{a, part(scratch, at.own), compressed, buffer,
+                                    static_cast<std::uint32_t*>(part(scratch, at.differences))};
+    status s = check_format(d.product, n.m, n.k, buffers, &c.own_form, stream);
+    const auto compress = [&] { return d.product.compress(a, compressed, buffer, stream); };
+    if (s.ok()) s = device_ms(compress, stream, &c.vendors_compress_ms);
+    if (s.ok()) s = d.product.search(compressed, x, y, workspace, stream);
+    if (s.ok() && d.product.workspace() > at.workspace_bytes) s = d.product.plan(library_, type, n.m, n.k, n.n);
+    const auto run = [&] { return d.product.run(compressed, x, y, workspace, stream); };
+    return s.ok() ? device_ms(run, stream, &c.sparse_ms) : s;
+  }
+
+  /// The least device time of a few calls.
+  template <class Call>
+  static status device_ms(const Call& call, cudaStream_t stream, float* least) {
+    constexpr int untimed = 2, timed = 5;
+    cudaEvent_t events[2] = {};
+    for (cudaEvent_t& e : events) cudaEventCreate(&e);
+    status s;
+    *least = std::numeric_limits<float>::infinity();
+    for (int k = 0; k < untimed + timed && s.ok(); ++k) {
+      float ms = 0;
+      cudaEventRecord(events[0], stream);
+      s = call();
+      cudaEventRecord(events[1], stream);
+      cudaEventSynchronize(events[1]);
+      cudaEventElapsedTime(&ms, events[0], events[1]);
+      if (k >= untimed) *least = std::min(*least, ms);
+    }
+    for (const cudaEvent_t e : events) cudaEventDestroy(e);
+    return s.ok() ? tsenor::detail::launch_status() : s;
+  }
+
+  const cusparseLtHandle_t& library_;
+  dense_products blas_;
+  std::map<shape_key, std::unique_ptr<entry>> entries_;
+};
+
+}  // namespace TSENOR_ABI
+}  // namespace sparse24
+}  // namespace tsenor
