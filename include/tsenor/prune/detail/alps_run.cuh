@@ -133,8 +133,8 @@ class alps_run {
   // z = what the pattern keeps of `point`.
   status project(const float* point) {
     mask_outputs<float> found;
-    found.mask = m_.mask;
-    found.pruned = m_.z;
+    found.mask = {m_.mask, cols_};
+    found.pruned = {m_.z, cols_};
     if (warms_) found.prices = m_.prices;
     const status s = find_support(nm_, rule_, matrix_view<const float>(point, rows_, cols_), found,
                                   saliency{nullptr, true}, on_.stream);
