@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor_file.hpp"
 #include "tsenor/options.hpp"
 #include "tsenor/pattern.hpp"
 
@@ -14,7 +15,6 @@ namespace tool {
 
 enum class device_choice { automatic, cpu, cuda };
 enum class importance_choice { magnitude, squared };
-enum class file_kind { npy, safetensors };
 
 struct settings {
   std::filesystem::path in;
