@@ -156,7 +156,8 @@ def draw_ratios(r, path):
     errors.axhline(1, color="gray", linewidth=0.8)
     errors.set_ylabel("error, transposable / standard")
     axes_of(errors, r, "What being transposable costs")
-    errors.legend(fontsize=7)
+    if errors.lines[1:]:
+        errors.legend(fontsize=7)
     for number, run in enumerate(r.retrained):
         after.plot([0, run["steps"]], [run[x]["perplexity"] for x in ("before", "after")], "o-", color=f"C{number}", label=run["name"])
     after.axhline(r.dense["perplexity"], color="gray", linewidth=0.8, label="dense")

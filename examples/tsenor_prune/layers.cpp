@@ -32,8 +32,7 @@ std::string objection(const tensor_entry& t, const grams& known, const settings&
              "); choose another pattern";
   }
   const auto gram = known.find(t.name);
-  if (gram == known.end())
-    return s.method == method_choice::magnitude ? "" : "has no gram matrix; add one to the file of --gram";
+  if (gram == known.end()) return s.gram ? "has no gram matrix; add one to the file of --gram" : "";
   const tensor_entry& g = gram->second;
   if (g.dtype != "F32" || g.shape != std::vector<std::uint64_t>{t.shape[1], t.shape[1]})
     return "has a gram matrix that is not F32 of " + shape_text({t.shape[1], t.shape[1]}) + "; make it anew";

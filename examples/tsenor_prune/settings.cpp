@@ -88,7 +88,7 @@ void declare_options(CLI::App& app, raw_arguments& raw) {
   app.add_option(
          "--select", raw.select,
          "regular expression that the names of the tensors to prune match in part [default: every 2-D tensor that "
-         "the patterns fit and, but for magnitude, --gram knows]")
+         "the patterns fit and --gram, where given, knows]")
       ->type_name("REGEX");
   app.add_option("--threads", raw.threads, "CPU threads, 0 for one for each hardware thread")
       ->capture_default_str()
