@@ -6,31 +6,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "matrix.hpp"
 #include "tsenor/pattern.hpp"
 #include "tsenor/prune/sparsity.hpp"
 
 namespace tsenor_test {
 
-/// A dense row-major matrix.
-struct matrix {
-  std::int64_t rows = 0, cols = 0;
-  std::vector<double> data;
-
-  matrix() = default;
-  matrix(std::int64_t rows_, std::int64_t cols_) : rows(rows_), cols(cols_), data(rows_ * cols_, 0.) {}
-  matrix(std::int64_t rows_, std::int64_t cols_, const std::vector<float>& values)
-      : rows(rows_), cols(cols_), data(values.begin(), values.end()) {}
-
-  double& operator()(std::int64_t i, std::int64_t j) { return data[i * cols + j]; }
-  double operator()(std::int64_t i, std::int64_t j) const { return data[i * cols + j]; }
-};
-
 using byte_mask = std::vector<std::uint8_t>;
-
-matrix product(const matrix& a, const matrix& b);
-matrix transposed(const matrix& a);
-/// By Gauss and Jordan's elimination with pivots.
-matrix inverse(const matrix& a);
 
 /// What is asked of a pruner.
 struct reference_case {
