@@ -1,5 +1,4 @@
 // tsenor_mask: transposable N:M masks of the weight matrices in a file.
-#include <algorithm>
 #include <iostream>
 #include <new>
 
@@ -30,17 +29,6 @@ std::unique_ptr<solver> make_solver(device_choice choice) {
   if (auto cuda = make_cuda_solver(why_not)) return cuda;
   if (choice == device_choice::cuda) throw failure(exit_code::device, "--device cuda: " + why_not);
   return make_cpu_solver();
-}
-
-// Everything that is not pruned stays as it is, so the output begins as a copy.
-void copy_all(input_file& from, atomic_file& to) {
-  constexpr std::uint64_t chunk = 1 << 20;
-  std::vector<char> buffer(chunk);
-  for (std::uint64_t offset = 0; offset < from.size(); offset += chunk) {
-    const std::size_t bytes = std::min(chunk, from.size() - offset);
-    from.read(offset, buffer.data(), bytes);
-    to.write(offset, buffer.data(), bytes);
-  }
 }
 
 void write_pruned(atomic_file& out, const tensor_entry& tensor, matrix& m, const solution& found, int threads) {

@@ -1,7 +1,8 @@
 #include "plan.hpp"
 
 #include <algorithm>
-#include <regex>
+
+#include "command_line.hpp"
 
 namespace tool {
 namespace {
@@ -21,33 +22,15 @@ std::string objection(const tensor_entry& tensor, tsenor::pattern pattern, tseno
   return "";
 }
 
-std::regex compile(const std::string& select) {
-  try {
-    return std::regex(select);
-  } catch (const std::regex_error&) {
-    throw failure(exit_code::usage, "--select " + in_quotes(select) +
-                                        " is no valid regular expression; escape special characters with \\");
-  }
-}
-
-bool matches(const std::string& name, const std::regex& select) {
-  try {
-    return std::regex_search(name, select);
-  } catch (const std::regex_error&) {
-    throw failure(exit_code::usage,
-                  "--select takes too long or too much memory on " + in_quotes(name) + "; give a simpler one");
-  }
-}
-
 // The tensors that the user names, or the 2-D ones if he names none.
 std::vector<tensor_entry> candidates(const input_file& file, const std::vector<tensor_entry>& tensors,
                                      const settings& s) {
   if (s.kind == file_kind::npy) return tensors;
   std::vector<tensor_entry> chosen;
   if (s.select) {
-    const std::regex select = compile(*s.select);
+    const name_filter select(*s.select);
     std::copy_if(tensors.begin(), tensors.end(), std::back_inserter(chosen),
-                 [&](const auto& t) { return matches(t.name, select); });
+                 [&](const auto& t) { return select.matches(t.name); });
     if (chosen.empty())
       throw file.problem("has no tensor with a name that --select " + in_quotes(*s.select) + " matches; change it");
     return chosen;

@@ -1,9 +1,9 @@
 #include "settings.hpp"
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <iostream>
 
+#include "command_line.hpp"
 #include "failure.hpp"
 
 namespace tool {
@@ -93,19 +93,6 @@ void declare_options(CLI::App& app, raw_arguments& raw) {
   app.add_flag("--json", raw.json, "print one JSON object a matrix instead of a table");
 }
 
-tsenor::pattern parse_pattern(const std::string& text) {
-  tsenor::pattern pattern;
-  const char* const end = text.data() + text.size();
-  const auto n = std::from_chars(text.data(), end, pattern.n);
-  const bool has_colon = n.ec == std::errc() && n.ptr != end && *n.ptr == ':';
-  const auto m = has_colon ? std::from_chars(n.ptr + 1, end, pattern.m) : n;
-  if (!has_colon || m.ec != std::errc() || m.ptr != end || !tsenor::is_supported(pattern))
-    throw failure(exit_code::usage, "--pattern " + in_quotes(text) +
-                                        " is not supported; give N:M with 1 <= N <= M and 2 <= M <= " +
-                                        std::to_string(tsenor::max_tile) + ", as in 8:16");
-  return pattern;
-}
-
 file_kind kind_of(const std::filesystem::path& path, const char* which) {
   if (path.extension() == ".npy") return file_kind::npy;
   if (path.extension() == ".safetensors") return file_kind::safetensors;
@@ -154,13 +141,6 @@ settings interpret(const raw_arguments& raw, const CLI::App& app) {
                   "--select is for .safetensors; an .npy file holds one matrix, leave the option out");
   check_out(s);
   return s;
-}
-
-// CLI11's messages may span lines and may repeat what was typed; errors of this tool are one line.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  return text;
 }
 
 }  // namespace

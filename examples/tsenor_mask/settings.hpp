@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor_file.hpp"
 #include "tsenor/options.hpp"
 #include "tsenor/pattern.hpp"
 
@@ -15,7 +16,6 @@ namespace tool {
 
 enum class device_choice { automatic, cpu, cuda };
 enum class importance_choice { magnitude, squared };
-enum class file_kind { npy, safetensors };
 
 /// Row and column of a tile among the tiles of a matrix, from 0.
 struct tile_index {

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "../failure.hpp"
+#include "failure.hpp"
 #include "../solver.hpp"
 #include "tsenor/check_mask.hpp"
 #include "tsenor/find_mask.hpp"

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "../failure.hpp"
+#include "failure.hpp"
 #include "../solver.hpp"
 #include "device.cuh"
 #include "tsenor/check_mask.cuh"

@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "failure.hpp"
-#include "settings.hpp"
 #include "tsenor/weight_types.hpp"
 
 namespace tool {
 
-/// The types of weights that the tool prunes.
+/// Formats, told by the ending of a file's name.
+enum class file_kind { npy, safetensors };
+
+/// The types of weights that the tools prune.
 enum class weight_type { f16, bf16, f32, f64 };
 
 /// One tensor of a file. Its data are known to lie inside the file and to have the size that shape and dtype say.

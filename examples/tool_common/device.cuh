@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "../failure.hpp"
+#include "failure.hpp"
 
 namespace tool {
 

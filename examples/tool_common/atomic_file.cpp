@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 #include "failure.hpp"
 
@@ -97,6 +99,16 @@ void atomic_file::commit() {
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) throw system_error(path_);
   pending = 0;
   temporary_.clear();
+}
+
+void copy_all(input_file& from, atomic_file& to) {
+  constexpr std::uint64_t chunk = 1 << 20;
+  std::vector<char> buffer(chunk);
+  for (std::uint64_t offset = 0; offset < from.size(); offset += chunk) {
+    const std::size_t bytes = std::min(chunk, from.size() - offset);
+    from.read(offset, buffer.data(), bytes);
+    to.write(offset, buffer.data(), bytes);
+  }
 }
 
 }  // namespace tool

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <string>
 
+#include "tensor_file.hpp"
+
 namespace tool {
 
 /// Writes to a temporary beside `path` and takes its place when committed. Without a commit the temporary is removed,
@@ -29,5 +31,8 @@ class atomic_file {
   std::string temporary_;       // empty once it has taken its place
   int descriptor_ = -1;
 };
+
+/// Begins `to` as a copy of `from`: what is not pruned stays as it is.
+void copy_all(input_file& from, atomic_file& to);
 
 }  // namespace tool

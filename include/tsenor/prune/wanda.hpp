@@ -1,0 +1,46 @@
+/// \file
+/// Wanda on the CPU.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/apply_mask.hpp"
+#include "tsenor/prune/detail/gram_entry.hpp"
+#include "tsenor/prune/detail/support_cpu.hpp"
+
+namespace tsenor::prune {
+
+/// Wanda (arXiv 2306.11695): keeps the weights of the largest |W_ij| ||X_j||_2, as they were.
+///
+/// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
+/// \tparam T       float, double, or a type of weight_types.hpp
+/// \param cpu      the threads to use; the result does not depend on them
+/// \param nm       the pattern N:M
+/// \param weights  `[rows, cols]`, one row for each output, one column for each input of the layer; batch = 1
+/// \param gram     `[cols, cols]` dense: the sum of x x^T over the layer's inputs x. Only its diagonal is read. An input whose
+///                 entry is not a positive number (no activation, NaN, infinity) is dead: its weights are worth 0
+/// \param norms    `[cols]`, written: the norms ||X_j||_2, 0 for a dead input
+/// \param out      where to write; see outputs
+/// \param rule     the structure and the options of its search
+/// \return success, or what was wrong, and then nothing has been written: the errors of find_mask, and invalid_pointer for
+///         an argument that is missing
+///
+/// Returns when the work is done. Deterministic. Cost: that of find_mask; row-wise, M comparisons a weight.
+template <class Pattern, class T>
+status wanda(cpu_executor cpu, Pattern nm, matrix_view<T> weights, const float* gram, float* norms,
+             outputs<std::remove_const_t<T>> out, const sparsity& rule = {}) {
+  if (const status s = tsenor::detail::check_threads(cpu.threads); !s) return s;
+  const auto from = tsenor::detail::read_only(weights);
+  if (const status s = detail::check_layer(nm, rule, from, out); !s) return s;
+  if (const status s = detail::check_array(gram, from.cols, "wanda: gram is null or misaligned"); !s) return s;
+  if (const status s = detail::check_array(norms, from.cols, "wanda: norms is null or misaligned"); !s) return s;
+  for (std::int64_t j = 0; j < from.cols; ++j) {
+    const float square = gram[j * from.cols + j];
+    norms[j] = detail::is_live(square) ? std::sqrt(square) : 0.f;
+  }
+  return detail::find_support(cpu, nm, rule, from, out, detail::saliency{norms, false});
+}
+
+}  // namespace tsenor::prune

@@ -1,0 +1,175 @@
+/// \file
+/// The pruners on the GPU for 2:4 and 4:8, compiled once for all tests, and a layer in guarded device memory.
+#pragma once
+
+#include <cublas_v2.h>
+#include <cusolverDn.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "reference.hpp"
+#include "support/device_buffer.cuh"
+#include "tsenor/prune/alps.cuh"
+#include "tsenor/prune/gram.cuh"
+#include "tsenor/prune/layer_error.cuh"
+#include "tsenor/prune/sparsegpt.cuh"
+
+namespace tsenor_test {
+
+namespace prune = tsenor::prune;
+
+tsenor::status call_magnitude(tsenor::pattern nm, tsenor::matrix_view<const float> w, prune::outputs<float> out,
+                              const prune::sparsity& rule, cudaStream_t stream);
+tsenor::status call_wanda(tsenor::pattern nm, tsenor::matrix_view<const float> w, const float* gram, float* norms,
+                          prune::outputs<float> out, const prune::sparsity& rule, cudaStream_t stream);
+tsenor::status call_sparsegpt(const prune::handles& on, tsenor::pattern nm, tsenor::matrix_view<const float> w,
+                              const float* gram, prune::outputs<float> out, prune::workspace memory,
+                              const prune::sparsegpt_options& options, prune::sparsegpt_report* report);
+tsenor::status call_alps(const prune::handles& on, tsenor::pattern nm, tsenor::matrix_view<const float> w,
+                         prune::alps_inputs inputs, prune::outputs<float> out, prune::workspace memory,
+                         const prune::alps_options& options, prune::alps_report* report);
+
+/// Handles on a stream of their own.
+class device_handles {
+ public:
+  device_handles() {
+    if (cublasCreate(&on_.blas) != CUBLAS_STATUS_SUCCESS || cusolverDnCreate(&on_.solver) != CUSOLVER_STATUS_SUCCESS)
+      throw std::runtime_error("no cuBLAS or cuSOLVER handle");
+    on_.stream = stream_;
+    cublasSetStream(on_.blas, stream_);
+    cusolverDnSetStream(on_.solver, stream_);
+  }
+  ~device_handles() {
+    cublasDestroy(on_.blas);
+    cusolverDnDestroy(on_.solver);
+  }
+  device_handles(const device_handles&) = delete;
+  device_handles& operator=(const device_handles&) = delete;
+  operator const prune::handles&() const { return on_; }
+  const prune::handles* operator->() const { return &on_; }
+
+ private:
+  device_stream stream_;
+  prune::handles on_;
+};
+
+/// A layer: weights, and inputs that have something to do with each other.
+struct layer_data {
+  std::int64_t rows, cols, tokens;
+  std::vector<float> weights, inputs, gram;  // [rows, cols], [tokens, cols], [cols, cols]
+
+  layer_data(std::int64_t rows_, std::int64_t cols_, std::int64_t tokens_, unsigned seed)
+      : rows(rows_), cols(cols_), tokens(tokens_), weights(rows * cols), inputs(tokens * cols) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    for (float& w : weights) w = 0.05f * normal(random);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      float common = normal(random);
+      for (std::int64_t j = 0; j < cols; ++j) {
+        common = 0.8f * common + 0.6f * normal(random);  // neighbours are correlated
+        inputs[t * cols + j] = common * (0.5f + static_cast<float>(j % 7));
+      }
+    }
+    make_gram();
+  }
+
+  void make_gram() {
+    gram.assign(cols * cols, 0.f);
+    for (std::int64_t i = 0; i < cols; ++i) {
+      for (std::int64_t j = 0; j < cols; ++j) {
+        double sum = 0;
+        for (std::int64_t t = 0; t < tokens; ++t) sum += double(inputs[t * cols + i]) * inputs[t * cols + j];
+        gram[i * cols + j] = static_cast<float>(sum);
+      }
+    }
+  }
+
+  matrix w() const { return {rows, cols, weights}; }
+  matrix g() const { return {cols, cols, gram}; }
+};
+
+/// What a pruner left behind.
+struct pruned_layer {
+  byte_mask mask;
+  std::vector<float> weights;
+  matrix v(const layer_data& l) const { return {l.rows, l.cols, weights}; }
+};
+
+/// A layer on the device, and room for a pruner's outputs.
+struct device_layer {
+  explicit device_layer(const layer_data& l)
+      : data(l), weights(l.weights), gram(l.gram), pruned(l.weights.size()), mask(l.weights.size()), norms(l.cols) {}
+
+  tsenor::matrix_view<const float> view() const { return {weights.data(), data.rows, data.cols}; }
+  prune::outputs<float> outputs() const {
+    prune::outputs<float> out;
+    out.pruned = pruned.data();
+    out.mask = mask.data();
+    return out;
+  }
+  pruned_layer result() const { return {mask.read(), pruned.read()}; }
+  bool untouched() const { return mask.untouched() && pruned.untouched(); }
+
+  const layer_data& data;
+  device_buffer<float> weights, gram, pruned;
+  device_buffer<std::uint8_t> mask;
+  device_buffer<float> norms;
+};
+
+/// The weights are those of the reference, but for rounding, and so is the mask.
+inline void expect_same(const layer_data& l, const pruned_layer& found, const reference_result& expected,
+                        double tolerance) {
+  std::int64_t differences = 0;
+  for (std::size_t k = 0; k < expected.mask.size(); ++k) differences += found.mask[k] != expected.mask[k];
+  ASSERT_EQ(differences, 0) << "of " << expected.mask.size() << " weights in the mask";
+  double largest = 0;
+  for (const double x : expected.weights.data) largest = std::max(largest, std::fabs(x));
+  for (std::size_t k = 0; k < found.weights.size(); ++k) {
+    ASSERT_NEAR(found.weights[k], expected.weights.data[k], tolerance * largest) << "weight " << k;
+    if (found.mask[k] == 0) {
+      ASSERT_EQ(found.weights[k], 0.f) << "weight " << k;
+      ASSERT_FALSE(std::signbit(found.weights[k])) << "weight " << k;
+    }
+  }
+  static_cast<void>(l);
+}
+
+inline std::string name_of(prune::structure s) {
+  switch (s) {
+    case prune::structure::transposable:
+      return "transposable";
+    case prune::structure::row_wise:
+      return "row_wise";
+    case prune::structure::row_then_column:
+      break;
+  }
+  return "row_then_column";
+}
+
+inline const std::vector<reference_case>& reference_cases() {
+  using prune::structure;
+  static const std::vector<reference_case> cases = {
+      {{2, 4}, structure::transposable}, {{2, 4}, structure::row_wise},        {{2, 4}, structure::row_then_column},
+      {{4, 8}, structure::transposable}, {{4, 8}, structure::row_then_column},
+  };
+  return cases;
+}
+
+inline std::string label(const reference_case& c) {
+  return std::to_string(c.nm.n) + ":" + std::to_string(c.nm.m) + " " + name_of(c.structure);
+}
+
+/// sparsegpt with exactly the workspace that it asks for.
+pruned_layer run_sparsegpt(const reference_case& c, const layer_data& l, prune::sparsegpt_report* report = nullptr,
+                           int block = 32);
+
+/// alps_prepare and alps with exactly the workspace that they ask for.
+pruned_layer run_alps(const reference_case& c, const layer_data& l, int iterations,
+                      prune::alps_report* report = nullptr);
+
+pruned_layer run_wanda(const reference_case& c, const layer_data& l);
+
+}  // namespace tsenor_test
