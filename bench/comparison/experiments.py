@@ -77,7 +77,7 @@ def fill_row(row, method, problem, bounds, timed):
     try:
         call = method.prepare(problem)
         if timed:
-            timing = time_calls(call, problem.sets)
+            timing = time_calls(call, problem.sets, problem.threads)
             result = timing.result
             row |= timing.summary()
         else:

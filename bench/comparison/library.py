@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,9 @@ def build(with_cuda, log=sys.stderr):
         options["CMAKE_CUDA_ARCHITECTURES"] = "native"
     print(f"building {BUILD}/lib/libtsenor_compare.so (minutes, the first time)", file=log, flush=True)
     definitions = [f"-D{key}={value}" for key, value in options.items()]
-    subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, *definitions], check=True, stdout=subprocess.DEVNULL)
+    first_time = not (BUILD / "CMakeCache.txt").exists()
+    generator = ["-G", "Ninja"] if first_time and shutil.which("ninja") else []
+    subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, *generator, *definitions], check=True, stdout=subprocess.DEVNULL)
     cores = str(os.cpu_count() or 1)
     subprocess.run(
         ["cmake", "--build", BUILD, "--target", "tsenor_compare", "--parallel", cores], check=True, stdout=log

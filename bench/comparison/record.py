@@ -51,6 +51,7 @@ def machine(device):
         "device": device,
         "name": processor(),
         "cores": usable_cores(),
+        "load_average": os.getloadavg()[0],  # when the run began: programs that were running beside it
         "python": platform.python_version(),
         "numpy": np.__version__,
         "torch": None if torch is None else torch.__version__,

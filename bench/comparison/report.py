@@ -20,8 +20,8 @@ Made by `bench/report` from the records in [results](results); do not edit. What
 - **gap**: what a mask misses of the optimum, relative to it, in percent. The optimum is not this library's word: it is bounded from
   above with prices that anyone can check, by the checker that judges all masks. `0` is a gap below 0.00001 %. Methods
   that keep at most N are measured against the optimum of that problem, those that keep exactly N against that of theirs.
-- **Times** are medians of device time, or on a CPU of the wall clock, for weights and mask in memory. On GPUs the inputs
-  rotate over more matrices than the cache holds.
+- **Times** are medians, for weights and mask in memory: of device time, the inputs rotating over more matrices than the cache
+  holds; on a CPU of processor time for one thread, of the wall clock for several.
 """
 
 
@@ -167,7 +167,7 @@ def check_text(rows):
 
 def machine_text(record):
     machine = record["machine"]
-    parts = [f"{machine['cores']} cores", f"NumPy {machine['numpy']}"]
+    parts = [f"{machine['cores']} cores (load average at the start {machine['load_average']:.1f})", f"NumPy {machine['numpy']}"]
     if machine["torch"]:
         parts.append(f"PyTorch {machine['torch']}")
     if machine.get("copy_bytes_per_second"):

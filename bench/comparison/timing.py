@@ -1,4 +1,5 @@
-"""How long a call takes: device events on a GPU, the wall clock on a CPU."""
+"""How long a call takes: device events on a GPU; on a CPU processor time for one thread, which other programs hardly
+change, and the wall clock for several, which needs an idle machine."""
 
 import itertools
 import statistics
@@ -40,10 +41,22 @@ def seconds_on_gpu(call, weights):
     return start.elapsed_time(stop) / 1e3, result
 
 
-def seconds_on_cpu(call, weights):
-    start = time.perf_counter()
-    result = call(weights)
-    return time.perf_counter() - start, result
+def seconds_by(clock):
+    """A measurement of one call on the CPU."""
+
+    def measure(call, weights):
+        start = clock()
+        result = call(weights)
+        return clock() - start, result
+
+    return measure
+
+
+def measurement(weights, threads):
+    """Takes a call and weights, and gives seconds and the result."""
+    if on_gpu(weights):
+        return seconds_on_gpu
+    return seconds_by(time.process_time if threads == 1 else time.perf_counter)
 
 
 def set_threads(threads):
@@ -55,13 +68,13 @@ def set_threads(threads):
 set_threads.all = torch.get_num_threads() if torch is not None else 1
 
 
-def time_calls(call, sets, budget=BUDGET_SECONDS):
+def time_calls(call, sets, threads=1, budget=BUDGET_SECONDS):
     """Times `call` on the sets in turn: at least FEWEST calls, at most MOST, in between as many as fit the budget in
     seconds. Calls to warm up come before: one, or two where one fits the budget."""
-    measure = seconds_on_gpu if on_gpu(sets[0]) else seconds_on_cpu
+    measure = measurement(sets[0], threads)
     turns = itertools.cycle(sets)
     expected, result = measure(call, next(turns))
     if expected < budget:
         expected, _ = measure(call, next(turns))
-    repeats = int(min(MOST, max(FEWEST, budget / expected)))
+    repeats = int(min(MOST, max(FEWEST, budget / max(expected, 1e-6))))
     return Timing([measure(call, next(turns))[0] for _ in range(repeats)], result)
