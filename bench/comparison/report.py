@@ -145,17 +145,19 @@ def scale_text(rows):
 
 
 def left_out_text(rows):
-    """What gave no result, and why, each once."""
-    reasons = {}
-    for row in rows:
-        reason = row.get("skipped") or row.get("failed")
-        if reason:
-            word = "skipped" if "skipped" in row else "failed"
-            reasons.setdefault((label(row.get("method", row.get("weights", ""))), word, reason), []).append(row.get("pattern"))
-    if not reasons:
-        return ""
-    lines = [f"- {name}, {word}: {reason}" for name, word, reason in reasons]
-    return "### Without a result\n\n" + "\n".join(lines) + "\n"
+    """What failed, and what was skipped everywhere, with the reason, each once."""
+    there = {row.get("method") for row in rows if "value" in row}
+    failed = [(name_of(row), "failed", row["failed"]) for row in rows if "failed" in row]
+    skipped = [
+        (name_of(row), "skipped", row["skipped"]) for row in rows if "skipped" in row and row.get("method") not in there
+    ]
+    lines = dict.fromkeys(f"- {name}, {word}: {reason}" for name, word, reason in failed + skipped)
+    return "### Without a result\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def name_of(row):
+    """The method of a row, or the weights that it has no method for."""
+    return label(row["method"]) if "method" in row else weights_label(row["weights"])
 
 
 def check_text(rows):
