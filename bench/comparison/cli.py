@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,21 +79,27 @@ def parser():
     return p
 
 
+def stop(reason):
+    """Ends the program: there is nothing to run with."""
+    print(f"bench/compare: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
 def chosen_device(wanted):
     """Where to run; exits where that is impossible."""
     has_gpu = torch is not None and torch.cuda.is_available()
     if wanted == "cuda" and not has_gpu:
-        sys.exit("bench/compare: --device cuda needs PyTorch with a CUDA device")
+        stop("--device cuda needs PyTorch with a CUDA device")
     return "cuda" if has_gpu and wanted != "cpu" else "cpu"
 
 
 def check_sizes(options):
     for side in (options.size, options.quality_size):
         if side < 64 or side % 64 != 0:
-            sys.exit(f"bench/compare: {side} is not a multiple of 64")
+            stop(f"{side} is not a multiple of 64")
     for n, m in options.pattern:
         if options.size % m != 0:
-            sys.exit(f"bench/compare: {n}:{m} does not divide {options.size}; choose another --size")
+            stop(f"{n}:{m} does not divide {options.size}; choose another --size")
 
 
 def file_name(record):
@@ -102,13 +109,20 @@ def file_name(record):
     return f"compare-{short}-{record.started:%Y-%m-%d}.json"
 
 
+def built_library(device):
+    try:
+        return library.build(with_cuda=device == "cuda")
+    except (OSError, subprocess.CalledProcessError) as error:
+        return stop(f"CMake did not build the library: {error}")
+
+
 def run(options):
     device = chosen_device(options.device)
     options.size = options.size or (8192 if device == "cuda" else 1024)
     options.quality_size = options.quality_size or (1024 if device == "cuda" else 512)
     options.pattern = options.pattern or experiments.SPEED_PATTERNS
     check_sizes(options)
-    path = options.library or library.build(with_cuda=device == "cuda")
+    path = options.library or built_library(device)
     record = Record(device, options.commit)
     bench = experiments.Bench(
         device, library.Library(path), record, options.pattern, options.size, options.quality_size,

@@ -41,7 +41,7 @@ def build(with_cuda, log=sys.stderr):
         "CMAKE_PREFIX_PATH": site_packages,  # for cuSPARSELt from pip
     }
     if with_cuda:
-        options["CMAKE_CUDA_ARCHITECTURES"] = "native"
+        options["CMAKE_CUDA_ARCHITECTURES"] = "{}{}".format(*torch.cuda.get_device_capability())
     print(f"building {BUILD}/lib/libtsenor_compare.so (minutes, the first time)", file=log, flush=True)
     definitions = [f"-D{key}={value}" for key, value in options.items()]
     first_time = not (BUILD / "CMakeCache.txt").exists()
