@@ -1,0 +1,3 @@
+#include "cuda.cuh"
+
+template const char* tsenor_bench::find_mask_on_gpu<__half>(const mask_request&, cudaStream_t);
