@@ -39,6 +39,18 @@ def require_2_4_on_gpu(problem):
         raise Skipped("for 16-bit weights alone")
 
 
+class TilePruned:
+    """What torch.sparse's tile pruner returns. Its to_dense() multiplies by the compressed form, which only some GPUs can read;
+    the mask that it keeps beside the form is good on all of them."""
+
+    def __init__(self, weights, compressed):
+        self.weights, self.compressed = weights, compressed
+
+    def to_dense(self):
+        mask = self.compressed.compressed_swizzled_bitmask
+        return torch._sparse_semi_structured_apply_dense(torch.ones_like(self.weights), mask)
+
+
 def prepare_torch_tile(problem):
     """torch.sparse's 2:4 pruner of 4 x 4 tiles, greedy by magnitude; it returns W and its transpose compressed, in the
     layout of the first backend that works on this GPU."""
@@ -47,8 +59,9 @@ def prepare_torch_tile(problem):
     for backend in ("CUSPARSELT", "CUTLASS"):
         try:
             prune = getattr(torch.sparse, "SparseSemiStructuredTensor" + backend).prune_dense_static_sort
-            prune(problem.weights[:256, :256].contiguous(), TORCH_TILE_ALGORITHM).to_dense()
-            return lambda weights: prune(weights, TORCH_TILE_ALGORITHM)
+            small = problem.weights[:256, :256].contiguous()
+            TilePruned(small, prune(small, TORCH_TILE_ALGORITHM)).to_dense()
+            return lambda weights: TilePruned(weights, prune(weights, TORCH_TILE_ALGORITHM))
         except (AttributeError, RuntimeError) as error:
             reason = f"{backend}: {error}".splitlines()[0]
     raise Skipped(reason)
