@@ -10,7 +10,7 @@
 
 #include "distributions.hpp"
 #include "priced.hpp"
-#include "tsenor/find_mask.hpp"
+#include "solve_fixed.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -111,8 +111,8 @@ void expect_certified_importance(const std::vector<T>& weights, const std::vecto
                                  Importance functor) {
   for (const constraint c : both_constraints) {
     const auto s = solve_priced_with<T>(8, 20, 16, {}, [&](const auto& out) {
-      return tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, tsenor::matrix_view<const T>(weights.data(), 20, 16), out,
-                                     options_for(c), functor);
+      return find_fixed<4, 8>(tsenor::cpu_executor{2}, tsenor::matrix_view<const T>(weights.data(), 20, 16), out,
+                              options_for(c), functor);
     });
     expect_certified(pattern{4, 8}, c, importance, s);
   }
