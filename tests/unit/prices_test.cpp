@@ -141,5 +141,16 @@ TEST(PricesUnits, AreFiniteForTheLargestWeights) {
   expect_certified_importance(weights, importances_of(weights), tsenor::magnitude{});
 }
 
+// A column of infinities, which count as the largest float, has a price of a little more than that.
+TEST(PricesUnits, AreFiniteForColumnsOfInfinitiesByThePublishedMethod) {
+  std::vector<float> weights(64, 4.0f);
+  for (int i = 0; i < 8; ++i) weights[i * 8 + 3] = std::numeric_limits<float>::infinity();
+  tsenor::options opts = published_options(constraint::at_most);
+  opts.iterations = 20;
+  opts.tau = 1e-4;
+  const auto s = solve_priced(pattern{4, 8}, weights, 8, 8, opts);
+  for (const float price : s.prices) EXPECT_TRUE(std::isfinite(price)) << price;
+}
+
 }  // namespace
 }  // namespace tsenor_test
