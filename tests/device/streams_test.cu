@@ -104,7 +104,7 @@ TEST_F(Streams, TakeNoMemory) {
 }
 
 TEST_F(Streams, OfSeveralThreadsDoNotDisturbEachOther) {
-  constexpr int threads = 4, calls = 5;
+  constexpr int threads = 32, calls = 5;
   std::vector<std::vector<std::uint8_t>> expected, found(threads);
   for (int t = 0; t < threads; ++t) expected.push_back(solve_on_gpu(where_, weights(151u + t), {}).mask);
   std::vector<char> succeeded(threads, 0);
@@ -127,6 +127,28 @@ TEST_F(Streams, OfSeveralThreadsDoNotDisturbEachOther) {
     EXPECT_TRUE(succeeded[t]) << "thread " << t;
     EXPECT_EQ(found[t], expected[t]) << "thread " << t;
   }
+}
+
+TEST_F(Streams, OfWhichAThousandAreBusyDoNotDisturbEachOther) {
+  const int streams = reduced() ? 20 : 1000;
+  constexpr std::int64_t side = 64, size = side * side;
+  const auto all = make_weights(distribution::gaussian, streams * side, side, 163);
+  const layout matrix{{8, 16}, side, side}, stacked{{8, 16}, streams * side, side};
+  const auto expected = solve_on_gpu(stacked, all, {}).mask;
+  const device_buffer<float> source(all), weights(all.size());
+  const device_buffer<std::uint8_t> mask(all.size());
+  {
+    const std::vector<device_stream> busy(static_cast<std::size_t>(streams));
+    for (int k = 0; k < streams; ++k) {
+      tsenor::mask_outputs<float> out;
+      out.mask = mask.data() + k * size;
+      const float* const own = weights.data() + k * size;
+      wait_then_write<<<1, 256, 0, busy[k]>>>(weights.data() + k * size, source.data() + k * size, size, 100'000);
+      ASSERT_TRUE(find_mask_float(matrix.nm, matrix.view(own), out, {}, busy[k])) << "stream " << k;
+    }
+    require(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  }
+  EXPECT_EQ(mask.read(), expected);
 }
 
 TEST_F(Streams, OfAnotherDeviceAreServedThere) {

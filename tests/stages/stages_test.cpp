@@ -181,7 +181,6 @@ struct outcome {
   double value = 0;
 };
 
-template <int Width>
 std::vector<outcome> outcomes(pattern p, distribution d, const tsenor::options& opts) {
   using tsenor::detail::instruction_set;
   constexpr int tiles = 24;
@@ -196,7 +195,7 @@ std::vector<outcome> outcomes(pattern p, distribution d, const tsenor::options& 
     out.reports = reports.data();
     out.prices = o.prices.data();
     const float_problem call = problem_of(p, weights, opts, out);
-    tsenor::detail::run_tiles<Width>(isa, call, 0, tiles);
+    run_float_tiles(isa, call);
     for (const auto& r : reports) o.value += r.value;
     all.push_back(o);
   }
@@ -204,7 +203,7 @@ std::vector<outcome> outcomes(pattern p, distribution d, const tsenor::options& 
 }
 
 TEST(Machines, GiveMasksAsGoodAsTheBaselinesByThePublishedMethod) {
-  const auto all = outcomes<16>({8, 16}, distribution::gaussian, tsenor::options::published());
+  const auto all = outcomes({8, 16}, distribution::gaussian, tsenor::options::published());
   for (const outcome& o : all) {
     EXPECT_EQ(*std::max_element(o.mask.begin(), o.mask.end()), 1);
     EXPECT_NEAR(o.value, all[0].value, 1e-4 * all[0].value);
@@ -212,14 +211,13 @@ TEST(Machines, GiveMasksAsGoodAsTheBaselinesByThePublishedMethod) {
 }
 
 // Integers leave no room for rounding.
-template <int Width>
 void expect_equal_outcomes(pattern p) {
   for (const auto kept : {tsenor::constraint::exactly, tsenor::constraint::at_most})
     for (const distribution d : {distribution::gaussian, distribution::ties, distribution::mostlyzero}) {
       SCOPED_TRACE(testing::Message() << p.n << ":" << p.m << " " << name_of(d) << " seed " << seed);
       auto opts = tsenor::options::optimal();
       opts.constraint = kept;
-      const auto all = outcomes<Width>(p, d, opts);
+      const auto all = outcomes(p, d, opts);
       for (const outcome& o : all) {
         EXPECT_EQ(*std::max_element(o.mask.begin(), o.mask.end()), 1);
         EXPECT_EQ(o.mask, all[0].mask);
@@ -229,10 +227,9 @@ void expect_equal_outcomes(pattern p) {
 }
 
 TEST(Machines, GiveTheVeryMasksAndPricesOfTheBaselineByTheOptimalMethod) {
-  for (const pattern p : {pattern{4, 8}, pattern{2, 4}, pattern{3, 7}, pattern{8, 8}}) expect_equal_outcomes<8>(p);
-  for (const pattern p : {pattern{8, 16}, pattern{5, 10}}) expect_equal_outcomes<16>(p);
-  for (const pattern p : {pattern{16, 32}, pattern{31, 32}, pattern{6, 20}}) expect_equal_outcomes<32>(p);
-  for (const pattern p : {pattern{32, 64}, pattern{10, 50}}) expect_equal_outcomes<64>(p);
+  for (const pattern p : {pattern{4, 8}, pattern{2, 4}, pattern{3, 7}, pattern{8, 8}, pattern{8, 16}, pattern{5, 10},
+                          pattern{16, 32}, pattern{31, 32}, pattern{6, 20}, pattern{32, 64}, pattern{10, 50}})
+    expect_equal_outcomes(p);
 }
 
 }  // namespace

@@ -9,6 +9,10 @@
 
 #include "tsenor/detail/problem.hpp"
 
+namespace tsenor::detail {
+enum class instruction_set;  // cpu_machines.hpp
+}
+
 namespace tsenor_test {
 
 using float_problem = tsenor::detail::problem<float, tsenor::magnitude>;
@@ -28,5 +32,8 @@ inline float_problem problem_of(tsenor::pattern nm, const std::vector<float>& ti
                                 const tsenor::mask_outputs<float>& out = {}) {
   return problem_of(nm, tiles, std::int64_t(tiles.size()) / nm.m, nm.m, opts, out);
 }
+
+/// Solves all tiles of a call with one instruction set, which the processor has to have; compiled in solve.cpp.
+void run_float_tiles(tsenor::detail::instruction_set isa, const float_problem& p);
 
 }  // namespace tsenor_test

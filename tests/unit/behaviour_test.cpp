@@ -109,24 +109,6 @@ TEST(OddNumbers, GiveTheMaskOfTheirReplacements) {
   EXPECT_EQ(solve_tiles(pattern{4, 8}, odd).mask, solve_tiles(pattern{4, 8}, replaced).mask);
 }
 
-TEST(OddNumbers, NegativeImportancesCountAsZero) {
-  const std::vector<float> weights = make_weights(distribution::gaussian, 16, 16, seed);
-  const auto identity = [](float w, std::int64_t, std::int64_t, std::int64_t) { return w; };
-  int negative = 0;
-  double positive_kept = 0;
-
-  const solution s = solve_fixed<4, 8>(weights, 16, 16, {}, identity);
-
-  for (int k = 0; k < 256; ++k) {
-    negative += weights[k] < 0;
-    positive_kept += s.mask[k] && weights[k] > 0 ? weights[k] : 0.0;
-  }
-  int replaced = 0;
-  for (const tsenor::tile_report& r : s.reports) replaced += r.replaced;
-  EXPECT_EQ(replaced, negative);
-  EXPECT_NEAR(s.value(), positive_kept, 1e-12 * positive_kept);
-}
-
 TEST(FlatTiles, GiveValidMasks) {
   for (const pattern p :
        {pattern{2, 4}, pattern{4, 8}, pattern{5, 10}, pattern{8, 16}, pattern{16, 32}, pattern{32, 64}}) {
@@ -236,19 +218,6 @@ TEST(DoubleWeights, KeepTheirRange) {
       EXPECT_LE(s.reports[t].bound, value * 1.1);
     }
   }
-}
-
-TEST(Entries, GiveTheSameMask) {
-  const std::vector<float> weights = make_weights(distribution::gaussian, 32, 48, seed);
-  const tsenor::matrix_view<const float> view(weights.data(), 32, 48);
-  std::vector<std::uint8_t> fixed(weights.size()), plain(weights.size());
-  tsenor::mask_outputs<float> out;
-  out.mask = fixed.data();
-  ASSERT_TRUE((tsenor::find_mask<8, 16>(tsenor::cpu_executor{2}, view, out)).ok());
-  ASSERT_TRUE((tsenor::find_mask<8, 16>(tsenor::cpu_executor{2}, weights.data(), 32, 48, plain.data())).ok());
-  const solution run_time = solve(pattern{8, 16}, weights, 32, 48);
-  EXPECT_EQ(fixed, run_time.mask);
-  EXPECT_EQ(plain, run_time.mask);
 }
 
 }  // namespace

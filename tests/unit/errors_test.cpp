@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "distributions.hpp"
-#include "solve.hpp"
-#include "tsenor/find_mask.hpp"
+#include "solve_fixed.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -241,7 +240,7 @@ TEST_F(Errors, RefuseANegativeNumberOfThreads) {
 
 TEST_F(Errors, RefuseWandaWithoutNorms) {
   const std::vector<double> before = memory;
-  const tsenor::status s = tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, view, out, opts, tsenor::wanda{});
+  const tsenor::status s = find_fixed<4, 8>(tsenor::cpu_executor{2}, view, out, opts, tsenor::wanda{});
   EXPECT_EQ(s.code(), status_code::invalid_pointer) << s.message();
   EXPECT_EQ(std::memcmp(memory.data(), before.data(), memory.size() * sizeof(double)), 0);
 }
@@ -274,9 +273,9 @@ TEST_F(Errors, AreAbsentFromPricesOfDoublesForDoubles) {
   tsenor::mask_outputs<double> wide;
   wide.prices = prices.data();
   const tsenor::matrix_view<const double> one_tile(doubles.data(), 8, 8);
-  EXPECT_TRUE((tsenor::find_mask<4, 8>(tsenor::cpu_executor{1}, one_tile, wide).ok()));
+  EXPECT_TRUE((find_fixed<4, 8>(tsenor::cpu_executor{1}, one_tile, wide).ok()));
   wide.prices = reinterpret_cast<double*>(block(4) + 4);
-  EXPECT_EQ((tsenor::find_mask<4, 8>(tsenor::cpu_executor{1}, one_tile, wide).code()), status_code::invalid_pointer);
+  EXPECT_EQ((find_fixed<4, 8>(tsenor::cpu_executor{1}, one_tile, wide).code()), status_code::invalid_pointer);
 }
 
 // An error in another argument is an error all the same.

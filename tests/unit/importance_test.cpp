@@ -1,4 +1,4 @@
-// Importance functors: the library's own and a user's.
+// Importance functors, the library's own and a user's, and the entries that take them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 
 #include "distributions.hpp"
 #include "solve_fixed.hpp"
+#include "tsenor/find_mask.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -15,11 +16,20 @@ using tsenor::pattern;
 
 constexpr std::uint64_t seed = 99;
 
+template <class Importance>
+solution solve_with_functor(const std::vector<float>& weights, std::int64_t rows, std::int64_t cols,
+                            const Importance& functor) {
+  return solve_with<float>(8, rows, cols, [&](const auto& out) {
+    const tsenor::matrix_view<const float> view(weights.data(), rows, cols);
+    return tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, view, out, {}, functor);
+  });
+}
+
 TEST(Importances, SquaredIsTheMaskOfSquares) {
   const std::vector<float> weights = make_weights(distribution::gaussian, 32, 32, seed);
   const auto product = [](float w, std::int64_t, std::int64_t, std::int64_t) { return w * w; };
   const solution s = solve_fixed<4, 8>(weights, 32, 32, {}, tsenor::squared{});
-  const solution expected = solve_fixed<4, 8>(weights, 32, 32, {}, product);
+  const solution expected = solve_with_functor(weights, 32, 32, product);
   double value = 0;
   for (int k = 0; k < 1024; ++k) value += s.mask[k] ? double(weights[k]) * weights[k] : 0.0;
   EXPECT_NEAR(s.value(), value, 1e-12 * value);
@@ -57,10 +67,8 @@ TEST(Importances, MayDependOnRowColumnAndBatch) {
   std::vector<std::uint8_t> mask(weights.size());
   tsenor::mask_outputs<float> out;
   out.mask = mask.data();
-  ASSERT_TRUE(find_mask(tsenor::cpu_executor{2}, pattern{4, 8},
-                        tsenor::matrix_view<const float>(weights.data(), rows, cols, cols, batch, rows * cols), out, {},
-                        rule)
-                  .ok());
+  const tsenor::matrix_view<const float> view(weights.data(), rows, cols, cols, batch, rows * cols);
+  ASSERT_TRUE((tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, view, out, {}, rule)).ok());
   for (std::int64_t b = 0; b < batch; ++b) {
     std::vector<float> weighed;
     for (std::int64_t k = 0; k < rows * cols; ++k)
@@ -68,6 +76,37 @@ TEST(Importances, MayDependOnRowColumnAndBatch) {
     const std::vector<std::uint8_t> expected = solve(pattern{4, 8}, weighed, rows, cols).mask;
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), mask.begin() + b * rows * cols)) << "matrix " << b;
   }
+}
+
+TEST(Importances, ThatAreNegativeCountAsZero) {
+  const std::vector<float> weights = make_weights(distribution::gaussian, 16, 16, seed);
+  const auto identity = [](float w, std::int64_t, std::int64_t, std::int64_t) { return w; };
+  int negative = 0;
+  double positive_kept = 0;
+
+  const solution s = solve_with_functor(weights, 16, 16, identity);
+
+  for (int k = 0; k < 256; ++k) {
+    negative += weights[k] < 0;
+    positive_kept += s.mask[k] && weights[k] > 0 ? weights[k] : 0.0;
+  }
+  int replaced = 0;
+  for (const tsenor::tile_report& r : s.reports) replaced += r.replaced;
+  EXPECT_EQ(replaced, negative);
+  EXPECT_NEAR(s.value(), positive_kept, 1e-12 * positive_kept);
+}
+
+TEST(Entries, GiveTheSameMask) {
+  const std::vector<float> weights = make_weights(distribution::gaussian, 32, 48, seed);
+  const tsenor::matrix_view<const float> view(weights.data(), 32, 48);
+  std::vector<std::uint8_t> fixed(weights.size()), plain(weights.size());
+  tsenor::mask_outputs<float> out;
+  out.mask = fixed.data();
+  ASSERT_TRUE((tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, view, out)).ok());
+  ASSERT_TRUE((tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, weights.data(), 32, 48, plain.data())).ok());
+  const solution run_time = solve(pattern{4, 8}, weights, 32, 48);
+  EXPECT_EQ(fixed, run_time.mask);
+  EXPECT_EQ(plain, run_time.mask);
 }
 
 }  // namespace

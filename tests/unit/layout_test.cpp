@@ -6,8 +6,7 @@
 
 #include "distributions.hpp"
 #include "small_floats.hpp"
-#include "solve.hpp"
-#include "tsenor/find_mask.hpp"
+#include "solve_fixed.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -184,9 +183,8 @@ TYPED_TEST(PrunedTypes, KeepBitsAndArePositiveZeroElsewhere) {
   out.mask = mask.data();
   out.pruned = pruned.data();
 
-  ASSERT_TRUE((tsenor::find_mask<3, 8>(tsenor::cpu_executor{2},
-                                       tsenor::matrix_view<const TypeParam>(weights.data(), 32, 16), out))
-                  .ok());
+  const tsenor::matrix_view<const TypeParam> view(weights.data(), 32, 16);
+  ASSERT_TRUE((find_fixed<4, 8>(tsenor::cpu_executor{2}, view, out)).ok());
 
   const TypeParam zero{};
   for (std::size_t k = 0; k < weights.size(); ++k) {

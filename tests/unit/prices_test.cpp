@@ -10,7 +10,7 @@
 
 #include "distributions.hpp"
 #include "priced.hpp"
-#include "tsenor/find_mask.hpp"
+#include "solve_fixed.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -111,8 +111,8 @@ void expect_certified_importance(const std::vector<T>& weights, const std::vecto
                                  Importance functor) {
   for (const constraint c : both_constraints) {
     const auto s = solve_priced_with<T>(8, 20, 16, {}, [&](const auto& out) {
-      return tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, tsenor::matrix_view<const T>(weights.data(), 20, 16), out,
-                                     options_for(c), functor);
+      return find_fixed<4, 8>(tsenor::cpu_executor{2}, tsenor::matrix_view<const T>(weights.data(), 20, 16), out,
+                              options_for(c), functor);
     });
     expect_certified(pattern{4, 8}, c, importance, s);
   }
@@ -139,6 +139,17 @@ TEST(PricesUnits, AreFiniteForTheLargestWeights) {
   for (float& w : weights) w *= std::numeric_limits<float>::max();
   weights[7] = std::numeric_limits<float>::infinity();
   expect_certified_importance(weights, importances_of(weights), tsenor::magnitude{});
+}
+
+// A column of infinities, which count as the largest float, has a price of a little more than that.
+TEST(PricesUnits, AreFiniteForColumnsOfInfinitiesByThePublishedMethod) {
+  std::vector<float> weights(64, 4.0f);
+  for (int i = 0; i < 8; ++i) weights[i * 8 + 3] = std::numeric_limits<float>::infinity();
+  tsenor::options opts = published_options(constraint::at_most);
+  opts.iterations = 20;
+  opts.tau = 1e-4;
+  const auto s = solve_priced(pattern{4, 8}, weights, 8, 8, opts);
+  for (const float price : s.prices) EXPECT_TRUE(std::isfinite(price)) << price;
 }
 
 }  // namespace

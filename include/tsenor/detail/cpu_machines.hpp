@@ -1,6 +1,7 @@
 // The CPU's machines: the same stages compiled for each instruction set, chosen at run time, so that a program built with no
 // -march flag uses what the processor has. The instruction set is a property of the functions (a target attribute that a
-// pragma gives to all of them), which is why the stages are included once for each.
+// pragma gives to all of them), which is why the stages are included once for each. TSENOR_BASELINE_ONLY, defined for all
+// sources of a program, leaves the others out: a third of the code to compile, which a build under a sanitizer may prefer.
 #pragma once
 
 // Every header that the stages need, first, so that none of their functions gets a target attribute.
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #if defined(__x86_64__)
@@ -16,6 +18,10 @@
 
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
+
+#if defined(__x86_64__) && !defined(TSENOR_BASELINE_ONLY)
+#define TSENOR_CHOOSES_INSTRUCTION_SET
+#endif
 
 #if !defined( \
     __CUDA_ARCH__)  // nvcc's device passes have no use for this code, and their front end breaks on its vectors
@@ -27,7 +33,7 @@
 #define TSENOR_VECTOR_LANES 4
 #include "tsenor/detail/cpu_machine.hpp"
 
-#if defined(__x86_64__)
+#if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 #else
@@ -65,7 +71,7 @@ enum class instruction_set { baseline, avx2, avx512 };
 
 // The best that this processor has and this program has code for.
 inline instruction_set best_instruction_set() {
-#if defined(__x86_64__)
+#if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl"))
     return instruction_set::avx512;
@@ -79,7 +85,7 @@ template <int Width, class Weight, class Importance>
 void run_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
                [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
 #if !defined(__CUDA_ARCH__)
-#if defined(__x86_64__)
+#if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
   if (isa == instruction_set::avx512) return avx512::run_tiles<Width>(p, begin, end);
   if (isa == instruction_set::avx2) return avx2::run_tiles<Width>(p, begin, end);
 #endif
@@ -88,3 +94,5 @@ void run_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const prob
 }
 
 }  // namespace tsenor::detail
+
+#undef TSENOR_CHOOSES_INSTRUCTION_SET

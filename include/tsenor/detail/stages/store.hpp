@@ -4,6 +4,7 @@
 #define TSENOR_STORE_STAGE
 
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "tsenor/detail/problem.hpp"
@@ -124,16 +125,19 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   });
 }
 
-// A lane stores the prices of its row and its column, 0 outside the tile.
+// A lane stores the prices of its row and its column, 0 outside the tile. One beyond the range of its type becomes the last
+// of the range: any finite prices bound the optimum.
 template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const tile_prices<L, Value>& price, double unit) {
   using stored = price_type<Weight>;
+  constexpr double most = std::numeric_limits<stored>::max();
+  const auto finite = [](double x) { return stored(x > most ? most : x < -most ? -most : x); };
   stored* to = p.out.prices + tile * 2 * p.nm.m;
   l.for_each_lane([&](int k) {
     if (k >= p.nm.m || !at.exists) return;
-    to[k] = k < at.rows ? stored(unit * double(L::own(price.row, k))) : stored(0);
-    to[p.nm.m + k] = k < at.cols ? stored(unit * double(L::own(price.col, k))) : stored(0);
+    to[k] = k < at.rows ? finite(unit * double(L::own(price.row, k))) : stored(0);
+    to[p.nm.m + k] = k < at.cols ? finite(unit * double(L::own(price.col, k))) : stored(0);
   });
 }
 
