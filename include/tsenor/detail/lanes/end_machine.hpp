@@ -1,6 +1,9 @@
 // Ends a machine (see machine.hpp): the next one sets its own macros and includes the same files again.
 #undef TSENOR_PACK_LANES
 #undef TSENOR_CPU_LANES
+#undef TSENOR_CPU_LANE_VALUES
+#undef TSENOR_CPU_TILE
+#undef TSENOR_CPU_VECTORS
 #undef TSENOR_CUDA_LANES
 #undef TSENOR_CUDA_ARITHMETIC
 #undef TSENOR_CUDA_PAIRS
