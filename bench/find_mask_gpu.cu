@@ -179,6 +179,7 @@ int run() {
   add(narrow_row<2, 4, __half>("fp16", output::mask), large_fp16);
   add_optimal(large, small);
   add(narrow_row<16, 32, __nv_bfloat16>("bf16", output::mask), large_bf16);
+  add(float_row("optimal", {16, 32}, options::optimal(), rounded_source<__nv_bfloat16>("bf16")), large);
   add_refresh({16, 32}, large, earlier_prices);
   add_published(large);
   benchmark::RunSpecifiedBenchmarks();

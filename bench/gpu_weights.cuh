@@ -40,6 +40,24 @@ weight_source<Weight> random_source(tsenor_test::random_weights kind) {
           }};
 }
 
+template <class Rounded>
+__global__ void round_weights(float* weights, std::int64_t count) {
+  const std::int64_t stride = std::int64_t(gridDim.x) * blockDim.x;
+  for (std::int64_t k = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; k < count; k += stride)
+    weights[k] = float(Rounded(weights[k]));
+}
+
+/// Gaussian weights of a narrower type, as float: ties and all, so that two types can be compared on the same weights.
+template <class Rounded>
+weight_source<float> rounded_source(const std::string& type) {
+  return {"gaussian_" + type, [](rotating_matrices<float>& data) {
+            random_source<float>(tsenor_test::random_weights::gaussian).fill(data);
+            const auto& all = data.all_weights();
+            round_weights<Rounded><<<2048, 256>>>(all.data(), all.size());
+            require(cudaGetLastError(), "round_weights");
+          }};
+}
+
 /// The matrix of a .npy file of version 1 that is known to be `[side, side]` in half precision.
 inline std::vector<__half> read_half_matrix(const std::string& path, std::int64_t side) {
   std::ifstream file(path, std::ios::binary);
