@@ -32,7 +32,7 @@ if [ $built -ne 0 ]; then
 fi
 
 begin=$SECONDS
-cp "$here/bench.py" "$here/report.py" "$folder"
+cp "$here/bench.py" "$here/training.py" "$here/report.py" "$folder"
 timeout 300 "$python" "$folder/bench.py" --out "$folder" "$@" >"$folder/bench.log" 2>&1
 echo "benchmark: exit $?, $((SECONDS - begin)) s"
 grep -v Warning "$folder/bench.log" | tail -50 | cut -c1-220
