@@ -3,6 +3,7 @@
     python bench.py --out folder [--quick]
 
 Kernel times are medians of device-event timings with a filled stream; buffers are larger than the L2 or rotated beyond it.
+Steps are timed as runs of them by the wall, the host's time included; nothing is put together from parts.
 """
 
 import argparse
@@ -14,10 +15,26 @@ from pathlib import Path
 
 import torch
 
-from tsenor_torch import Linear24, MaskRefresh, compress24
+from training import training_runs
+
+from tsenor_torch import Linear24, compress24, plans
 
 ops = torch.ops.tsenor
 TYPE = torch.bfloat16
+# Out and in features with numbers of tokens: the layers of decoders of 4096, 5120 and 8192.
+DECODERS = [
+    ((4096, 4096), (8192, 32768)),
+    ((4096, 14336), (8192, 16384, 32768)),
+    ((14336, 4096), (8192, 16384, 32768)),
+    ((5120, 5120), (8192,)),
+    ((5120, 13824), (16384,)),
+    ((13824, 5120), (16384,)),
+    ((8192, 8192), (8192, 16384)),
+    ((28672, 8192), (8192,)),
+    ((8192, 28672), (8192,)),
+]
+SMALL = [(2048, 2048, 4096), (1024, 1024, 2048), (512, 512, 1024)]
+QUICK = [(4096, 4096, 8192), (4096, 14336, 16384), (14336, 4096, 16384), (1024, 1024, 2048)]
 
 
 def device_ms(call, repeats=9):
@@ -66,27 +83,52 @@ def product_times(out_features, in_features, tokens):
     layer = Linear24(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
     choice = layer.choice(tokens)
     x, dy = (torch.randn(tokens, k, device="cuda").to(TYPE) for k in (in_features, out_features))
-    names = ("sparse", "own_form", "sparse_ms", "dense_ms", "vendors_compress_ms")
     weight = layer.weight.detach()
-    pruned, compressed, transposed = layer._forms(tokens)
-    return {
-        "out": out_features,
-        "in": in_features,
-        "tokens": tokens,
-        "forward": dict(zip(names, choice[:5])),
-        "input_gradient": dict(zip(names, choice[5:])),
+    record = {"out": out_features, "in": in_features, "tokens": tokens}
+    for name in ("forward", "input_gradient"):
+        record[name] = getattr(choice, name)._asdict()
+    record["layer_is_sparse"] = choice.plan != plans.DENSE
+    record["probed_step_ms"] = {"sparse": choice.sparse_step_ms, "dense": choice.dense_step_ms}
+    return record | {
         "torch_forward_ms": device_ms(lambda: x @ weight.t()),
         "torch_input_gradient_ms": device_ms(lambda: dy @ weight),
         "torch_weight_gradient_ms": device_ms(lambda: dy.t() @ x),
-        "linear24_forward_ms": device_ms(lambda: ops.linear24_forward(x, pruned, compressed, out_features)),
-        "linear24_input_gradient_ms": device_ms(
-            lambda: ops.linear24_input_gradient(dy, pruned, transposed, in_features)
-        ),
     }
 
 
+def wall_ms(call, least_seconds=0.03, rounds=5):
+    """The least wall time of a call among a few rounds of them in a row: the longer of the host's time and the GPU's."""
+    call()
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
+    call()
+    torch.cuda.synchronize()
+    calls = max(2, min(100, int(least_seconds / rounds / (time.perf_counter() - begin))))
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        for _ in range(calls):
+            call()
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - begin) / calls * 1e3)
+    return min(times)
+
+
+def run_of_steps_ms(step, every, rounds=3):
+    """Wall time of a step in a run of them in which every so many refresh their masks; the least of a few runs."""
+    steps, times = max(every, 8), []
+    for _ in range(rounds):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        for k in range(steps):
+            step(keep_mask=(k + 1) % every != 0)
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - begin) / steps * 1e3)
+    return min(times)
+
+
 def layer_step_times(out_features, in_features, tokens):
-    """The whole step of a layer, three products: dense, and with masks refreshed every so many steps."""
+    """The whole step of a layer, three products: dense, and with masks refreshed every so many steps, as runs of steps."""
     x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
     dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
     dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
@@ -101,10 +143,10 @@ def layer_step_times(out_features, in_features, tokens):
         layer.compress(keep_mask=keep_mask)
         step(layer)
 
-    times = {"dense_ms": device_ms(lambda: step(dense)), "no_refresh_ms": device_ms(lambda: step(layer))}
-    refresh, keep = device_ms(lambda: sparse_step(False)), device_ms(lambda: sparse_step(True))
+    times = {"dense_ms": wall_ms(lambda: step(dense)), "no_refresh_ms": wall_ms(lambda: step(layer))}
     for every in (1, 16, 100):
-        times[f"every_{every}_ms"] = (refresh + (every - 1) * keep) / every
+        times[f"every_{every}_ms"] = run_of_steps_ms(sparse_step, every, rounds=1 if every == 100 else 3)
+    times["dense_again_ms"] = wall_ms(lambda: step(dense))  # how much the GPU's clock has moved meanwhile
     torch_path = torch_semi_structured_ms(dense, x, dy)
     return {"out": out_features, "in": in_features, "tokens": tokens, **times, "torch_semi_structured": torch_path}
 
@@ -124,112 +166,25 @@ def torch_semi_structured_ms(dense, x, dy):
         pruned = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(dense.weight.detach()).to_dense()
         expected = x.detach() @ pruned.t()
         error = float((y - expected).abs().max() / expected.abs().max())
-        return {"ms": device_ms(step), "relative_error": error, "right": error < 0.05}
+        return {"ms": wall_ms(step), "relative_error": error, "right": error < 0.05}
     except Exception as error:  # what it says is the result
         torch.cuda.synchronize()
         return {"ms": None, "error": f"{type(error).__name__}: {str(error)[:200]}"}
 
 
 def call_overhead_us():
-    """Host time of one find_mask_ call on small weights: PyTorch's part is this less the C++ call's few microseconds."""
+    """Host time of one find_mask_ call on small weights, and of the library's own call in it."""
     weight, mask = torch.randn(64, 64, device="cuda"), torch.empty(64, 64, dtype=torch.bool, device="cuda")
-    ops.find_mask_(mask, weight, 2, 4)
-    torch.cuda.synchronize()
-    times = []
+    calls, through_pytorch, library = 50, [], []
     for _ in range(20):
-        begin = time.perf_counter()
-        for _ in range(50):
-            ops.find_mask_(mask, weight, 2, 4)
-        times.append((time.perf_counter() - begin) / 50 * 1e6)
         torch.cuda.synchronize()
-    return statistics.median(times)
-
-
-class Block(torch.nn.Module):
-    """A decoder block: attention and a gated MLP."""
-
-    def __init__(self, hidden, heads):
-        super().__init__()
-        linear, ffn = lambda a, b: torch.nn.Linear(a, b, bias=False), 4 * hidden
-        self.heads, self.norms = heads, torch.nn.ModuleList(torch.nn.RMSNorm(hidden) for _ in range(2))
-        self.qkv, self.out = linear(hidden, 3 * hidden), linear(hidden, hidden)
-        self.gate, self.up, self.down = linear(hidden, ffn), linear(hidden, ffn), linear(ffn, hidden)
-
-    def forward(self, x):
-        q, k, v = self.qkv(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attention = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(attention.transpose(1, 2).flatten(2))
-        h = self.norms[1](x)
-        return x + self.down(torch.nn.functional.silu(self.gate(h)) * self.up(h))
-
-
-class Decoder(torch.nn.Module):
-    def __init__(self, vocabulary, hidden, heads, layers):
-        super().__init__()
-        self.embedding = torch.nn.Embedding(vocabulary, hidden)
-        self.blocks = torch.nn.Sequential(*(Block(hidden, heads) for _ in range(layers)))
-        self.norm, self.head = torch.nn.RMSNorm(hidden), torch.nn.Linear(hidden, vocabulary, bias=False)
-
-    def forward(self, tokens):
-        return self.head(self.norm(self.blocks(self.embedding(tokens))))
-
-
-def use_linear24(model):
-    """Replaces the linear layers of the blocks."""
-    for block in model.blocks:
-        for name, module in list(block.named_children()):
-            if isinstance(module, torch.nn.Linear):
-                setattr(block, name, Linear24.of(module))
-
-
-def markov_batches(vocabulary, batch, length, seed):
-    """A language whose next token depends on the last two, by a fixed random table: its entropy is what can be learnt."""
-    generator = torch.Generator("cuda").manual_seed(seed)
-    table = torch.randint(vocabulary, (vocabulary, vocabulary, 4), device="cuda",
-                          generator=torch.Generator("cuda").manual_seed(0))
-    while True:
-        tokens = torch.randint(vocabulary, (batch, length), device="cuda", generator=generator)
-        picks = torch.randint(4, (batch, length), device="cuda", generator=generator)
-        for k in range(2, length):
-            tokens[:, k] = table[tokens[:, k - 2], tokens[:, k - 1], picks[:, k]]
-        yield tokens
-
-
-def train(kind, every, size, steps, switch_at=0):
-    """Losses and step time of a training run: 'dense', or 'sparse' from step `switch_at` on."""
-    torch.manual_seed(0)
-    model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
-    batches, losses, times = markov_batches(size["vocabulary"], size["batch"], size["length"], 1), [], []
-    for step in range(steps):
-        if kind == "sparse" and step == switch_at:
-            use_linear24(model)  # parameters stay the same tensors, so the optimizer goes on
-            MaskRefresh(model, optimizer, every=every)
-        tokens = next(batches)
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        with torch.autocast("cuda", torch.bfloat16):
-            logits = model(tokens[:, :-1])
-            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        end.record()
-        losses.append(loss.detach())
-        times.append((begin, end))
-    torch.cuda.synchronize()
-    ms = [a.elapsed_time(b) for a, b in times][switch_at + 5 :]
-    return {"kind": kind, "every": every, "switch_at": switch_at, "steps": steps,
-            "losses": [round(float(x), 4) for x in losses], "median_step_ms": statistics.median(ms)}
-
-
-def training_runs(quick):
-    size = {"vocabulary": 512, "hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256}
-    steps = 60 if quick else 300
-    runs = [train("dense", 1, size, steps)]
-    runs += [train("sparse", every, size, steps) for every in ((1,) if quick else (1, 16))]
-    runs.append(train("sparse", 1, size, steps, switch_at=steps // 3))
-    return {"size": size, "runs": runs}
+        begin = time.perf_counter()
+        for _ in range(calls):
+            ops.find_mask_(mask, weight, 2, 4)
+        through_pytorch.append((time.perf_counter() - begin) / calls * 1e6)
+        torch.cuda.synchronize()
+        library.append(ops.find_mask_host_seconds(mask, weight, 2, 4, calls) / calls * 1e6)
+    return {"through_pytorch": statistics.median(through_pytorch), "library": statistics.median(library)}
 
 
 def environment():
@@ -254,13 +209,15 @@ def table(record):
         other = f"{s['dense_ms'] / own['ms']:.3f}{'' if own['right'] else ' (wrong)'}" if own["ms"] else own["error"][:40]
         lines.append(
             f"{p['out']}x{p['in']}, {p['tokens']}: {f['dense_ms'] / f['sparse_ms']:.3f} {g['dense_ms'] / g['sparse_ms']:.3f} "
-            f"own form {bool(f['own_form'])} {bool(g['own_form'])} sparse {bool(f['sparse'])} {bool(g['sparse'])}; "
-            f"dense {s['dense_ms']:.3f} ms; {gains}; {other}"
+            f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}; "
+            f"dense {s['dense_ms']:.3f} then {s['dense_again_ms']:.3f} ms, no refresh {s['no_refresh_ms']:.3f}; {gains}; {other}"
         )
-    for r in record["training"]["runs"]:
+    training = record["training"]
+    for r in training["runs"] + training["large_runs"]:
         lines.append(f"{r['kind']} every {r['every']} from {r['switch_at']}: loss {r['losses'][-1]:.4f}, "
                      f"{r['median_step_ms']:.2f} ms a step")
-    lines.append(f"find_mask_ host time: {record['call_overhead_us']:.1f} us")
+    host = record["call_overhead_us"]
+    lines.append(f"find_mask_ host time: {host['through_pytorch']:.1f} us, of it the library's call {host['library']:.1f} us")
     return "\n".join(lines)
 
 
@@ -271,10 +228,7 @@ def main():
     given = arguments.parse_args()
     if not torch.cuda.is_available():
         sys.exit("bench.py needs a CUDA device")
-    shapes = [(4096, 4096, 8192), (4096, 14336, 16384), (14336, 4096, 16384), (1024, 1024, 2048)]
-    if not given.quick:
-        shapes += [(5120, 5120, 8192), (13824, 5120, 16384), (8192, 8192, 16384), (28672, 8192, 8192),
-                   (4096, 14336, 32768), (512, 512, 1024)]
+    shapes = QUICK if given.quick else [(out, into, tokens) for (out, into), counts in DECODERS for tokens in counts] + SMALL
     given.out.mkdir(parents=True, exist_ok=True)
     record = {"environment": environment()}
     sections = {

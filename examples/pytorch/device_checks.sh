@@ -24,23 +24,40 @@ begin=$SECONDS
 # Without --no-build-isolation pip would look for setuptools and torch on the network.
 "$python" -m pip install --no-build-isolation --no-index --no-deps -v --target "$folder/site" . >"$folder/build.log" 2>&1
 built=$?
-echo "build: exit $built, $((SECONDS - begin)) s"
+echo "build: exit $built, $((SECONDS - begin)) s; needs: $(readelf -d "$folder"/site/tsenor_torch/_ops*.so 2>/dev/null |
+  sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | tr '\n' ' ')"
 if [ $built -ne 0 ]; then
   grep -n -m20 -iE "error|No module" "$folder/build.log" || tail -20 "$folder/build.log"
   exit 1
 fi
 
 begin=$SECONDS
-# From another folder, so that the installed package is found and not the sources.
-(cd "$folder" && timeout 240 "$python" -m pytest -q -p no:cacheprovider "$here/tests") >"$folder/tests.log" 2>&1
-echo "tests: exit $?, $((SECONDS - begin)) s: $(tail -1 "$folder/tests.log")"
-grep -E "^(FAILED|ERROR)" "$folder/tests.log" | cut -c1-200
-
-begin=$SECONDS
-cp "$here/bench.py" "$here/report.py" "$folder"
+cp "$here/bench.py" "$here/training.py" "$here/report.py" "$folder"
 timeout 300 "$python" "$folder/bench.py" --out "$folder" "$@" >"$folder/bench.log" 2>&1
 echo "benchmark: exit $?, $((SECONDS - begin)) s"
-tail -40 "$folder/bench.log" | cut -c1-220
+grep -v Warning "$folder/bench.log" | tail -50 | cut -c1-220
 if [ -f "$folder/linear24.json" ]; then
   "$python" "$folder/report.py" "$folder/linear24.json" "$folder" >"$folder/report.log" 2>&1 || echo "no plots: see report.log"
 fi
+
+# A process for each file, so that a crash in one does not hide the others; from another folder than this, so that the
+# installed package is found and not the sources. What failed, and the test a crash was in, are printed last.
+: >"$folder/tests.log"
+summary=""
+for file in "$here"/tests/test_*.py; do
+  name=$(basename "$file" .py) begin=$SECONDS
+  log="$folder/$name.log"
+  (cd "$folder" && timeout 180 "$python" -X faulthandler -m pytest -v -p no:cacheprovider "$file") >"$log" 2>&1
+  code=$?
+  cat "$log" >>"$folder/tests.log"
+  if [ $code -eq 0 ] || [ $code -eq 1 ]; then
+    outcome=$(grep -E "(passed|failed|skipped|error).* in [0-9.]+s" "$log" | tail -1 | tr -d =)
+  else
+    # pytest prints a test's name before it runs, and its outcome after.
+    last=$(grep -oE "[^ /]+\.py::.*" "$log" | grep -vE " (PASSED|FAILED|SKIPPED|ERROR)" | head -1 | cut -c1-120)
+    outcome="ended with $code in $last, after $(grep -cE " PASSED" "$log") passed, $(grep -cE "::.* FAILED" "$log") failed"
+  fi
+  grep -E "^(FAILED|ERROR) |^E  " "$log" | cut -c1-200 | head -30
+  summary+="tests: $name: $outcome ($((SECONDS - begin)) s)"$'\n'
+done
+printf '%s' "$summary"

@@ -1,4 +1,4 @@
-"""Plots and a Markdown report of what bench.py measured: report.py linear24.json FOLDER"""
+"""Plots and REPORT.md of what bench.py measured, into a folder: report.py linear24.json FOLDER"""
 
 import json
 import sys
@@ -28,7 +28,7 @@ def plot_products(record, path):
     axes.set_ylabel("times dense")
     axes.set_xlabel("weights, tokens")
     axes.legend(fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1))
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=100)
 
 
 def plot_losses(record, path):
@@ -38,7 +38,7 @@ def plot_losses(record, path):
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=100)
 
 
 def name_of(run):
@@ -55,37 +55,99 @@ def rows_of(record):
         yield [
             f"{p['out']} x {p['in']}",
             p["tokens"],
-            *(f"{p[d]['dense_ms'] / p[d]['sparse_ms']:.2f}{'' if p[d]['sparse'] else ' (dense used)'}"
-              for d in ("forward", "input_gradient")),
-            *(f"{s['dense_ms'] / s[f'every_{k}_ms']:.3f}" for k in (1, 16, 100)),
+            *(f"{p[d]['dense_ms'] / p[d]['sparse_ms']:.2f}" for d in ("forward", "input_gradient")),
+            how(p),
+            f"{s['dense_ms']:.3f}",
+            *(f"{s['dense_ms'] / s[key]:.3f}" for key in ("no_refresh_ms", *(f"every_{k}_ms" for k in (1, 16, 100)))),
             torch_path,
         ]
+
+
+def how(product):
+    """What the layer used: one choice for the layer, or in older records one for each product."""
+    sparse = [bool(product[d]["sparse"]) for d in ("forward", "input_gradient")]
+    if not product.get("layer_is_sparse", any(sparse)):
+        return "dense"
+    return "sparse" if all(sparse) else "one sparse, one dense"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
+
+
+def compress_lines(record):
+    keys = ("and_mask_ms", "kept_mask_ms", "mask_alone_ms", "copy_ms")
+    rows = [
+        [f"{c['rows']} x {c['cols']}", f"{c['mask_and_both_operands_ms']:.3f}", f"{c['bytes_per_second'] / 1e12:.2f}",
+         *(f"{c[k]:.3f}" for k in keys)]
+        for c in record["compress"]
+    ]
+    return [
+        "## Mask and both operands", "",
+        "Device time of one kernel that reads the weights and writes both compressed operands, in ms; with the mask written "
+        "too; with the mask given instead of found; the mask alone; and a copy of the weights, for comparison.", "",
+    ] + table(["weights", "ms", "TB/s", "mask too", "given mask", "mask alone", "copy"], rows)
+
+
+def step_lines(record):
+    measured = all("dense_again_ms" in s for s in record["steps"])
+    how_steps = (
+        "Wall time of runs of steps, in which every step, or every 16th or 100th, finds its masks anew; in between they are "
+        "kept, and the operands written anew." if measured else
+        "Device time with calls in a row. **Every 16 and 100 are not runs of so many steps in this record**: they are put "
+        "together from a step that finds its mask and one that keeps it."
+    )
+    same = all(p[d]["own_form"] for p in record["products"] for d in ("forward", "input_gradient"))
+    form = ("The compressed form was the vendor's, byte for byte, for all of these." if same
+            else "**For some of these the compressed form was not the vendor's**, and its own compress was used.")
+    head = ["weights (out x in)", "tokens", "forward", "input gradient", "layer used", "dense step, ms", "no compress",
+            "every 1", "every 16", "every 100", "PyTorch's own, every 1"]
+    slower = [s for s in record["steps"] if s["every_1_ms"] > 1.02 * s["dense_ms"]]
+    lines = [
+        "## Times dense", "",
+        "Above 1 is faster than PyTorch's dense layer. Forward and input gradient are the products alone; a step is the mask, "
+        "the operands, and all three products, of which the weight gradient is dense in any case. " + how_steps, "", form, "",
+    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""]
+    if slower:
+        names = "; ".join(
+            f"{s['out']} x {s['in']} with {s['tokens']} tokens, {s['every_1_ms']:.3f} ms against {s['dense_ms']:.3f}"
+            for s in slower
+        )
+        lines += [f"**Slower than dense by more than 2 %**, with masks in every step: {names}.", ""]
+    return lines
+
+
+def training_lines(record):
+    training = record["training"]
+    lines = ["## Training", ""]
+    for title, size, runs in (("The small", "size", "runs"), ("The large", "large_size", "large_runs")):
+        if runs not in training:
+            continue
+        s, dense = training[size], training[runs][0]["median_step_ms"]
+        lines += [f"{title} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a step.", ""]
+        rows = [[name_of(r), f"{r['losses'][-1]:.4f}", r["steps"], f"{r['median_step_ms']:.2f}",
+                 f"{dense / r['median_step_ms']:.2f}"] for r in training[runs]]
+        lines += table(["run", "last loss", "steps", "ms a step", "times dense"], rows)
+    lines += ["![losses](losses.png)", ""]
+    if max(r["steps"] for r in training["runs"]) < 1000:
+        lines += ["Runs this short show that the losses fall alike, not where they end.", ""]
+    return lines
 
 
 def markdown(record):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
-    lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}.", ""]
-    lines += ["## Mask and both operands", "", "| weights | ms | TB/s | mask too | given mask | mask alone | copy |", "|---|---|---|---|---|---|---|"]
-    for c in record["compress"]:
-        numbers = [c[k] for k in ("and_mask_ms", "kept_mask_ms", "mask_alone_ms", "copy_ms")]
-        lines.append(f"| {c['rows']} x {c['cols']} | {c['mask_and_both_operands_ms']:.3f} | {c['bytes_per_second'] / 1e12:.2f} | "
-                     + " | ".join(f"{x:.3f}" for x in numbers) + " |")
-    lines += ["", "## Times dense", "", "Forward and input gradient are the products alone; a step is three products, with mask and operands.",
-              "", "| weights | tokens | forward | input gradient | step, every 1 | every 16 | every 100 | PyTorch's own, every 1 |",
-              "|---|---|---|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows_of(record)]
-    lines += ["", "![times dense](products.png)", "", "## Training", "", "| run | last loss | ms a step |", "|---|---|---|"]
-    for run in record["training"]["runs"]:
-        lines.append(f"| {name_of(run)} | {run['losses'][-1]:.4f} | {run['median_step_ms']:.2f} |")
-    return "\n".join(lines + ["", "![losses](losses.png)", ""])
+    lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
+              "[bench.py](bench.py), written by [report.py](report.py).", ""]
+    return "\n".join(lines + compress_lines(record) + step_lines(record) + training_lines(record))
 
 
 def main(source, folder):
     record, folder = json.loads(Path(source).read_text()), Path(folder)
     plot_products(record, folder / "products.png")
     plot_losses(record, folder / "losses.png")
-    (folder / "report.md").write_text(markdown(record))
+    (folder / "REPORT.md").write_text(markdown(record))
 
 
 if __name__ == "__main__":

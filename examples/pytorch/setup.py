@@ -29,14 +29,26 @@ def cusparselt():
     return None
 
 
+def cpp_runtime():
+    """The libstdc++ that PyTorch has loaded into this process, to be linked by name. Where the compiler has no shared one of
+    its own, it would put a second, static libstdc++ into the extension, and streams of two of them in a process break:
+    messages come out cut off, or the process crashes."""
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    return sorted({line.split(maxsplit=5)[-1] for line in lines if "/libstdc++.so" in line})[:1]
+
+
 def extension():
     sources = ["csrc/find_ops.cpp", "csrc/sparse24_ops.cpp"] + [f"csrc/cpu_{t}.cpp" for t in TYPES]
     cxx = ["-O3", "-std=c++17", "-Wno-psabi"]
     if os.environ.get("TSENOR_TORCH_CUDA", "1") == "0" or CUDA_HOME is None:
-        return CppExtension("tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx})
+        return CppExtension(
+            "tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx},
+            extra_link_args=cpp_runtime()
+        )
     sources += [f"csrc/cuda_{t}_{importance}.cu" for t in TYPES for importance in ("magnitude", "wanda")]
     cxx.append("-DTSENOR_TORCH_CUDA")
-    arguments = {"include_dirs": [str(INCLUDE)], "libraries": [], "extra_link_args": []}
+    arguments = {"include_dirs": [str(INCLUDE)], "libraries": [], "extra_link_args": cpp_runtime()}
     if library := cusparselt():
         header, shared = library
         sources.append("csrc/linear.cu")

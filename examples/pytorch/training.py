@@ -1,0 +1,99 @@
+"""A small decoder trained dense and with 2:4 transposable weights: losses and step times, for bench.py."""
+
+import statistics
+
+import torch
+
+from tsenor_torch import Linear24, MaskRefresh
+
+
+class Block(torch.nn.Module):
+    """A decoder block: attention and a gated MLP."""
+
+    def __init__(self, hidden, heads):
+        super().__init__()
+        linear, ffn = lambda a, b: torch.nn.Linear(a, b, bias=False), 4 * hidden
+        self.heads, self.norms = heads, torch.nn.ModuleList(torch.nn.RMSNorm(hidden) for _ in range(2))
+        self.qkv, self.out = linear(hidden, 3 * hidden), linear(hidden, hidden)
+        self.gate, self.up, self.down = linear(hidden, ffn), linear(hidden, ffn), linear(ffn, hidden)
+
+    def forward(self, x):
+        q, k, v = self.qkv(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attention = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(attention.transpose(1, 2).flatten(2))
+        h = self.norms[1](x)
+        return x + self.down(torch.nn.functional.silu(self.gate(h)) * self.up(h))
+
+
+class Decoder(torch.nn.Module):
+    def __init__(self, vocabulary, hidden, heads, layers):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(vocabulary, hidden)
+        self.blocks = torch.nn.Sequential(*(Block(hidden, heads) for _ in range(layers)))
+        self.norm, self.head = torch.nn.RMSNorm(hidden), torch.nn.Linear(hidden, vocabulary, bias=False)
+
+    def forward(self, tokens):
+        return self.head(self.norm(self.blocks(self.embedding(tokens))))
+
+
+def use_linear24(model):
+    """Replaces the linear layers of the blocks."""
+    for block in model.blocks:
+        for name, module in list(block.named_children()):
+            if isinstance(module, torch.nn.Linear):
+                setattr(block, name, Linear24.of(module))
+
+
+def markov_batches(vocabulary, batch, length, seed):
+    """A language whose next token depends on the last two, by a fixed random table: its entropy is what can be learnt."""
+    generator = torch.Generator("cuda").manual_seed(seed)
+    table = torch.randint(vocabulary, (vocabulary, vocabulary, 4), device="cuda",
+                          generator=torch.Generator("cuda").manual_seed(0))
+    while True:
+        tokens = torch.randint(vocabulary, (batch, length), device="cuda", generator=generator)
+        picks = torch.randint(4, (batch, length), device="cuda", generator=generator)
+        for k in range(2, length):
+            tokens[:, k] = table[tokens[:, k - 2], tokens[:, k - 1], picks[:, k]]
+        yield tokens
+
+
+def train(kind, every, size, steps, switch_at=0):
+    """Losses and step time of a training run: 'dense', or 'sparse' from step `switch_at` on."""
+    torch.manual_seed(0)
+    model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
+    batches, losses, times = markov_batches(size["vocabulary"], size["batch"], size["length"], 1), [], []
+    for step in range(steps):
+        if kind == "sparse" and step == switch_at:
+            use_linear24(model)  # parameters stay the same tensors, so the optimizer goes on
+            MaskRefresh(model, optimizer, every=every)
+        tokens = next(batches)
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        with torch.autocast("cuda", torch.bfloat16):
+            logits = model(tokens[:, :-1])
+            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        end.record()
+        losses.append(loss.detach())
+        times.append((begin, end))
+    torch.cuda.synchronize()
+    ms = [a.elapsed_time(b) for a, b in times][switch_at + 5 :]
+    return {"kind": kind, "every": every, "switch_at": switch_at, "steps": steps,
+            "losses": [round(float(x), 4) for x in losses], "median_step_ms": statistics.median(ms)}
+
+
+SMALL = {"vocabulary": 512, "hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256}
+LARGE = {"vocabulary": 512, "hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048}
+
+
+def training_runs(quick):
+    """Runs of the small decoder for the losses, and of the large one for the step times."""
+    steps = 60 if quick else 200
+    runs = [train("dense", 1, SMALL, steps)]
+    runs += [train("sparse", every, SMALL, steps) for every in ((1,) if quick else (1, 16))]
+    runs.append(train("sparse", 1, SMALL, steps, switch_at=steps // 3))
+    large = [train("dense", 1, LARGE, 20)] + [train("sparse", every, LARGE, 20) for every in (1, 16)]
+    return {"size": SMALL, "runs": runs, "large_size": LARGE, "large_runs": large}
