@@ -57,7 +57,7 @@ for file in "$here"/tests/test_*.py; do
     last=$(grep -oE "[^ /]+\.py::.*" "$log" | grep -vE " (PASSED|FAILED|SKIPPED|ERROR)" | head -1 | cut -c1-120)
     outcome="ended with $code in $last, after $(grep -cE " PASSED" "$log") passed, $(grep -cE "::.* FAILED" "$log") failed"
   fi
-  grep -E "^(FAILED|ERROR) |^E  " "$log" | cut -c1-200 | head -30
+  grep -E "::.* (FAILED|ERROR)|^E  " "$log" | cut -c1-200 | head -30
   summary+="tests: $name: $outcome ($((SECONDS - begin)) s)"$'\n'
 done
 printf '%s' "$summary"

@@ -39,7 +39,8 @@ def cpp_runtime():
 
 
 def extension():
-    sources = ["csrc/find_ops.cpp", "csrc/sparse24_ops.cpp"] + [f"csrc/cpu_{t}.cpp" for t in TYPES]
+    sources = ["csrc/find_ops.cpp", "csrc/sparse24_ops.cpp", "csrc/linear24_step.cpp"]
+    sources += [f"csrc/cpu_{t}.cpp" for t in TYPES]
     cxx = ["-O3", "-std=c++17", "-Wno-psabi"]
     if os.environ.get("TSENOR_TORCH_CUDA", "1") == "0" or CUDA_HOME is None:
         return CppExtension(

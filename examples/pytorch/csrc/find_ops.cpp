@@ -1,15 +1,16 @@
 // The operators of find_mask: what Python hands over as a request, and the device it runs on.
 #include <ATen/ATen.h>
+#include <ATen/DeviceGuard.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 
 #include "check.hpp"
 #include "find.hpp"
 #if defined(TSENOR_TORCH_CUDA)
-#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #endif
 
@@ -94,27 +95,35 @@ void use_prices(request& r, const Tensor& prices, const Tensor& weight, bool war
   r.options.start = warm ? tsenor::start::warm : tsenor::start::cold;
 }
 
-/// Runs a request where the weights are: on the current stream, or on PyTorch's number of threads.
+/// The library's call, where the weights are: on the current stream, or on PyTorch's number of threads.
+tsenor::status find(const request& r, const Tensor& weight) {
+  const at::ScalarType type = weight.scalar_type();
+  if (weight.is_cpu()) {
+    const int threads = at::get_num_threads();
+    return type == at::kFloat  ? find_on_cpu<float>(r, threads)
+           : type == at::kHalf ? find_on_cpu<tsenor::float16>(r, threads)
+                               : find_on_cpu<tsenor::bfloat16>(r, threads);
+  }
+#if defined(TSENOR_TORCH_CUDA)
+  cudaStream_t stream = c10::cuda::getCurrentCUDAStream(weight.device().index());
+  const auto on_cuda = [&](auto value) {
+    using Weight = decltype(value);
+    return r.column_norms ? find_by_wanda_on_cuda<Weight>(r, stream) : find_by_magnitude_on_cuda<Weight>(r, stream);
+  };
+  return type == at::kFloat  ? on_cuda(float{})
+         : type == at::kHalf ? on_cuda(tsenor::float16{})
+                             : on_cuda(tsenor::bfloat16{});
+#else
+  return {tsenor::status_code::no_device, "built without CUDA"};
+#endif
+}
+
 void run(const request& r, const Tensor& weight) {
   const at::ScalarType type = weight.scalar_type();
   TORCH_CHECK_TYPE(type == at::kFloat || type == at::kHalf || type == at::kBFloat16,
                    "tsenor: weight must be float32, float16 or bfloat16, not ", type);
-  if (weight.is_cpu()) {
-    const int threads = at::get_num_threads();
-    require(type == at::kFloat  ? find_on_cpu<float>(r, threads)
-            : type == at::kHalf ? find_on_cpu<tsenor::float16>(r, threads)
-                                : find_on_cpu<tsenor::bfloat16>(r, threads));
-    return;
-  }
-#if defined(TSENOR_TORCH_CUDA)
-  const c10::cuda::CUDAGuard guard(weight.device());
-  cudaStream_t stream = c10::cuda::getCurrentCUDAStream(weight.device().index());
-  const auto find = [&](auto type) {
-    using Weight = decltype(type);
-    return r.column_norms ? find_by_wanda_on_cuda<Weight>(r, stream) : find_by_magnitude_on_cuda<Weight>(r, stream);
-  };
-  require(type == at::kFloat ? find(float{}) : type == at::kHalf ? find(tsenor::float16{}) : find(tsenor::bfloat16{}));
-#endif
+  const at::OptionalDeviceGuard guard(weight.device());
+  require(find(r, weight));
 }
 
 std::tuple<Tensor, Tensor> find_mask(const Tensor& weight, std::int64_t n, std::int64_t m, std::string method,
@@ -148,6 +157,17 @@ void prune_(Tensor weight, std::int64_t n, std::int64_t m, std::string method, s
   run(r, weight);
 }
 
+/// Host seconds of the library's calls alone, so many of them: what is more in find_mask_ is PyTorch's and this file's.
+double host_seconds(const Tensor& mask, const Tensor& weight, std::int64_t n, std::int64_t m, std::int64_t calls) {
+  request r = request_of(weight, {n, m, "optimal", "exactly", "reject"}, std::nullopt);
+  write_mask(r, mask, weight);
+  run(r, weight);  // checks
+  const at::OptionalDeviceGuard guard(weight.device());
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::int64_t k = 0; k < calls; ++k) require(find(r, weight));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 const std::string options =
     "str method='optimal', str constraint='exactly', str edge='reject', Tensor? column_norms=None";
 
@@ -156,12 +176,14 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(("find_mask(" + weight + ", bool with_report=False) -> (Tensor mask, Tensor report)").c_str());
   library.def(("find_mask_(Tensor(a!) mask, " + weight + ", Tensor(b!)? prices=None, bool warm=False) -> ()").c_str());
   library.def(("prune_(Tensor(a!) weight, int n, int m, *, " + options + ", Tensor(b!)? mask=None) -> ()").c_str());
+  library.def("find_mask_host_seconds(Tensor(a!) mask, Tensor weight, int n, int m, int calls) -> float");
 }
 
 TORCH_LIBRARY_IMPL(tsenor, CPU, library) {
   library.impl("find_mask", &find_mask);
   library.impl("find_mask_", &find_mask_);
   library.impl("prune_", &prune_);
+  library.impl("find_mask_host_seconds", &host_seconds);
 }
 
 #if defined(TSENOR_TORCH_CUDA)
@@ -169,6 +191,7 @@ TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
   library.impl("find_mask", &find_mask);
   library.impl("find_mask_", &find_mask_);
   library.impl("prune_", &prune_);
+  library.impl("find_mask_host_seconds", &host_seconds);
 }
 #endif
 

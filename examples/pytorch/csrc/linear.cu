@@ -18,10 +18,10 @@ template <class T>
 status compress(const compress_request& r, cudaStream_t stream) {
   const tsenor::matrix_view<T> weights(static_cast<T*>(r.weights), r.rows, r.cols, r.row_stride);
   const sparse24::operands to{r.compressed, r.transposed};
-  if (r.keep) return sparse24::compress(weights, {r.keep, r.rows, r.cols}, to, stream);
   tsenor::mask_outputs<T> out;
   out.mask = r.mask;
   out.pruned = static_cast<T*>(r.pruned);
+  if (r.keep) return sparse24::compress(weights, {r.keep, r.rows, r.cols}, out.pruned, to, stream);
   return sparse24::find_mask_and_compress(weights, out, to, tsenor::magnitude{}, stream);
 }
 

@@ -36,16 +36,15 @@ void require_dense(const Tensor& t, const char* name, at::IntArrayRef sizes, at:
                     ", not ", t.scalar_type(), " ", t.sizes(), " on ", t.device());
 }
 
-compress_request request_of(const Tensor& compressed, const Tensor& transposed, const Tensor& weight,
+compress_request request_of(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                             const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
   require_16_bits(weight, "weight");
   TORCH_CHECK_VALUE(weight.dim() == 2 && weight.stride(1) == 1,
                     "tsenor: weight must be [rows, cols] with contiguous rows");
-  TORCH_CHECK_VALUE(!keep || (!mask && !pruned),
-                    "tsenor: with a mask to keep there is none to find, and pruned is not written");
+  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
   const auto bytes = std::int64_t(sparse24::compressed_size(weight.size(0), weight.size(1)));
-  require_dense(compressed, "compressed", {bytes}, at::kByte, weight);
-  require_dense(transposed, "transposed", {bytes}, at::kByte, weight);
+  if (compressed) require_dense(*compressed, "compressed", {bytes}, at::kByte, weight);
+  if (transposed) require_dense(*transposed, "transposed", {bytes}, at::kByte, weight);
   for (const optional_tensor* bools : {&keep, &mask})
     if (*bools) require_dense(**bools, "mask", weight.sizes(), at::kBool, weight);
   if (pruned) require_dense(*pruned, "pruned", weight.sizes(), weight.scalar_type(), weight);
@@ -55,13 +54,13 @@ compress_request request_of(const Tensor& compressed, const Tensor& transposed, 
   r.keep = static_cast<const std::uint8_t*>(data_of(keep));
   r.mask = static_cast<std::uint8_t*>(data_of(mask));
   r.pruned = data_of(pruned);
-  r.compressed = compressed.data_ptr();
-  r.transposed = transposed.data_ptr();
+  r.compressed = data_of(compressed);
+  r.transposed = data_of(transposed);
   return r;
 }
 
-void compress_cpu(Tensor compressed, Tensor transposed, const Tensor& weight, const optional_tensor& keep,
-                  const optional_tensor& mask, const optional_tensor& pruned) {
+void compress_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                  const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
   const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
   require(sparse24::check_granularity(r.rows, r.cols));
   const Tensor found = keep ? *keep : mask ? *mask : at::empty(weight.sizes(), weight.options().dtype(at::kBool));
@@ -79,8 +78,8 @@ void compress_cpu(Tensor compressed, Tensor transposed, const Tensor& weight, co
                                                         r.row_stride);
   const tsenor::matrix_view<const std::uint8_t> kept(static_cast<const std::uint8_t*>(found.data_ptr()), r.rows,
                                                      r.cols);
-  require(sparse24::compress(bits, kept, sparse24::operand::weights, r.compressed));
-  require(sparse24::compress(bits, kept, sparse24::operand::transposed, r.transposed));
+  if (compressed) require(sparse24::compress(bits, kept, sparse24::operand::weights, r.compressed));
+  if (transposed) require(sparse24::compress(bits, kept, sparse24::operand::transposed, r.transposed));
 }
 
 Tensor forward_cpu(const Tensor& x, const optional_tensor& pruned, const optional_tensor&, std::int64_t) {
@@ -94,7 +93,7 @@ Tensor input_gradient_cpu(const Tensor& dy, const optional_tensor& pruned, const
 
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(
-      "sparse24_compress_(Tensor(a!) compressed, Tensor(b!) transposed, Tensor weight, *, Tensor? keep=None, "
+      "sparse24_compress_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, *, Tensor? keep=None, "
       "Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
   library.def("linear24_forward(Tensor x, Tensor? pruned, Tensor? compressed, int out_features) -> Tensor");
   library.def("linear24_input_gradient(Tensor dy, Tensor? pruned, Tensor? transposed, int in_features) -> Tensor");
@@ -117,8 +116,8 @@ TORCH_LIBRARY_IMPL(tsenor, CPU, library) {
 
 cudaStream_t stream_of(const Tensor& t) { return c10::cuda::getCurrentCUDAStream(t.device().index()); }
 
-void compress_cuda(Tensor compressed, Tensor transposed, const Tensor& weight, const optional_tensor& keep,
-                   const optional_tensor& mask, const optional_tensor& pruned) {
+void compress_cuda(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                   const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
   const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
   const c10::cuda::CUDAGuard guard(weight.device());
   require(compress_on_cuda(r, weight.scalar_type() == at::kBFloat16, stream_of(weight)));

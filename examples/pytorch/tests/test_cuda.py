@@ -1,15 +1,16 @@
 """What only a GPU can show: streams, graphs, the vendor's compressed form, and what a call costs."""
 
+import statistics
 import time
 
 import pytest
 import torch
 
-from tsenor_torch import Linear24, MaskRefresh, compress24, sparsify
+from tsenor_torch import Linear24, MaskRefresh, compress24, plans, sparsify
+from tsenor_torch.forms import Plan
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 ops = torch.ops.tsenor
-SPARSE, OWN_FORM = 0, 1  # places in what linear24_measure returns
 
 
 def test_runs_on_the_current_stream():
@@ -86,21 +87,48 @@ def test_compressed_form_is_the_vendors(dtype, rows, cols):
 def test_large_products_are_sparse_and_in_the_own_form():
     layer = Linear24(4096, 4096, bias=False, device="cuda", dtype=torch.bfloat16)
     choice = layer.choice(8192)
-    assert choice[OWN_FORM] and choice[5 + OWN_FORM], choice
+    assert choice.forward.own_form and choice.input_gradient.own_form, choice
     if torch.cuda.get_device_capability() == (9, 0):
-        assert choice[SPARSE] and choice[5 + SPARSE], choice
+        assert choice.plan == Plan(True, True) and choice.sparse_step_ms < choice.dense_step_ms, choice
 
 
-def test_the_vendors_compress_is_a_fallback():
-    layer = Linear24(512, 512, bias=False, device="cuda", dtype=torch.bfloat16)
-    x = torch.randn(256, 512, device="cuda").bfloat16()
-    measured = layer.choice(256)
-    layer.choices[256] = [1.0, 0.0, *measured[2:5], 1.0, 0.0, *measured[7:]]
-    pruned, compressed, transposed = layer._forms(256)
-    assert compressed is not layer.compressed and transposed is not layer.transposed
-    assert torch.equal(compressed, ops.linear24_vendors_compress(pruned, 512, 512, 256, False))
-    y = x.double() @ pruned.double().t()
-    torch.testing.assert_close(layer(x).double(), y, rtol=2e-2, atol=2e-2 * float(y.abs().max()))
+def test_slower_steps_are_not_chosen_and_measuring_leaves_no_trace():
+    layer = Linear24(64, 64, bias=False, device="cuda", dtype=torch.bfloat16)
+    mask, state = layer.mask.clone(), torch.cuda.get_rng_state()
+    choice = layer.choice(64)
+    assert torch.equal(torch.cuda.get_rng_state(), state) and torch.equal(layer.mask, mask)
+    assert layer.weight.grad is None and not layer.forms.memory
+    if choice.sparse_step_ms is not None:
+        assert (choice.plan != plans.DENSE) == (choice.sparse_step_ms < choice.dense_step_ms)
+
+
+def test_the_vendors_compress_is_a_fallback(monkeypatch):
+    layer = Linear24(4096, 4096, bias=False, device="cuda", dtype=torch.bfloat16)
+    x = torch.randn(8192, 4096, device="cuda").bfloat16()
+    choice = layer.choice(8192)
+    if not choice.forward.sparse or not choice.input_gradient.sparse:
+        pytest.skip("dense products are faster here")
+    monkeypatch.setitem(plans.known, plans.key_of(layer, 8192), choice._replace(plan=Plan(True, True, own_form=False)))
+    y = layer(x).float()
+    pruned = torch.where(layer.mask, layer.weight.detach(), 0)
+    assert torch.equal(layer.arguments[1], ops.linear24_vendors_compress(pruned, 4096, 4096, 8192, False))
+    expected = x.float() @ pruned.float().t()
+    torch.testing.assert_close(y, expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
+
+
+def test_pytorch_adds_at_most_15_us_to_a_call():
+    weight, mask = torch.randn(64, 64, device="cuda"), torch.empty(64, 64, dtype=torch.bool, device="cuda")
+    calls, through_pytorch, library = 50, [], []
+    for _ in range(30):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        for _ in range(calls):
+            ops.find_mask_(mask, weight, 2, 4)
+        through_pytorch.append((time.perf_counter() - begin) / calls)
+        torch.cuda.synchronize()
+        library.append(ops.find_mask_host_seconds(mask, weight, 2, 4, calls) / calls)
+    added = statistics.median(through_pytorch) - statistics.median(library)
+    assert added <= 15e-6, f"{1e6 * added:.1f} us on top of {1e6 * statistics.median(library):.1f} us"
 
 
 def test_linear24_steps_can_be_captured():

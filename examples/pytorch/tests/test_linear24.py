@@ -3,6 +3,7 @@ import torch
 from oracle import counts_of
 
 from tsenor_torch import Linear24, MaskRefresh, compress24
+from tsenor_torch.forms import Forms, Plan
 
 ops = torch.ops.tsenor
 TYPES = [torch.float16, torch.bfloat16]
@@ -76,11 +77,35 @@ def test_operators_pass_opcheck(device):
     weight = torch.randn(64, 128, device=device).half()
     outputs = [torch.empty(64 * 128 // 8 * 9, dtype=torch.uint8, device=device) for _ in range(2)]
     torch.library.opcheck(ops.sparse24_compress_.default, (*outputs, weight))
-    layer = Linear24.of(torch.nn.Linear(128, 64).half().to(device))
-    pruned, compressed, transposed = layer._forms(64)
+    pruned = torch.empty_like(weight)
+    torch.library.opcheck(ops.sparse24_compress_.default, (None, None, weight), {"pruned": pruned})
+    compressed, transposed, mask = compress24(weight)
+    pruned = torch.where(mask, weight, 0)
     x, dy = torch.randn(64, 128, device=device).half(), torch.randn(64, 64, device=device).half()
     torch.library.opcheck(ops.linear24_forward.default, (x, pruned, compressed, 64))
     torch.library.opcheck(ops.linear24_input_gradient.default, (dy, pruned, transposed, 128))
+
+
+def test_forms_are_written_once_and_stay_where_they_are(device):
+    weight, forms = torch.randn(64, 128, device=device).half(), Forms()
+    mask = torch.empty(64, 128, dtype=torch.bool, device=device)
+    forms.write(None, weight, mask, tokens=64, keep_mask=False)
+    assert torch.equal(mask, compress24(weight)[2]) and not forms.memory
+    forms.write(Plan(True, True), weight, mask, tokens=64, keep_mask=True)
+    addresses = {name: form.data_ptr() for name, form in forms.memory.items()}
+    changed, versions = torch.randn_like(weight), [form._version for form in forms.memory.values()]
+    forms.write(Plan(True, False), changed, mask, tokens=64, keep_mask=True)  # only pruned is new
+    assert [forms.memory[name]._version for name in addresses] == versions
+    for keep_mask in (True, False):
+        forms.outdate()
+        forms.write(Plan(True, True), changed, mask, tokens=64, keep_mask=keep_mask)
+        forms.write(Plan(), changed, mask, tokens=64, keep_mask=True)
+        kept = torch.where(mask, changed, 0)
+        assert torch.equal(forms.memory["pruned"], kept)
+        assert torch.equal(decompressed(forms.memory["compressed"], 64, 128, torch.half), kept.cpu())
+        assert torch.equal(decompressed(forms.memory["transposed"], 128, 64, torch.half), kept.cpu().t())
+        assert all(forms.memory[name].data_ptr() == at for name, at in addresses.items())
+    assert torch.equal(mask, compress24(changed)[2])
 
 
 @pytest.mark.parametrize("dtype", TYPES + [torch.float32])
@@ -115,10 +140,44 @@ def test_follows_the_weights(device, every):
         optimizer.step()
         assert (counts_of(layer.mask, 4) == 2).all()
         assert torch.equal(layer.mask, mask) == (step < every)
-        weight = layer.weight.detach().bfloat16()
-        kept = torch.where(layer.mask, weight, 0).cpu()
-        assert torch.equal(decompressed(layer.compressed, 64, 128, torch.bfloat16), kept)
-        assert torch.equal(decompressed(layer.transposed, 128, 64, torch.bfloat16), kept.t())
+        x, kept = torch.randn(64, 128, device=device), torch.where(layer.mask, layer.weight.detach().bfloat16(), 0)
+        y = (x.bfloat16().double() @ kept.double().t()) + layer.bias.detach().double()
+        torch.testing.assert_close(layer(x).double(), y, rtol=2e-2, atol=2e-2 * float(y.abs().max()))
+
+
+def test_results_have_the_types_of_linear(device):
+    dense = torch.nn.Linear(128, 64, device=device)
+    layer, x = Linear24.of(dense), torch.randn(3, 5, 128, device=device)
+    assert layer(x).dtype == dense(x).dtype == torch.float32 and layer(x).shape == (3, 5, 64)
+    assert layer(x[0, 0]).shape == (64,) and layer(x[:0]).shape == (0, 5, 64)
+    with torch.autocast(device, torch.bfloat16):
+        y = layer(x.requires_grad_())
+        assert y.dtype == dense(x).dtype == torch.bfloat16
+    y.sum().backward()
+    assert x.grad.dtype == layer.weight.grad.dtype == torch.float32
+
+
+def test_gradients_are_only_where_they_are_asked_for(device):
+    layer = Linear24(64, 64, device=device)
+    x = torch.randn(64, 64, device=device)
+    layer(x).sum().backward()
+    expected = layer.weight.grad.clone()
+    layer.requires_grad_(False)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad is not None and torch.equal(layer.weight.grad, expected)
+    with torch.inference_mode():
+        assert not layer(x).requires_grad
+
+
+def test_numbers_of_tokens_may_change_within_a_step(device):
+    layer = Linear24(128, 64, device=device, dtype=torch.bfloat16)
+    x = torch.randn(192, 128, device=device).bfloat16()
+    y = sum(layer(x[:k]).float().sum() for k in (64, 128, 64, 192))
+    y.backward()
+    rows = torch.cat([x[:k] for k in (64, 128, 64, 192)]).double()
+    expected = rows.sum(0).expand(64, 128)
+    torch.testing.assert_close(layer.weight.grad.double(), expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
 
 
 def test_state_survives_a_round_trip(device):

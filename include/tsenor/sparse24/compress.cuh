@@ -147,11 +147,13 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
 /// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
 /// need not.
 ///
-/// \param mask  bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of each 4x4
-///              tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin at multiples of 4
+/// \param mask    bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of each 4x4
+///                tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin at multiples
+///                of 4
+/// \param pruned  the weights, 0 where not kept; optional, and as find_mask_and_compress has it
 template <class T>
-status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask, operands to,
-                cudaStream_t stream = nullptr) {
+status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
+                output_buffer<std::remove_const_t<T>> pruned, operands to, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
   library::check_types<T, magnitude>();
   static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
@@ -161,7 +163,9 @@ status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask, op
     return {status_code::invalid_pointer, "the mask has a null pointer: find_mask_and_compress finds one"};
   if (reinterpret_cast<std::uintptr_t>(mask.data) % 4 != 0 || mask.row_stride % 4 != 0 || mask.row_stride < mask.cols)
     return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
-  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), {}, options{}, magnitude{});
+  mask_outputs<std::remove_const_t<T>> out;
+  out.pruned = pruned;
+  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, magnitude{});
   return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
 }
 

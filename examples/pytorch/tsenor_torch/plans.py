@@ -1,0 +1,102 @@
+"""Whether a 2:4 layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
+
+import time
+from typing import NamedTuple, Optional
+
+import torch
+
+from .forms import Forms, Plan
+
+_ops = torch.ops.tsenor
+DENSE = Plan()
+
+
+class Product(NamedTuple):
+    """What linear24_measure says of one product, in milliseconds of device time."""
+
+    sparse: float  # whether that is faster
+    own_form: float  # whether compress24's form is the library's
+    sparse_ms: float
+    dense_ms: float
+    vendors_compress_ms: float
+
+
+class Choice(NamedTuple):
+    """The plan for a shape, and what it follows from."""
+
+    plan: Plan
+    forward: Optional[Product] = None
+    input_gradient: Optional[Product] = None
+    sparse_step_ms: Optional[float] = None  # wall time of steps in a row, with writing the forms
+    dense_step_ms: Optional[float] = None
+
+
+known = {}  # (device, type, out features, in features, tokens) -> Choice
+
+
+def key_of(layer, tokens):
+    return (layer.weight.device, layer.type, *layer.weight.shape, tokens)
+
+
+def choose(layer, tokens):
+    """The choice for so many tokens, measured if it is new, which takes some tenths of a second and waits for the GPU."""
+    key = key_of(layer, tokens)
+    if key not in known:
+        known[key] = _measure(layer, tokens)
+    return known[key]
+
+
+def _measure(layer, tokens):
+    if not layer.weight.is_cuda or tokens == 0:
+        return Choice(DENSE)
+    if torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(f"tsenor: Linear24 has not been measured with {tokens} tokens: run a step before the capture")
+    shape = (layer.mask.new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
+    numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)
+    products = Product(*numbers[:5]), Product(*numbers[5:])
+    own_form = all(p.own_form or not p.sparse for p in products)
+    plan = Plan(*(bool(p.sparse) for p in products), own_form)
+    if plan == DENSE:
+        return Choice(DENSE, *products)
+    sparse_ms, dense_ms = _wall_ms([_step(layer, p, tokens) for p in (plan, DENSE)], layer.weight.device)
+    return Choice(plan if sparse_ms < dense_ms else DENSE, *products, sparse_ms, dense_ms)
+
+
+def _step(layer, plan, tokens):
+    """A step of the layer on tensors of its own: the forms, and the three products through autograd."""
+    generator = torch.Generator(layer.weight.device).manual_seed(0)  # the program's random numbers stay as they are
+    with torch.inference_mode(False):
+        weight = layer.weight.detach().clone().requires_grad_()
+        x, dy = (
+            torch.randn(tokens, k, device=weight.device, dtype=layer.type, generator=generator)
+            for k in reversed(weight.shape)
+        )
+        x.requires_grad_()
+    forms = Forms()
+
+    def step():
+        forms.outdate()
+        forms.write(plan, weight.detach().to(layer.type), layer.mask, tokens=tokens, keep_mask=True)
+        y = _ops.linear24(x, weight, None, *forms.arguments(plan), None, layer.type)
+        torch.autograd.grad(y, (x, weight), dy)
+
+    return step
+
+
+def _wall_ms(steps, device, rounds=4, least_ms=5, most_calls=20):
+    """The least wall time of each step, by turns, a few calls in a row: the longer of the host's time and the GPU's."""
+
+    def ms(step, calls):
+        torch.cuda.synchronize(device)
+        begin = time.perf_counter()
+        for _ in range(calls):
+            step()
+        torch.cuda.synchronize(device)
+        return (time.perf_counter() - begin) / calls * 1e3
+
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cuda", enabled=False):
+        for step in steps:
+            step()
+        calls = max(2, min(most_calls, int(least_ms / ms(steps[0], 1))))
+        times = [[ms(step, calls) for step in steps] for _ in range(rounds)]
+    return [min(column) for column in zip(*times)]
