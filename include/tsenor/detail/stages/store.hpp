@@ -135,7 +135,7 @@ template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const tile_prices<L, Value>& price, double unit) {
   using stored = price_type<Weight>;
-  const double most = most_finite<stored>;
+  constexpr double most = most_finite<stored>;
   const auto finite = [](double x) { return stored(x > most ? most : x < -most ? -most : x); };
   stored* to = p.out.prices + tile * 2 * p.nm.m;
   l.for_each_lane([&](int k) {
