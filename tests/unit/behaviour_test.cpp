@@ -110,8 +110,8 @@ TEST(OddNumbers, GiveTheMaskOfTheirReplacements) {
 }
 
 TEST(FlatTiles, GiveValidMasks) {
-  for (const pattern p :
-       {pattern{2, 4}, pattern{4, 8}, pattern{5, 10}, pattern{8, 16}, pattern{16, 32}, pattern{32, 64}}) {
+  for (const pattern p : {pattern{2, 4}, pattern{4, 5}, pattern{4, 8}, pattern{8, 9}, pattern{5, 10}, pattern{8, 16},
+                          pattern{15, 23}, pattern{16, 32}, pattern{32, 64}}) {
     // The plan is n / m everywhere: its potentials are off by tau * log(m / n) from those of the optimum.
     const double entropy = 0.005 * std::log(double(p.m) / p.n);
     for (float level : {0.0f, -0.0f, 1.0f, -3.0f, 1e-44f, 3e38f}) {

@@ -57,11 +57,12 @@ TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
   using bits = typename L::bits;
   using index = typename L::index;
   const auto inside = L::lane() < index(nm.m);
+  const bits nowhere(~first_members<L>(nm.m));
   bits offered(typename L::tile_set(0));
   TSENOR_UNROLL for (int k = 0; k < L::width; k++) offered =
       offered | bits::one(index(k), inside & (l.plan.row_entry(k) > typename L::real(0.5f)));
+  offered = offered - nowhere;  // which the plan of an all-zero tile does not know from its own columns
   offered = where(!(L::count(offered) > index(nm.n)), offered);
-  const bits nowhere(~first_members<L>(nm.m)), everywhere(first_members<L>(nm.m));
   mask_bits<L> mask{offered, L::transpose(offered)};
   while (true) {
     drop_surplus(l, mask.cols, nm.n);
