@@ -210,7 +210,8 @@ def table(record):
         lines.append(
             f"{p['out']}x{p['in']}, {p['tokens']}: {f['dense_ms'] / f['sparse_ms']:.3f} {g['dense_ms'] / g['sparse_ms']:.3f} "
             f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}; "
-            f"dense {s['dense_ms']:.3f} then {s['dense_again_ms']:.3f} ms, no refresh {s['no_refresh_ms']:.3f}; {gains}; {other}"
+            f"dense {s['dense_ms']:.3f} then {s['dense_again_ms']:.3f} ms, no refresh {s['no_refresh_ms']:.3f}; "
+            f"{gains}; {other}"
         )
     training = record["training"]
     for r in training["runs"] + training["large_runs"]:
