@@ -5,11 +5,11 @@
 #pragma once
 
 // Every header that the stages need, first, so that none of their functions gets a target attribute.
+#include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 #include <utility>
 #if defined(__x86_64__)

@@ -3,8 +3,8 @@
 #if !defined(TSENOR_STORE_STAGE)
 #define TSENOR_STORE_STAGE
 
+#include <cfloat>
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 
 #include "tsenor/detail/problem.hpp"
@@ -125,17 +125,13 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   });
 }
 
-// Outside of functions, since a device function cannot call max().
-template <class T>
-constexpr double most_finite = std::numeric_limits<T>::max();
-
 // A lane stores the prices of its row and its column, 0 outside the tile. One beyond the range of its type becomes the last
 // of the range: any finite prices bound the optimum.
 template <class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const tile_prices<L, Value>& price, double unit) {
   using stored = price_type<Weight>;
-  constexpr double most = most_finite<stored>;
+  constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
   const auto finite = [](double x) { return stored(x > most ? most : x < -most ? -most : x); };
   stored* to = p.out.prices + tile * 2 * p.nm.m;
   l.for_each_lane([&](int k) {
