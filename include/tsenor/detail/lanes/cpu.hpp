@@ -287,13 +287,14 @@ struct lanes {
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
     coarse_tile r;
     const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
+    std::int16_t* to = r.x[0];
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
       std::memcpy(&a, from + k, sizeof a);
       std::memcpy(&b, from + k + TSENOR_VECTOR_LANES, sizeof b);
       narrow x = both_narrowed(a >> shift, b >> shift);
       x = x > std::int16_t(least) ? x : narrow{} + std::int16_t(least);
-      std::memcpy(r.x[0] + k, &x, sizeof x);
+      std::memcpy(to + k, &x, sizeof x);
     }
     return r;
   }
