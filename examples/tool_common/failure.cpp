@@ -1,8 +1,31 @@
 #include "failure.hpp"
 
+#include <iostream>
+#include <new>
 #include <nlohmann/json.hpp>
 
 namespace tool {
+namespace {
+
+int report(const char* program, exit_code code, const std::string& message) {
+  std::cerr << program << ": " << message << '\n';
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int exit_status_of(const char* program, const std::function<void()>& work) {
+  try {
+    work();
+    return static_cast<int>(exit_code::success);
+  } catch (const failure& failed) {
+    return report(program, failed.code(), failed.what());
+  } catch (const std::bad_alloc&) {
+    return report(program, exit_code::input, "a matrix does not fit into memory; use a machine with more of it");
+  } catch (const std::exception& unexpected) {
+    return report(program, exit_code::input, in_quotes(unexpected.what()));
+  }
+}
 
 std::string escaped(const std::string& text) {
   const std::string both = in_quotes(text);

@@ -2,6 +2,7 @@
 /// The one way in which the tool gives up: an exit code and one line that says what is wrong and what to do.
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -17,7 +18,7 @@ enum class exit_code {
   device = 4,  ///< the CUDA device cannot be used
 };
 
-/// Thrown anywhere, caught once in main().
+/// Thrown anywhere, caught once in exit_status_of().
 class failure : public std::runtime_error {
  public:
   failure(exit_code code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -32,6 +33,9 @@ std::string escaped(const std::string& text);
 
 /// The same in double quotes.
 std::string in_quotes(const std::string& text);
+
+/// Runs a tool's work and gives its exit status; what was thrown is said in one line on the standard error.
+int exit_status_of(const char* program, const std::function<void()>& work);
 
 /// Returns if `status` is a success; else throws what it says.
 void require(const tsenor::status& status);

@@ -1,6 +1,5 @@
 // tsenor_mask: transposable N:M masks of the weight matrices in a file.
 #include <iostream>
-#include <new>
 
 #include "atomic_file.hpp"
 #include "failure.hpp"
@@ -99,24 +98,11 @@ void run(const settings& s) {
   print(results, work, s, machine->device());
 }
 
-int report_failure(exit_code code, const std::string& message) {
-  std::cerr << "tsenor_mask: " << message << '\n';
-  return static_cast<int>(code);
-}
-
 }  // namespace
 }  // namespace tool
 
 int main(int argc, char** argv) {
-  using tool::exit_code;
-  try {
+  return tool::exit_status_of("tsenor_mask", [&] {
     if (const auto settings = tool::parse_command_line(argc, argv)) tool::run(*settings);
-    return static_cast<int>(exit_code::success);
-  } catch (const tool::failure& failed) {
-    return tool::report_failure(failed.code(), failed.what());
-  } catch (const std::bad_alloc&) {
-    return tool::report_failure(exit_code::input, "a matrix does not fit into memory; use a machine with more of it");
-  } catch (const std::exception& unexpected) {
-    return tool::report_failure(exit_code::input, tool::in_quotes(unexpected.what()));
-  }
+  });
 }

@@ -1,8 +1,6 @@
 // tsenor_prune: prunes the linear layers of a checkpoint.
 #include <cmath>
 #include <cstdio>
-#include <iostream>
-#include <new>
 #include <nlohmann/json.hpp>
 
 #include "atomic_file.hpp"
@@ -104,24 +102,11 @@ void run(const settings& s) {
     throw failure(exit_code::input, "cannot write the result to the standard output; check where it goes");
 }
 
-int report_failure(exit_code code, const std::string& message) {
-  std::cerr << "tsenor_prune: " << message << '\n';
-  return static_cast<int>(code);
-}
-
 }  // namespace
 }  // namespace tool
 
 int main(int argc, char** argv) {
-  using tool::exit_code;
-  try {
+  return tool::exit_status_of("tsenor_prune", [&] {
     if (const auto settings = tool::parse_command_line(argc, argv)) tool::run(*settings);
-    return static_cast<int>(exit_code::success);
-  } catch (const tool::failure& failed) {
-    return tool::report_failure(failed.code(), failed.what());
-  } catch (const std::bad_alloc&) {
-    return tool::report_failure(exit_code::input, "a matrix does not fit into memory; use a machine with more of it");
-  } catch (const std::exception& unexpected) {
-    return tool::report_failure(exit_code::input, tool::in_quotes(unexpected.what()));
-  }
+  });
 }
