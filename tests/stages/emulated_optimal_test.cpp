@@ -237,10 +237,11 @@ void expect_selection_of_pairs() {
       machine::pair16 t[Count / 2 + 1];
       for (int k = 0; k < Count / 2; k++) t[k] = machine::pair_of(sorted[k], sorted[k + Count / 2]);
       std::sort(sorted.rbegin(), sorted.rend());
-      int nth, next;
+      machine::upper_half nth, next, zero(0);
       machine::around_rank<Count / 2>(t, n, nth, next);
-      EXPECT_EQ(nth, sorted[n - 1]) << n << " of " << Count << " seed " << seed;
-      EXPECT_EQ(next, sorted[std::min(n, Count - 1)]) << n << " of " << Count << " seed " << seed;
+      EXPECT_EQ(sum(nth, zero, 0), sorted[n - 1]) << n << " of " << Count << " seed " << seed;
+      EXPECT_EQ(sum(next, zero, 0), sorted[std::min(n, Count - 1)]) << n << " of " << Count << " seed " << seed;
+      EXPECT_EQ(sum(nth, next, 1), sorted[n - 1] + sorted[std::min(n, Count - 1)] + 1);
     }
 }
 

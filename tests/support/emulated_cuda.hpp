@@ -151,6 +151,13 @@ inline unsigned __vadd2(unsigned a, unsigned b) {
   return tsenor_test::by_halves("__vadd2", a, b, [](int x, int y) { return x + y; });
 }
 
+/// c and the sum of a's halves, each times one of b's two lowest bytes, all with a sign.
+inline int __dp2a_lo(int a, int b, int c) {
+  const auto half = [&](int shift) { return int{static_cast<std::int16_t>(a >> shift)}; };
+  const auto byte = [&](int shift) { return int{static_cast<std::int8_t>(b >> shift)}; };
+  return c + half(0) * byte(0) + half(16) * byte(8);
+}
+
 /// Four of the eight bytes of a and b, as the selector's four lowest digits say. Copies of a sign are not supported.
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
   const std::uint64_t bytes = a | std::uint64_t{b} << 32;

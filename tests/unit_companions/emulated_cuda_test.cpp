@@ -214,6 +214,12 @@ TEST(EmulatedCudaIntrinsics, CombineHalvesAsNumbersWithASign) {
   EXPECT_EQ(__vadd2(0x7ffe8001u, 0x0001ffffu), 0x7fff8000u);
 }
 
+TEST(EmulatedCudaIntrinsics, MultiplyHalvesByBytes) {
+  EXPECT_EQ(__dp2a_lo(int(0xfffe8000u), 0x7f7f0100, 5), 3);
+  EXPECT_EQ(__dp2a_lo(int(0x7fff0003u), 0x00000102, -6), 0x7fff);
+  EXPECT_EQ(__dp2a_lo(int(0x0001fffdu), 0x0000ff02, 0), -7);
+}
+
 TEST(EmulatedCudaIntrinsics, PermuteBytes) {
   EXPECT_EQ(__byte_perm(0x33221100u, 0x77665544u, 0x3210u), 0x33221100u);
   EXPECT_EQ(__byte_perm(0x33221100u, 0x77665544u, 0x5410u), 0x55441100u);

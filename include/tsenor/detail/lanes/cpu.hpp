@@ -106,6 +106,7 @@ struct lanes : lane_values<Width> {
   static constexpr int coarse_lanes = width < 2 * TSENOR_VECTOR_LANES ? width : 2 * TSENOR_VECTOR_LANES;
   static constexpr int coarse_count = width, coarse_parts = width / coarse_lanes;
   using coarse = typename vector_of<std::int16_t, coarse_lanes>::type;
+  using coarse_rank = coarse;
   using coarse_result = pack<std::int16_t, coarse, coarse_parts>;
   using half_part = typename vector_of<std::int16_t, vector_lanes>::type;
   TSENOR_FN static index widen(const coarse_result& x) {
@@ -127,13 +128,9 @@ struct lanes : lane_values<Width> {
     return r;
   }
   // -floor((nth + next + 1) / 2), or what is past all prices for more, so that differences stay within 16 bits.
-  TSENOR_FN static coarse_result coarse_midprice(const coarse_result& nth, const coarse_result& next) {
-    coarse_result r;
-    TSENOR_UNROLL_PARTS for (int s = 0; s < coarse_parts; s++) {
-      const coarse a = nth.part[s], b = next.part[s], price = ((a ^ b) >> 1) - (a | b), most = coarse{} + 0x3fff;
-      r.part[s] = price < most ? price : most;
-    }
-    return r;
+  TSENOR_FN static coarse coarse_midprice(const coarse& nth, const coarse& next) {
+    const coarse price = ((nth ^ next) >> 1) - (nth | next), most = coarse{} + 0x3fff;
+    return price < most ? price : most;
   }
   struct coarse_tile {
     alignas(64) std::int16_t x[width][width];

@@ -90,12 +90,13 @@ struct lanes : warp_lanes<Width> {
   }
   // ---- the lower resolution: entries k and k + width / 2 in pairs ----
   using coarse = pair16;
+  using coarse_rank = upper_half;
   using coarse_result = index;
   static constexpr int coarse_count = width / 2, coarse_parts = parts;
   TSENOR_FN static index widen(const coarse_result& x) { return x; }
   TSENOR_FN static coarse_result narrow(const index& x) { return x; }
-  TSENOR_FN static coarse_result coarse_midprice(const coarse_result& nth, const coarse_result& next) {
-    return index(0) - midpoint(nth, next + index(1));
+  TSENOR_FN static int coarse_midprice(const coarse_rank& nth, const coarse_rank& next) {
+    return -(sum(nth, next, 1) >> 1);
   }
 
   // Rows or columns; in registers where they fit, else made on demand.

@@ -23,6 +23,20 @@ TSENOR_FN pair16 lower(const pair16& a, const pair16& b) { return {__vmins2(a.x,
 TSENOR_FN pair16 upper(const pair16& a, const pair16& b) { return {__vmaxs2(a.x, b.x)}; }
 TSENOR_FN pair16 operator+(const pair16& a, const pair16& b) { return {__vadd2(a.x, b.x)}; }
 
+// A 16-bit number in the upper half of a register, whatever the lower half holds. Shifts to the left and dot products run on the
+// multipliers, which are idle while prices are found; other shifts and permutations run where minima do.
+struct upper_half {
+  std::uint32_t x;
+  upper_half() = default;
+  TSENOR_FN explicit upper_half(int value) : x(std::uint32_t(value) << 16) {}
+  TSENOR_FN explicit upper_half(const pair16& a) : x(a.x) {}
+};
+TSENOR_FN upper_half lesser_half(const pair16& a) { return upper_half(lower(a, {a.x << 16})); }
+TSENOR_FN upper_half greater_half(const pair16& a) { return upper_half(upper(a, {a.x << 16})); }
+TSENOR_FN int sum(const upper_half& a, const upper_half& b, int c) {
+  return __dp2a_lo(int(a.x), 0x0100, __dp2a_lo(int(b.x), 0x0100, c));
+}
+
 // Tiles in lanes of their own: one a thread.
 struct tile_lanes {
   static constexpr int count = 1;

@@ -98,13 +98,14 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
                                typename L::coarse_result& price) {
   using result = typename L::coarse_result;
   const auto prices = l.share_coarse(other);
-  result nth, next;
+  result target;
   for (int s = 0; s < L::coarse_parts; s++) {
     typename L::coarse t[L::coarse_count + 1];
+    typename L::coarse_rank nth, next;
     TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
-    around_rank<L::coarse_count>(t, n, nth.part[s], next.part[s]);
+    around_rank<L::coarse_count>(t, n, nth, next);
+    target.part[s] = L::coarse_midprice(nth, next);
   }
-  result target = L::coarse_midprice(nth, next);
   if (!L::plain) target = pick(quota > result(0), target, result(0));
   price = over_relaxed<L>(first ? target : price, target, least, most);
 }

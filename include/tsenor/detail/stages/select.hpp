@@ -80,8 +80,8 @@ TSENOR_FN void around_rank(V* t, int n, V& nth, V& next) {
 }
 
 // The same of 2 * Count numbers that stand in pairs: both halves are sorted at once.
-template <int Count, class Pair, class V>
-TSENOR_FN void around_rank(Pair* t, int n, V& nth, V& next) {
+template <int Count, class Pair, class Half>
+TSENOR_FN void around_rank(Pair* t, int n, Half& nth, Half& next) {
   sort<0, Count>(t);
   if (n == Count) {
     Pair high = upper(t[0], swapped(t[Count - 1])), low = lower(t[0], swapped(t[Count - 1]));
@@ -89,10 +89,10 @@ TSENOR_FN void around_rank(Pair* t, int n, V& nth, V& next) {
       high = lower(high, upper(t[k], swapped(t[Count - 1 - k])));
       low = upper(low, lower(t[k], swapped(t[Count - 1 - k])));
     }
-    nth = high_half(lower(high, swapped(high)));
-    next = high_half(upper(low, swapped(low)));
+    nth = lesser_half(high);
+    next = greater_half(low);
   } else {
-    V x[2 * Count + 1];
+    int x[2 * Count + 1];
     TSENOR_UNROLL for (int k = 0; k < Count; k++) {
       x[k] = low_half(t[k]);
       x[k + Count] = high_half(t[k]);
@@ -100,8 +100,8 @@ TSENOR_FN void around_rank(Pair* t, int n, V& nth, V& next) {
     odd_even_merge<0, 2 * Count, 1>(x);
     x[2 * Count] = x[2 * Count - 1];
     window<Count>(x, n - 1);
-    nth = x[0];
-    next = x[1];
+    nth = Half(x[0]);
+    next = Half(x[1]);
   }
 }
 
