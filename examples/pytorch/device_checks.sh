@@ -6,7 +6,6 @@ set -uo pipefail
 cd "$(dirname "$0")"
 folder=${1:?the folder for the results}; shift
 mkdir -p "$folder/site"; folder=$(cd "$folder" && pwd)
-here=$PWD
 python=${PYTHON:-python3}
 export MAX_JOBS=${MAX_JOBS:-$(nproc)} TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-9.0}
 export PYTHONPATH="$folder/site${PYTHONPATH:+:$PYTHONPATH}" PATH="$folder/site/bin:$PATH:/usr/local/cuda/bin"
@@ -32,22 +31,21 @@ if [ $built -ne 0 ]; then
 fi
 
 begin=$SECONDS
-cp "$here/bench.py" "$here/training.py" "$here/report.py" "$folder"
-timeout 300 "$python" "$folder/bench.py" --out "$folder" "$@" >"$folder/bench.log" 2>&1
+timeout 300 "$python" bench.py --out "$folder" "$@" >"$folder/bench.log" 2>&1
 echo "benchmark: exit $?, $((SECONDS - begin)) s"
 grep -v Warning "$folder/bench.log" | tail -50 | cut -c1-220
 if [ -f "$folder/linear24.json" ]; then
-  "$python" "$folder/report.py" "$folder/linear24.json" "$folder" >"$folder/report.log" 2>&1 || echo "no plots: see report.log"
+  "$python" report.py "$folder/linear24.json" "$folder" >"$folder/report.log" 2>&1 || echo "no plots: see report.log"
 fi
 
-# A process for each file, so that a crash in one does not hide the others; from another folder than this, so that the
-# installed package is found and not the sources. What failed, and the test a crash was in, are printed last.
+# A process for each file, so that a crash in one does not hide the others. What failed, and the test a crash was in, are printed
+# last.
 : >"$folder/tests.log"
 summary=""
-for file in "$here"/tests/test_*.py; do
+for file in tests/test_*.py; do
   name=$(basename "$file" .py) begin=$SECONDS
   log="$folder/$name.log"
-  (cd "$folder" && timeout 180 "$python" -X faulthandler -m pytest -v -p no:cacheprovider "$file") >"$log" 2>&1
+  timeout 180 "$python" -X faulthandler -m pytest -v -p no:cacheprovider "$file" >"$log" 2>&1
   code=$?
   cat "$log" >>"$folder/tests.log"
   if [ $code -eq 0 ] || [ $code -eq 1 ]; then

@@ -72,28 +72,28 @@ def write_whole(path, mask):
 
 
 def prune_all(shapes, pattern, mesh, folder, stop_after=None):
-    """Masks of all tensors that are not finished yet; how long what took, in seconds."""
+    """Masks of all tensors that are not finished yet; how long what took, in seconds. The weights are resident while their masks
+    are found, tensor after tensor without waiting."""
     n, m = pattern
     rank, ranks, device = mesh.get_rank(), mesh.size(), mesh.device_type
-    seconds, masked = {"make": 0.0, "find": 0.0, "save": 0.0}, 0
     shards = [shard_rows(rows, m, rank, ranks) for rows, _ in shapes.values()]  # all of them before any is written
-    for index, (name, (rows, cols)) in enumerate(shapes.items()):
-        begin, end = shards[index]
+    clock, weights, paths = timer(device), [], []
+    for index, ((name, (rows, cols)), (begin, end)) in enumerate(zip(shapes.items(), shards)):
         path = folder / f"{name}.{begin}-{end}.pt"
-        if path.exists():
+        if path.exists() or (stop_after is not None and index >= stop_after):
             continue
-        if stop_after is not None and index >= stop_after:
-            os._exit(1)  # as if killed
-        clock = timer(device)
         local = synthetic_rows(index, begin, end, cols, device)
-        weight = DTensor.from_local(local, mesh, [Shard(0)], run_check=False, shape=(rows, cols), stride=(cols, 1))
-        seconds["make"] += clock()
-        mask = prune_shard(weight, n, m)
-        seconds["find"] += clock()
+        weights.append(DTensor.from_local(local, mesh, [Shard(0)], run_check=False, shape=(rows, cols), stride=(cols, 1)))
+        paths.append(path)
+    seconds = {"make": clock()}
+    masks = [prune_shard(weight, n, m) for weight in weights]
+    seconds["find"] = clock()
+    for path, mask in zip(paths, masks):
         write_whole(path, mask)
-        seconds["save"] += clock()
-        masked += mask.numel()
-    return {"rank": rank, "weights": masked, **seconds}
+    seconds["save"] = clock()
+    if stop_after is not None:
+        os._exit(1)  # as if killed
+    return {"rank": rank, "weights": sum(mask.numel() for mask in masks), **seconds}
 
 
 def timer(device):

@@ -128,6 +128,22 @@ def test_products_are_those_of_the_pruned_weights(device, dtype, gradient, token
     torch.testing.assert_close(layer(x).double().reshape(-1, 192), y, rtol=2e-2, atol=2e-2 * float(y.abs().max()))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("dtype", TYPES)
+def test_large_products_are_sparse_and_right(dtype):
+    out, into, tokens = 4096, 2048, 4096
+    weight, x, dy = (torch.randn(*s, device="cuda").to(dtype) for s in ((out, into), (tokens, into), (tokens, out)))
+    compressed, transposed, mask = compress24(weight)
+    pruned = torch.where(mask, weight, 0)
+    for _ in range(2):  # the second time in other memory
+        y = ops.linear24_forward(x, pruned, compressed, out)
+        dx = ops.linear24_input_gradient(dy, pruned, transposed, into)
+        for got, expected in ((y, x.float() @ pruned.float().t()), (dx, dy.float() @ pruned.float())):
+            torch.testing.assert_close(got.float(), expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
+    choice = ops.linear24_choice(x, out, into, tokens)
+    assert choice[0] and choice[5]
+
+
 @pytest.mark.parametrize("every", [1, 3])
 def test_follows_the_weights(device, every):
     layer = Linear24(128, 64, device=device, dtype=torch.float32)

@@ -6,7 +6,6 @@
 #include <cusparseLt.h>
 #include <library_types.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,29 +39,28 @@ class sparse_product {
     status s =
         status_of(cusparseLtMatmulAlgSelectionInit(library_, &algorithm_, &product_, CUSPARSELT_MATMUL_ALG_DEFAULT));
     has_algorithm_ = s.ok();
-    if (s.ok()) s = status_of(cusparseLtMatmulPlanInit(library_, &plan_, &product_, &algorithm_));
-    has_plan_ = s.ok();
-    if (s.ok()) s = status_of(cusparseLtSpMMACompressedSize(library_, &plan_, &compressed_size_, &compress_buffer_));
-    if (s.ok()) s = ask_workspace();
-    return s;
+    if (s.ok())
+      s = status_of(cusparseLtMatmulAlgGetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_MAX_ID,
+                                                    &algorithms_, sizeof algorithms_));
+    return s.ok() ? plan() : s;
+  }
+
+  /// How many algorithms the library has for the shape, numbered from 0.
+  int algorithms() const { return algorithms_; }
+  /// Plans anew, with one of them.
+  status use(int algorithm) {
+    const status s = status_of(cusparseLtMatmulAlgSetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_ID,
+                                                               &algorithm, sizeof algorithm));
+    return s.ok() ? plan() : s;
   }
 
   std::size_t compressed_size() const { return compressed_size_; }  ///< bytes of a compressed `a`
   std::size_t compress_buffer() const { return compress_buffer_; }  ///< bytes of scratch that compress() needs
-  std::size_t workspace() const { return workspace_; }              ///< bytes of scratch that search() and run() need
+  std::size_t workspace() const { return workspace_; }              ///< bytes of scratch that run() needs
 
   /// The vendor's compress of a pruned `a`, into compressed_size() bytes.
   status compress(const void* a, void* compressed, void* buffer, cudaStream_t stream) const {
     return status_of(cusparseLtSpMMACompress(library_, &plan_, a, compressed, buffer, stream));
-  }
-
-  /// Tries the library's algorithms and keeps the fastest for run(). Overwrites `y`; waits for the stream, so it is no part
-  /// of a graph. workspace() may be larger afterwards.
-  status search(const void* a, const void* x, void* y, void* workspace, cudaStream_t stream) {
-    const float one = 1, zero = 0;
-    const status s =
-        status_of(cusparseLtMatmulSearch(library_, &plan_, &one, a, x, &zero, y, y, workspace, &stream, 1));
-    return s.ok() ? ask_workspace() : s;
   }
 
   /// Enqueues the product.
@@ -90,10 +88,13 @@ class sparse_product {
     return s;
   }
 
-  status ask_workspace() {
-    std::size_t bytes = 0;
-    const status s = status_of(cusparseLtMatmulGetWorkspace(library_, &plan_, &bytes));
-    workspace_ = std::max(workspace_, bytes);
+  /// With the algorithm that is selected.
+  status plan() {
+    if (has_plan_) static_cast<void>(cusparseLtMatmulPlanDestroy(&plan_));
+    status s = status_of(cusparseLtMatmulPlanInit(library_, &plan_, &product_, &algorithm_));
+    has_plan_ = s.ok();
+    if (s.ok()) s = status_of(cusparseLtSpMMACompressedSize(library_, &plan_, &compressed_size_, &compress_buffer_));
+    if (s.ok()) s = status_of(cusparseLtMatmulGetWorkspace(library_, &plan_, &workspace_));
     return s;
   }
 
@@ -114,6 +115,7 @@ class sparse_product {
   cusparseLtMatmulPlan_t plan_;
   bool has_a_ = false, has_x_ = false, has_y_ = false, has_algorithm_ = false, has_plan_ = false;
   std::size_t compressed_size_ = 0, compress_buffer_ = 0, workspace_ = 0;
+  int algorithms_ = 0;
 };
 
 }  // namespace sparse24

@@ -39,7 +39,7 @@ def key_of(layer, tokens):
 
 
 def choose(layer, tokens):
-    """The choice for so many tokens, measured if it is new, which takes some tenths of a second and waits for the GPU."""
+    """The choice for so many tokens, measured if it is new, which takes a few seconds and waits for the GPU."""
     key = key_of(layer, tokens)
     if key not in known:
         known[key] = _measure(layer, tokens)
