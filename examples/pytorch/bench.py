@@ -3,7 +3,8 @@
     python bench.py --out folder [--quick]
 
 Kernel times are medians of device-event timings with a filled stream; buffers are larger than the L2 or rotated beyond it.
-Steps are timed as runs of them by the wall, the host's time included; nothing is put together from parts.
+Steps are timed as runs of them by the wall, the host's time included, beside runs of dense ones; nothing is put together from
+parts.
 """
 
 import argparse
@@ -96,39 +97,23 @@ def product_times(out_features, in_features, tokens):
     }
 
 
-def wall_ms(call, least_seconds=0.03, rounds=5):
-    """The least wall time of a call among a few rounds of them in a row: the longer of the host's time and the GPU's."""
-    call()
-    torch.cuda.synchronize()
-    begin = time.perf_counter()
-    call()
-    torch.cuda.synchronize()
-    calls = max(2, min(100, int(least_seconds / rounds / (time.perf_counter() - begin))))
-    times = []
+def run_ms(steps, every, rounds):
+    """Wall time a step, the host's time included, of runs in which every so many find their masks; runs of the different steps by
+    turns, so that the GPU's clock is the same for all, and of each the least."""
+    count, times = max(every, 8), [[] for _ in steps]
     for _ in range(rounds):
-        begin = time.perf_counter()
-        for _ in range(calls):
-            call()
-        torch.cuda.synchronize()
-        times.append((time.perf_counter() - begin) / calls * 1e3)
-    return min(times)
-
-
-def run_of_steps_ms(step, every, rounds=3):
-    """Wall time of a step in a run of them in which every so many refresh their masks; the least of a few runs."""
-    steps, times = max(every, 8), []
-    for _ in range(rounds):
-        torch.cuda.synchronize()
-        begin = time.perf_counter()
-        for k in range(steps):
-            step(keep_mask=(k + 1) % every != 0)
-        torch.cuda.synchronize()
-        times.append((time.perf_counter() - begin) / steps * 1e3)
-    return min(times)
+        for step, mine in zip(steps, times):
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            for k in range(count):
+                step((k + 1) % every != 0)
+            torch.cuda.synchronize()
+            mine.append((time.perf_counter() - begin) / count * 1e3)
+    return [min(mine) for mine in times]
 
 
 def layer_step_times(out_features, in_features, tokens):
-    """The whole step of a layer, three products: dense, and with masks refreshed every so many steps, as runs of steps."""
+    """The whole step of a layer, three products: with masks refreshed every so many steps or never, beside dense."""
     x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
     dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
     dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
@@ -139,37 +124,46 @@ def layer_step_times(out_features, in_features, tokens):
         x.grad = module.weight.grad = None
         module(x).backward(dy)
 
-    def sparse_step(keep_mask):
+    def refreshed(keep_mask):
         layer.compress(keep_mask=keep_mask)
         step(layer)
 
-    times = {"dense_ms": wall_ms(lambda: step(dense)), "no_refresh_ms": wall_ms(lambda: step(layer))}
-    for every in (1, 16, 100):
-        times[f"every_{every}_ms"] = run_of_steps_ms(sparse_step, every, rounds=1 if every == 100 else 3)
-    times["dense_again_ms"] = wall_ms(lambda: step(dense))  # how much the GPU's clock has moved meanwhile
-    torch_path = torch_semi_structured_ms(dense, x, dy)
-    return {"out": out_features, "in": in_features, "tokens": tokens, **times, "torch_semi_structured": torch_path}
+    def dense_step(_):
+        step(dense)
+
+    record = {"out": out_features, "in": in_features, "tokens": tokens}
+    kinds = {"no_refresh": (lambda _: step(layer), 1, 4), "every_1": (refreshed, 1, 4), "every_16": (refreshed, 16, 2),
+             "every_100": (refreshed, 100, 1)}
+    for name, (call, every, rounds) in kinds.items():
+        dense_ms, ms = run_ms([dense_step, call], every, rounds)
+        record[name] = {"ms": ms, "dense_ms": dense_ms}
+    return record | {"torch_semi_structured": torch_semi_structured(dense, x, dy, dense_step)}
 
 
-def torch_semi_structured_ms(dense, x, dy):
+def torch_semi_structured(dense, x, dy, dense_step):
     """The same step by PyTorch's own semi-structured training path, or why it does not run."""
     try:
         from torch.sparse import SparseSemiStructuredTensorCUSPARSELT
 
-        def step():
+        def step(_):
             w = dense.weight.detach()
             sparse = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(w)
             y = torch.nn.functional.linear(x.detach(), sparse)
             return y, dy @ sparse, dy.t() @ x.detach()
 
-        y = step()[0]
+        y = step(False)[0]
         pruned = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(dense.weight.detach()).to_dense()
         expected = x.detach() @ pruned.t()
         error = float((y - expected).abs().max() / expected.abs().max())
-        return {"ms": wall_ms(step), "relative_error": error, "right": error < 0.05}
+        dense_ms, ms = run_ms([dense_step, step], 1, 2)
+        return {"ms": ms, "dense_ms": dense_ms, "relative_error": error, "right": error < 0.05}
     except Exception as error:  # what it says is the result
         torch.cuda.synchronize()
         return {"ms": None, "error": f"{type(error).__name__}: {str(error)[:200]}"}
+
+
+def gain(times):
+    return times["dense_ms"] / times["ms"]
 
 
 def call_overhead_us():
@@ -201,17 +195,16 @@ def table(record):
             f"({c['bytes_per_second'] / 1e12:.2f} TB/s), with mask {c['and_mask_ms']:.3f}, given mask {c['kept_mask_ms']:.3f}, "
             f"mask alone {c['mask_alone_ms']:.3f}, copy {c['copy_ms']:.3f}"
         )
-    lines.append("out x in, tokens: forward, input gradient sparse over dense; step every 1, 16, 100 over dense; torch's own")
+    lines.append("out x in, tokens: forward, input gradient sparse over dense; step unrefreshed, every 1, 16, 100; torch's own")
     for p, s in zip(record["products"], record["steps"]):
         f, g = p["forward"], p["input_gradient"]
-        gains = " ".join(f"{s['dense_ms'] / s[f'every_{k}_ms']:.3f}" for k in (1, 16, 100))
+        gains = " ".join(f"{gain(s[k]):.3f}" for k in ("no_refresh", "every_1", "every_16", "every_100"))
         own = s["torch_semi_structured"]
-        other = f"{s['dense_ms'] / own['ms']:.3f}{'' if own['right'] else ' (wrong)'}" if own["ms"] else own["error"][:40]
+        other = f"{gain(own):.3f}{'' if own['right'] else ' (wrong)'}" if own["ms"] else own["error"][:40]
         lines.append(
             f"{p['out']}x{p['in']}, {p['tokens']}: {f['dense_ms'] / f['sparse_ms']:.3f} {g['dense_ms'] / g['sparse_ms']:.3f} "
             f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}; "
-            f"dense {s['dense_ms']:.3f} then {s['dense_again_ms']:.3f} ms, no refresh {s['no_refresh_ms']:.3f}; "
-            f"{gains}; {other}"
+            f"dense {s['every_1']['dense_ms']:.3f} ms; {gains}; {other}"
         )
     training = record["training"]
     for r in training["runs"] + training["large_runs"]:

@@ -1,6 +1,9 @@
 """A small decoder trained dense and with 2:4 transposable weights: losses and step times, for bench.py."""
 
+import functools
 import statistics
+import sysconfig
+from pathlib import Path
 
 import torch
 
@@ -44,17 +47,20 @@ def use_linear24(model):
                 setattr(block, name, Linear24.of(module))
 
 
-def markov_batches(vocabulary, batch, length, seed):
-    """A language whose next token depends on the last two, by a fixed random table: its entropy is what can be learnt."""
+@functools.cache
+def text():
+    """Bytes to learn: the sources of Python's standard library, which are wherever Python is."""
+    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")) + sorted(Path(sysconfig.get_path("stdlib")).glob("*/*.py"))
+    return torch.frombuffer(bytearray(b"".join(p.read_bytes() for p in sources if "packages" not in p.parts[-2])),
+                            dtype=torch.uint8).cuda()
+
+
+def batches_of(batch, length, seed):
+    """Pieces of the text at random places."""
     generator = torch.Generator("cuda").manual_seed(seed)
-    table = torch.randint(vocabulary, (vocabulary, vocabulary, 4), device="cuda",
-                          generator=torch.Generator("cuda").manual_seed(0))
     while True:
-        tokens = torch.randint(vocabulary, (batch, length), device="cuda", generator=generator)
-        picks = torch.randint(4, (batch, length), device="cuda", generator=generator)
-        for k in range(2, length):
-            tokens[:, k] = table[tokens[:, k - 2], tokens[:, k - 1], picks[:, k]]
-        yield tokens
+        starts = torch.randint(len(text()) - length, (batch, 1), device="cuda", generator=generator)
+        yield text()[starts + torch.arange(length, device="cuda")].long()
 
 
 def train(kind, every, size, steps, switch_at=0):
@@ -62,7 +68,7 @@ def train(kind, every, size, steps, switch_at=0):
     torch.manual_seed(0)
     model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
-    batches, losses, times = markov_batches(size["vocabulary"], size["batch"], size["length"], 1), [], []
+    batches, losses, times = batches_of(size["batch"], size["length"], 1), [], []
     for step in range(steps):
         if kind == "sparse" and step == switch_at:
             use_linear24(model)  # parameters stay the same tensors, so the optimizer goes on
@@ -85,13 +91,13 @@ def train(kind, every, size, steps, switch_at=0):
             "losses": [round(float(x), 4) for x in losses], "median_step_ms": statistics.median(ms)}
 
 
-SMALL = {"vocabulary": 512, "hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256}
-LARGE = {"vocabulary": 512, "hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048}
+SMALL = {"vocabulary": 256, "hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256}
+LARGE = {"vocabulary": 256, "hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048}
 
 
 def training_runs(quick):
     """Runs of the small decoder for the losses, and of the large one for the step times."""
-    steps = 60 if quick else 200
+    steps = 60 if quick else 500
     runs = [train("dense", 1, SMALL, steps)]
     runs += [train("sparse", every, SMALL, steps) for every in ((1,) if quick else (1, 16))]
     runs.append(train("sparse", 1, SMALL, steps, switch_at=steps // 3))
