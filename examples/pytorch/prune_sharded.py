@@ -122,6 +122,24 @@ def digests(shapes, folder):
     return result
 
 
+def mesh_of(device):
+    """All ranks in a row, each with a GPU of its own."""
+    if device == "cuda":
+        own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(own)
+        dist.init_process_group("nccl", device_id=own)
+    else:
+        dist.init_process_group("gloo")
+    return init_device_mesh(device, (dist.get_world_size(),))
+
+
+def warm_up(mesh, n, m):
+    """Loads the kernels and whatever else a first call does."""
+    local = torch.zeros(8 * m, 8 * m, device=mesh.device_type, dtype=torch.bfloat16)
+    weight = DTensor.from_local(local, mesh, [Shard(0)], run_check=False)
+    prune_shard(weight, torch.empty_like(local, dtype=torch.bool), n, m)
+
+
 def say(record):
     """A line in one write, so that those of several ranks do not mix."""
     sys.stdout.write(json.dumps(record) + "\n")
@@ -138,14 +156,10 @@ def main():
     parser.add_argument("--stop-after", type=int, help="for tests: end without a word before this tensor")
     given = parser.parse_args()
     pattern = tuple(int(k) for k in given.pattern.split(":"))
-    if given.device == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-    mesh = init_device_mesh(given.device, (int(os.environ.get("WORLD_SIZE", 1)),))
+    mesh = mesh_of(given.device)
     given.out.mkdir(parents=True, exist_ok=True)
     shapes = shapes_of(given.preset)
-    if given.device == "cuda":
-        torch.ops.tsenor.find_mask(torch.zeros(64, 64, device="cuda", dtype=torch.bfloat16), *pattern)  # loads the kernels
-        torch.cuda.synchronize()
+    warm_up(mesh, *pattern)
     say(prune_all(shapes, pattern, mesh, given.out, given.stop_after))
     dist.barrier()
     if given.digests and mesh.get_rank() == 0:

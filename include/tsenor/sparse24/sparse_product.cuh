@@ -36,22 +36,23 @@ class sparse_product {
     release();
     library_ = &library;
     if (const status s = describe(type, m, k, n); !s) return s;
-    status s =
-        status_of(cusparseLtMatmulAlgSelectionInit(library_, &algorithm_, &product_, CUSPARSELT_MATMUL_ALG_DEFAULT));
-    has_algorithm_ = s.ok();
+    status s = select();
     if (s.ok())
       s = status_of(cusparseLtMatmulAlgGetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_MAX_ID,
                                                     &algorithms_, sizeof algorithms_));
-    return s.ok() ? plan() : s;
+    return s.ok() ? finish_plan() : s;
   }
 
   /// How many algorithms the library has for the shape, numbered from 0.
   int algorithms() const { return algorithms_; }
   /// Plans anew, with one of them.
   status use(int algorithm) {
-    const status s = status_of(cusparseLtMatmulAlgSetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_ID,
-                                                               &algorithm, sizeof algorithm));
-    return s.ok() ? plan() : s;
+    release_plan();
+    status s = select();
+    if (s.ok())
+      s = status_of(cusparseLtMatmulAlgSetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_ID, &algorithm,
+                                                    sizeof algorithm));
+    return s.ok() ? finish_plan() : s;
   }
 
   std::size_t compressed_size() const { return compressed_size_; }  ///< bytes of a compressed `a`
@@ -88,9 +89,13 @@ class sparse_product {
     return s;
   }
 
-  /// With the algorithm that is selected.
-  status plan() {
-    if (has_plan_) static_cast<void>(cusparseLtMatmulPlanDestroy(&plan_));
+  status select() {
+    const status s =
+        status_of(cusparseLtMatmulAlgSelectionInit(library_, &algorithm_, &product_, CUSPARSELT_MATMUL_ALG_DEFAULT));
+    has_algorithm_ = s.ok();
+    return s;
+  }
+  status finish_plan() {
     status s = status_of(cusparseLtMatmulPlanInit(library_, &plan_, &product_, &algorithm_));
     has_plan_ = s.ok();
     if (s.ok()) s = status_of(cusparseLtSpMMACompressedSize(library_, &plan_, &compressed_size_, &compress_buffer_));
@@ -98,13 +103,17 @@ class sparse_product {
     return s;
   }
 
-  void release() {
+  void release_plan() {
     if (has_plan_) static_cast<void>(cusparseLtMatmulPlanDestroy(&plan_));
     if (has_algorithm_) static_cast<void>(cusparseLtMatmulAlgSelectionDestroy(&algorithm_));
+    has_plan_ = has_algorithm_ = false;
+  }
+  void release() {
+    release_plan();
     if (has_a_) static_cast<void>(cusparseLtMatDescriptorDestroy(&a_));
     if (has_x_) static_cast<void>(cusparseLtMatDescriptorDestroy(&x_));
     if (has_y_) static_cast<void>(cusparseLtMatDescriptorDestroy(&y_));
-    has_plan_ = has_algorithm_ = has_a_ = has_x_ = has_y_ = false;
+    has_a_ = has_x_ = has_y_ = false;
     compressed_size_ = compress_buffer_ = workspace_ = 0;
   }
 
