@@ -1,5 +1,6 @@
 """The corpus in memory."""
 
+import functools
 import lzma
 import pathlib
 
@@ -8,8 +9,9 @@ import torch
 from model import CONTEXT
 
 
+@functools.lru_cache
 def read(folder, split):
-    """All documents of a split, one after the other, as a byte tensor."""
+    """All documents of a split, one after the other, as a byte tensor; unpacked once for all stages, so not to be changed."""
     text = lzma.decompress((pathlib.Path(folder) / f"{split}.xz").read_bytes())
     return torch.frombuffer(bytearray(text), dtype=torch.uint8)
 

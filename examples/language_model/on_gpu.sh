@@ -4,7 +4,8 @@
 #
 #     on_gpu.sh FOLDER
 #
-# Environment: PARTS (default "build test bench experiment"), TRAIN_SECONDS, PATTERNS, KEEP_MODEL=1 for the checkpoint too.
+# Environment: PARTS (default "build test bench experiment"), TRAIN_SECONDS, PATTERNS, JOBS (prunings at once), KEEP_MODEL=1 for
+# the checkpoint too.
 # examples/language_model/corpus has to be there (corpus.py). Takes about five minutes on an H100 with 16 cores.
 set -uo pipefail
 out=$(realpath -m "${1:?give a folder for the results}")
@@ -45,7 +46,8 @@ fi
 if has experiment; then
   step experiment timeout 420 python3 examples/language_model/run.py --corpus examples/language_model/corpus \
     --tool "$build/bin/tsenor_prune" --work "$work" --stages train,gram,dense,grid,retrain \
-    --train-seconds "${TRAIN_SECONDS:-90}" --patterns "${PATTERNS:-2:4,16:32,8:16,8:32}" --retrain-steps 150 --test-bytes 500000
+    --train-seconds "${TRAIN_SECONDS:-90}" --patterns "${PATTERNS:-2:4,4:8,8:16,16:32,1:4,2:8,4:16,8:32}" --retrain-steps 150 \
+    --test-bytes 500000 --jobs "${JOBS:-8}"
   cp "$work"/*.json "$work"/*.jsonl "$out" 2>/dev/null
   if [[ "${KEEP_MODEL:-0}" == 1 ]]; then cp "$work/model.safetensors" "$out"; fi
 fi

@@ -37,6 +37,7 @@ def parse():
     p.add_argument("--calibration-windows", type=int, default=256)
     p.add_argument("--test-bytes", type=int, default=1_000_000)
     p.add_argument("--retrain-steps", type=int, default=300)
+    p.add_argument("--jobs", type=int, default=4, help="prune so many at once; with 1 nothing else runs while the tool is timed")
     p.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     p.add_argument("--blocks", type=int, default=8, help="of the model; fewer for a trial")
     p.add_argument("--width", type=int, default=512, help="of the model; a multiple of 256")
@@ -48,7 +49,7 @@ def settings(a):
 
     a.work.mkdir(parents=True, exist_ok=True)
     return types.SimpleNamespace(
-        corpus=a.corpus, work=a.work, tool=a.tool.resolve(), device=torch.device(a.device), tool_device=a.device,
+        corpus=a.corpus, work=a.work, tool=a.tool.resolve(), device=torch.device(a.device), tool_device=a.device, jobs=a.jobs,
         train_seconds=a.train_seconds, batch=a.batch, rate=1.5e-3, shape={"blocks": a.blocks, "width": a.width},
         patterns=a.patterns.split(","), methods=a.methods.split(","), structures=a.structures.split(","),
         iterations=a.iterations, calibration_windows=a.calibration_windows, test_bytes=a.test_bytes,

@@ -1,5 +1,8 @@
 """The stages of the experiment. Each leaves files in the work folder, and does nothing where they are there already."""
 
+import collections
+import concurrent.futures
+import itertools
 import json
 import math
 import subprocess
@@ -42,9 +45,12 @@ def fp16_of(model):
     return {name: t.detach().half() for name, t in model.state_dict().items()}
 
 
-def load_model(path, device, **shape):
-    model = Decoder(**shape).to(device)
-    model.load_state_dict({name: t.float() for name, t in tensors.load(path).items()})
+def new_model(s):
+    return Decoder(**s.shape).to(s.device)
+
+
+def load_into(model, path, device):
+    model.load_state_dict(tensors.load(path, device))
     return model
 
 
@@ -54,7 +60,7 @@ def train(s):
     if target.exists():
         return
     torch.manual_seed(0)
-    model = Decoder(**s.shape).to(s.device)
+    model = new_model(s)
     optimizer, step, elapsed = optimizer_for(model, s.rate), 0, 0.0
     if state_file.exists():
         state = torch.load(state_file, map_location=s.device)
@@ -91,7 +97,7 @@ def gram(s):
     target = s.work / "gram.safetensors"
     if target.exists():
         return
-    model = load_model(s.work / "model.safetensors", s.device, **s.shape).eval()
+    model = load_into(new_model(s), s.work / "model.safetensors", s.device).eval()
     sums = {}
 
     def add(name):
@@ -125,9 +131,8 @@ def append(path, value):
         file.write(json.dumps(value) + "\n")
 
 
-def score(s, documents, path):
-    """What the report needs to know of a checkpoint."""
-    model = load_model(path, s.device, **s.shape)
+def score(s, documents, model):
+    """What the report needs to know of a model."""
     losses = evaluate.document_losses(model, documents, s.device)
     ppl, low, high = evaluate.perplexity(losses, documents.bytes)
     return {"perplexity": ppl, "low": low, "high": high, "losses": [round(x, 4) for x in losses.tolist()]}
@@ -136,20 +141,33 @@ def score(s, documents, path):
 def dense(s):
     target = s.work / "dense.json"
     if not target.exists():
-        documents = test_documents(s)
-        write(target, {**score(s, documents, s.work / "model.safetensors"), "bytes": documents.bytes.tolist()})
+        documents, model = test_documents(s), load_into(new_model(s), s.work / "model.safetensors", s.device)
+        write(target, {**score(s, documents, model), "bytes": documents.bytes.tolist()})
 
 
 def prune(s, method, pattern, structures):
-    """Runs the tool for one pattern; what it reports, by structure, and the files that it left."""
-    out = str(s.work / "pruned-{pattern}-{structure}.safetensors")
+    """Runs the tool for one pattern; of each structure what it reports of the layers, and the file that it left."""
+    out = f"{s.work}/pruned-{method}-{{pattern}}-{{structure}}.safetensors"
     command = [s.tool, s.work / "model.safetensors", out, "--method", method, "--pattern", pattern]
     command += ["--structure", ",".join(structures), "--gram", s.work / "gram.safetensors", "--device", s.tool_device]
-    command += ["--tokens", str(s.calibration_windows * CONTEXT), "--iterations", str(s.iterations), "--json"]
-    done = subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True)
+    command += ["--tokens", s.calibration_windows * CONTEXT, "--iterations", s.iterations, "--json"]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{method} {pattern} {','.join(structures)}: the tool ended with {done.returncode}: {done.stderr.strip()}")
     layers = [json.loads(line) for line in done.stdout.splitlines()]
-    names = {x: s.work / f"pruned-{pattern.replace(':', 'x')}-{x}.safetensors" for x in structures}
-    return {x: [line for line in layers if line["structure"] == x] for x in structures}, names
+    files = {x: s.work / f"pruned-{method}-{pattern.replace(':', 'x')}-{x}.safetensors" for x in structures}
+    return {x: ([line for line in layers if line["structure"] == x], files[x]) for x in structures}
+
+
+def in_advance(work, items, jobs):
+    """Each item and work(item), in order; at any time `jobs` items are being worked on, wait, or are with the caller."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        items = iter(items)
+        waiting = collections.deque((item, pool.submit(work, item)) for item in itertools.islice(items, jobs))
+        while waiting:
+            item, result = waiting.popleft()
+            yield item, result.result()
+            waiting.extend((item, pool.submit(work, item)) for item in itertools.islice(items, 1))
 
 
 def mean_error(layers):
@@ -160,46 +178,60 @@ def mean_error(layers):
     return math.exp(sum(map(math.log, errors)) / len(errors))
 
 
+def summary(layers):
+    """What a line of grid.jsonl says of the tool's report."""
+    return {
+        "error": mean_error(layers),
+        "seconds": sum(x["seconds"] + x["prepare_seconds"] for x in layers),
+        "iterations": [x["iterations"] for x in layers],
+        "layers": {x["name"]: x["error"] for x in layers},
+    }
+
+
 def grid(s):
-    """grid.jsonl: one line for each method, pattern and structure."""
+    """grid.jsonl: one line for each method, pattern and structure. "seconds" are the pruning's own where "jobs" is 1."""
     target = s.work / "grid.jsonl"
     done = {(r["method"], r["pattern"], r["structure"]) for r in read_lines(target)}
-    documents = test_documents(s)
-    for method in s.methods:
-        for pattern in s.patterns:
-            missing = [x for x in s.structures if (method, pattern, x) not in done]
-            if not missing:
-                continue
-            layers, files = prune(s, method, pattern, missing)
-            for structure in missing:
-                append(target, {"method": method, "pattern": pattern, "structure": structure, "error": mean_error(layers[structure]),
-                                "seconds": sum(x["seconds"] + x["prepare_seconds"] for x in layers[structure]),
-                                "layers": {x["name"]: x["error"] for x in layers[structure]}, **score(s, documents, files[structure])})
-                files[structure].unlink()
+    groups = [(m, p, [x for x in s.structures if (m, p, x) not in done]) for m in s.methods for p in s.patterns]
+    missing = [group for group in groups if group[2]]
+    if not missing:
+        return
+    documents, model = test_documents(s), new_model(s)
+    for (method, pattern, _), pruned in in_advance(lambda group: prune(s, *group), missing, s.jobs):
+        for structure, (layers, file) in pruned.items():
+            load_into(model, file, s.device)
+            file.unlink()
+            append(target, {"method": method, "pattern": pattern, "structure": structure, "jobs": s.jobs,
+                            **summary(layers), **score(s, documents, model)})
+
+
+def train_masked(s, model, text):
+    """Trains on for a given number of steps; what is 0 in the linear layers stays 0."""
+    masks = {module: module.weight.detach() != 0 for module in model.linear_layers().values()}
+    optimizer = optimizer_for(model, s.retrain_rate)
+    generator = torch.Generator().manual_seed(3)
+    for step in range(s.retrain_steps):
+        rate = s.retrain_rate * min(1.0, (step + 1) / 20) * (1 - step / s.retrain_steps)
+        train_step(model, optimizer, data.random_windows(text, s.batch, generator), s.device, rate)
+        with torch.no_grad():
+            for module, mask in masks.items():
+                module.weight.mul_(mask)
 
 
 def retrain(s):
-    """retrain.jsonl: some configurations, trained on with their masks fixed for a given number of steps."""
+    """retrain.jsonl: some configurations, before and after training on with their masks fixed."""
     target = s.work / "retrain.jsonl"
     done = {r["name"] for r in read_lines(target)}
-    documents = test_documents(s)
+    missing = [r for r in s.retrained if " ".join(r) not in done]
+    if not missing:
+        return
+    documents, model = test_documents(s), new_model(s)
     text = data.read(s.corpus, "train").to(s.device)
-    for method, pattern, structure in s.retrained:
-        name = f"{method} {pattern} {structure}"
-        if name in done:
-            continue
-        _, files = prune(s, method, pattern, [structure])
-        before = score(s, documents, files[structure])
-        model = load_model(files[structure], s.device, **s.shape)
-        masks = {module: module.weight.detach() != 0 for module in model.linear_layers().values()}
-        optimizer = optimizer_for(model, s.retrain_rate)
-        generator = torch.Generator().manual_seed(3)
-        for step in range(s.retrain_steps):
-            rate = s.retrain_rate * min(1.0, (step + 1) / 20) * (1 - step / s.retrain_steps)
-            train_step(model, optimizer, data.random_windows(text, s.batch, generator), s.device, rate)
-            with torch.no_grad():
-                for module, mask in masks.items():
-                    module.weight.mul_(mask)
-        tensors.save(files[structure], fp16_of(model))
-        append(target, {"name": name, "steps": s.retrain_steps, "before": before, "after": score(s, documents, files[structure])})
-        files[structure].unlink()
+    for (method, pattern, structure), pruned in in_advance(lambda r: prune(s, r[0], r[1], r[2:]), missing, s.jobs):
+        _, file = pruned[structure]
+        load_into(model, file, s.device)
+        file.unlink()
+        before = score(s, documents, model)
+        train_masked(s, model, text)
+        model.load_state_dict(fp16_of(model))
+        append(target, {"name": f"{method} {pattern} {structure}", "steps": s.retrain_steps, "before": before, "after": score(s, documents, model)})

@@ -27,14 +27,14 @@ def save(path, tensors):
     temporary.replace(path)
 
 
-def load(path):
-    data = pathlib.Path(path).read_bytes()
+def load(path, device="cpu"):
+    data = memoryview(bytearray(pathlib.Path(path).read_bytes()))
     length = int.from_bytes(data[:8], "little")
     tensors = {}
-    for name, entry in json.loads(data[8 : 8 + length]).items():
+    for name, entry in json.loads(bytes(data[8 : 8 + length])).items():
         if name == "__metadata__":
             continue
         begin, end = (8 + length + at for at in entry["data_offsets"])
-        flat = torch.frombuffer(bytearray(data[begin:end]), dtype=TYPES[entry["dtype"]])
-        tensors[name] = flat.reshape(entry["shape"])
+        flat = torch.frombuffer(data[begin:end], dtype=TYPES[entry["dtype"]])
+        tensors[name] = flat.reshape(entry["shape"]).to(device)
     return tensors
