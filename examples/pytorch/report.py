@@ -1,6 +1,7 @@
-"""Plots and REPORT.md of what bench.py measured, into a folder: report.py linear24.json FOLDER"""
+"""Plots and REPORT.md of what bench.py and prune_sharded.py measured: report.py linear24.json sharded.json FOLDER"""
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+
+
+RANDOM_TEXT = "a random chain in which a token depends on the two before it, which runs this short do not learn"
 
 
 def plot_products(record, path):
@@ -18,7 +22,7 @@ def plot_products(record, path):
         "input gradient": [p["input_gradient"]["dense_ms"] / p["input_gradient"]["sparse_ms"] for p in record["products"]],
     }
     for every in (1, 16, 100):
-        series[f"step, masks every {every}"] = [gain(s[f"every_{every}"]) for s in record["steps"]]
+        series[f"step, masks every {every}"] = [gain(beside_dense(s, f"every_{every}")) for s in record["steps"]]
     figure, axes = plt.subplots(figsize=(max(9, 1.5 + 1.3 * len(labels)), 4), layout="constrained")
     width = 0.8 / len(series)
     for k, (name, values) in enumerate(series.items()):
@@ -49,6 +53,11 @@ def gain(times):
     return times["dense_ms"] / times["ms"]
 
 
+def beside_dense(step, kind):
+    """The times of a kind of step; the records of 2026-11-25 have one dense time, from before the others."""
+    return step[kind] if kind in step else {"ms": step[f"{kind}_ms"], "dense_ms": step["dense_ms"]}
+
+
 def name_of(run):
     if run["kind"] == "dense":
         return "dense"
@@ -59,14 +68,15 @@ def name_of(run):
 def rows_of(record):
     for p, s in zip(record["products"], record["steps"]):
         own = s["torch_semi_structured"]
-        torch_path = f"{gain(own):.2f}" + ("" if own["right"] else " (wrong result)") if own["ms"] else "fails"
+        wrong = "" if own.get("right") else " (wrong result)"
+        torch_path = f"{gain(beside_dense(s, 'every_1') | own):.2f}{wrong}" if own["ms"] else "fails"
         yield [
             f"{p['out']} x {p['in']}",
             p["tokens"],
             *(f"{p[d]['dense_ms'] / p[d]['sparse_ms']:.2f}" for d in ("forward", "input_gradient")),
             how(p),
-            f"{s['every_1']['dense_ms']:.3f}",
-            *(f"{gain(s[key]):.3f}" for key in ("no_refresh", "every_1", "every_16", "every_100")),
+            f"{beside_dense(s, 'every_1')['dense_ms']:.3f}",
+            *(f"{gain(beside_dense(s, key)):.3f}" for key in ("no_refresh", "every_1", "every_16", "every_100")),
             torch_path,
         ]
 
@@ -104,21 +114,23 @@ def step_lines(record):
             else "**For some of these the compressed form was not the vendor's**, and its own compress was used.")
     head = ["weights (out x in)", "tokens", "forward", "input gradient", "layer used", "dense step, ms", "no compress",
             "every 1", "every 16", "every 100", "PyTorch's own, every 1"]
-    slower = [s for s in record["steps"] if gain(s["every_1"]) < 1 / 1.02]
+    slower = [(s, t) for s in record["steps"] if gain(t := beside_dense(s, "every_1")) < 1 / 1.02]
+    dense = "**The dense steps ran first, at a higher clock.**"
+    if "every_1" in record["steps"][0]:
+        dense = "Runs of dense steps take turns with them, since the GPU's clock falls under load."
     lines = [
         "## Times dense", "",
         "Above 1 is faster than PyTorch's dense layer. Forward and input gradient are the products alone; a step is the mask, "
         "the operands, and all three products, of which the weight gradient is dense in any case. Wall time of runs of steps, "
         "in which every step, or every 16th or 100th, finds its masks anew; in between they are kept, and the operands written "
-        "anew. Runs of dense steps take turns with them, since the GPU's clock falls under load.", "", form, "",
+        "anew. " + dense, "", form, "",
     ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""]
     if slower:
         names = "; ".join(
-            f"{s['out']} x {s['in']} with {s['tokens']} tokens, {s['every_1']['ms']:.3f} ms against {s['every_1']['dense_ms']:.3f}"
-            for s in slower
+            f"{s['out']} x {s['in']} with {s['tokens']} tokens, {t['ms']:.3f} ms against {t['dense_ms']:.3f}" for s, t in slower
         )
-        lines += [f"**Slower than dense by more than 2 %**, with masks in every step: {names}. Steps this short are bound by what "
-                  "the host does to launch them, and finding a mask is a launch more.", ""]
+        lines += [f"**Slower than dense by more than 2 %**, with masks in every step: {names}. Steps this short are bound by "
+                  "what the host does to launch them, and finding a mask is a launch more.", ""]
     return lines
 
 
@@ -133,28 +145,47 @@ def training_lines(record):
         rows = [[name_of(r), f"{r['losses'][-1]:.4f}", r["steps"], f"{r['median_step_ms']:.2f}",
                  f"{dense / r['median_step_ms']:.2f}"] for r in training[runs]]
         lines += table(["run", "last loss", "steps", "ms a step", "times dense"], rows)
-    lines += ["![losses](losses.png)", ""]
-    if max(r["steps"] for r in training["runs"]) < 1000:
-        lines += ["Runs this short show that the losses fall alike, not where they end.", ""]
+    lines += ["![losses](losses.png)", "", f"The text: {training.get('text', RANDOM_TEXT)}.", ""]
     return lines
 
 
-def markdown(record):
+def sharded_lines(record):
+    runs = record["runs"]
+    masks = {json.dumps(r["digests"]) for r in runs if "digests" in r}
+    times = {n: statistics.median(max(x["find"] for x in r["of_rank"]) for r in runs
+                                  if r["ranks"] == n and not r["resumed_after_a_kill"]) for n in (1, 2)}
+    weights = sum(x["weights"] for x in runs[0]["of_rank"])
+    again = sum(x["weights"] for r in runs if r["resumed_after_a_kill"] for x in r["of_rank"])
+    return [
+        "## Many GPUs", "",
+        f"A synthetic decoder of {weights / 1e9:.2f} billion weights in bfloat16 ({record['environment']['command']}), pruned to "
+        f"{record['pattern']} on one and on two {record['environment']['gpu']} of one host; from the first to the last mask, "
+        "weights resident, the slower rank.", "",
+    ] + table(["GPUs", "ms", "billion weights a second", "times one"],
+              [[n, f"{1e3 * t:.1f}", f"{weights / t / 1e9:.0f}", f"{times[1] / t:.2f}"] for n, t in times.items()]) + [
+        f"The masks of {len(runs[0]['digests'])} tensors on one GPU, on two, and on two after a rank was killed in between are "
+        f"{'the same bit for bit' if len(masks) == 1 else '**not the same**'}. The run that went on after the kill found masks "
+        f"for {again / 1e9:.2f} billion weights, those not written before.", "",
+    ]
+
+
+def markdown(record, sharded):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    return "\n".join(lines + compress_lines(record) + step_lines(record) + training_lines(record))
+    return "\n".join(lines + compress_lines(record) + step_lines(record) + training_lines(record)
+                     + sharded_lines(sharded))
 
 
-def main(source, folder):
-    record, folder = json.loads(Path(source).read_text()), Path(folder)
+def main(source, sharded, folder):
+    record, sharded, folder = json.loads(Path(source).read_text()), json.loads(Path(sharded).read_text()), Path(folder)
     plot_products(record, folder / "products.png")
     plot_losses(record, folder / "losses.png")
-    (folder / "REPORT.md").write_text(markdown(record))
+    (folder / "REPORT.md").write_text(markdown(record, sharded))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -102,4 +102,5 @@ def training_runs(quick):
     runs += [train("sparse", every, SMALL, steps) for every in ((1,) if quick else (1, 16))]
     runs.append(train("sparse", 1, SMALL, steps, switch_at=steps // 3))
     large = [train("dense", 1, LARGE, 20)] + [train("sparse", every, LARGE, 20) for every in (1, 16)]
-    return {"size": SMALL, "runs": runs, "large_size": LARGE, "large_runs": large}
+    text_name = "the sources of Python's standard library"
+    return {"text": text_name, "size": SMALL, "runs": runs, "large_size": LARGE, "large_runs": large}

@@ -39,19 +39,6 @@ __global__ void count_differences_kernel(const Word* a, const Word* b, std::size
 
 inline constexpr int check_blocks = 1024, check_threads = 256;
 
-/// What a kernel that `launch` starts adds to a counter in device memory. Waits for the stream.
-template <class Launch>
-status count(const Launch& launch, std::uint32_t* counter, std::uint32_t* result, cudaStream_t stream) {
-  status s = tsenor::detail::runtime_status(cudaMemsetAsync(counter, 0, sizeof *counter, stream));
-  if (!s.ok()) return s;
-  launch();
-  s = tsenor::detail::launch_status();
-  if (s.ok())
-    s = tsenor::detail::runtime_status(
-        cudaMemcpyAsync(result, counter, sizeof *result, cudaMemcpyDeviceToHost, stream));
-  return s.ok() ? tsenor::detail::runtime_status(cudaStreamSynchronize(stream)) : s;
-}
-
 /// Fills `[count]` 16-bit values with numbers fit for timing products.
 template <class T>
 status fill(T* to, std::size_t count, cudaStream_t stream) {
@@ -86,13 +73,17 @@ status check_format(const sparse_product& product, std::int64_t m, std::int64_t 
   status s = fill(b.weights, std::size_t(m * k), stream);
   if (s.ok()) s = find_mask_and_compress(matrix_view<T>(b.weights, m, k), out, {b.own, nullptr}, magnitude{}, stream);
   if (s.ok()) s = product.compress(b.weights, b.vendors, b.vendors_buffer, stream);
-  const auto launch = [&] {
-    count_differences_kernel<<<check_blocks, check_threads, 0, stream>>>(
-        static_cast<const std::uint32_t*>(b.own), static_cast<const std::uint32_t*>(b.vendors),
-        compressed_size(m, k) / sizeof(std::uint32_t), b.differences);
-  };
+  if (s.ok()) s = tsenor::detail::runtime_status(cudaMemsetAsync(b.differences, 0, sizeof(std::uint32_t), stream));
+  if (!s.ok()) return s;
+  count_differences_kernel<<<check_blocks, check_threads, 0, stream>>>(
+      static_cast<const std::uint32_t*>(b.own), static_cast<const std::uint32_t*>(b.vendors),
+      compressed_size(m, k) / sizeof(std::uint32_t), b.differences);
+  s = tsenor::detail::launch_status();
   std::uint32_t differences = 1;
-  if (s.ok()) s = count(launch, b.differences, &differences, stream);
+  if (s.ok())
+    s = tsenor::detail::runtime_status(
+        cudaMemcpyAsync(&differences, b.differences, sizeof differences, cudaMemcpyDeviceToHost, stream));
+  if (s.ok()) s = tsenor::detail::runtime_status(cudaStreamSynchronize(stream));
   *same = s.ok() && differences == 0;
   return s;
 }

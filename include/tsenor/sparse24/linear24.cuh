@@ -17,7 +17,6 @@
 #include <type_traits>
 
 #include "tsenor/detail/abi.hpp"
-#include "tsenor/sparse24/algorithm_search.cuh"
 #include "tsenor/sparse24/dense_product.cuh"
 #include "tsenor/sparse24/format_check.cuh"
 #include "tsenor/sparse24/sparse_product.cuh"
@@ -47,9 +46,9 @@ struct weight_forms {
   const void* transposed = nullptr;  ///< compressed W^T, for input_gradient()
 };
 
-/// Plans, algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
+/// Plans, searched algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
 ///
-/// Use plan() and measure() once for a shape; both wait for the GPU. From then on forward(), input_gradient() and
+/// Products of float16 are dense. Use plan() and measure() once for a shape; both wait for the GPU. From then on forward(), input_gradient() and
 /// weight_gradient() only enqueue on the caller's stream, with the caller's workspace, and can be captured in a graph. Not
 /// thread-safe, as cuBLAS handles are not: one for each thread and device.
 ///
@@ -69,7 +68,7 @@ class linear24 {
     return {};
   }
 
-  /// Compares compressed forms, tries the library's algorithms and times sparse against dense, which takes a second or two.
+  /// Searches the algorithms, compares compressed forms and times sparse against dense.
   ///
   /// \param scratch           device memory of the size that plan() said, at a multiple of 256; overwritten
   /// \param steps_per_compress how many steps a compressed operand serves: what the vendor's compress costs a step, where
@@ -180,10 +179,10 @@ class linear24 {
 
   /// Where measure() keeps what in its scratch.
   struct scratch_layout {
-    std::size_t a, own, vendors, buffer, x, y, expected, workspace, workspace_bytes, counter, end;
+    std::size_t a, own, vendors, buffer, x, y, workspace, workspace_bytes, differences, end;
   };
   static scratch_layout layout(const direction& d, const sizes& s) {
-    constexpr std::size_t room_for_workspace = std::size_t(64) << 20;
+    constexpr std::size_t room_for_search = std::size_t(64) << 20;
     scratch_layout r{};
     const auto next = [&](std::size_t bytes) {
       const std::size_t at = r.end;
@@ -196,18 +195,20 @@ class linear24 {
     r.buffer = next(d.product.compress_buffer());
     r.x = next(std::size_t(s.n * s.k) * sizeof(T));
     r.y = next(std::size_t(s.n * s.m) * sizeof(T));
-    r.expected = next(std::size_t(checked_tokens(s) * s.m) * sizeof(T));
-    r.workspace_bytes = std::max(d.product.workspace(), room_for_workspace);
+    r.workspace_bytes = std::max(d.product.workspace(), room_for_search);
     r.workspace = next(r.workspace_bytes);
-    r.counter = next(sizeof(std::uint32_t));
+    r.differences = next(sizeof(std::uint32_t));
     return r;
   }
 
-  /// A shape that the library refuses is a dense one.
-  void plan(direction& d, const sizes& n) const { d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n); }
-
-  /// Of the results, which are compared with a dense product's.
-  static std::int64_t checked_tokens(const sizes& s) { return std::min<std::int64_t>(s.n, 1024); }
+  /// A shape that the library refuses is a dense one. So is float16: the kernels that cuSPARSELt 0.8 finds fastest for it give
+  /// wrong results once the workspace is not the one of its search.
+  void plan(direction& d, const sizes& n) const {
+    d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n);
+    if (d.choice.outcome.ok() && type == CUDA_R_16F)
+      d.choice.outcome = {status_code::invalid_option,
+                          "float16 products are dense: cuSPARSELt's give wrong results; use bfloat16 for sparse ones"};
+  }
 
   /// A part of the scratch.
   static void* part(void* scratch, std::size_t offset) { return static_cast<char*>(scratch) + offset; }
@@ -222,35 +223,46 @@ class linear24 {
     if (s.ok()) s = fill(x, std::size_t(n.n * n.k), stream);
     const auto run_dense = [&] { return (blas_.*dense)(shape, x, a, y, stream); };
     if (s.ok()) s = device_ms(run_dense, stream, &d.choice.dense_ms);
-    const linear_shape checked{shape.out_features, shape.in_features, checked_tokens(n)};
-    const auto expect = [&] { return (blas_.*dense)(checked, x, a, part(scratch, at.expected), stream); };
-    if (s.ok() && d.choice.outcome.ok()) d.choice.outcome = measure_sparse(d, n, at, scratch, stream, expect);
+    if (s.ok() && d.choice.outcome.ok()) d.choice.outcome = measure_sparse(d, n, at, scratch, stream);
     return s;
   }
 
-  template <class Expect>
-  status measure_sparse(direction& d, const sizes& n, const scratch_layout& at, void* scratch, cudaStream_t stream,
-                        const Expect& expect) {
+  status measure_sparse(direction& d, const sizes& n, const scratch_layout& at, void* scratch, cudaStream_t stream) {
     product_choice& c = d.choice;
-    T* const a = static_cast<T*>(part(scratch, at.a));
-    void *const compressed = part(scratch, at.vendors), *const buffer = part(scratch, at.buffer);
+    T *const a = static_cast<T*>(part(scratch, at.a)), *const x = static_cast<T*>(part(scratch, at.x));
+    void* const y = part(scratch, at.y);
+    void *const compressed = part(scratch, at.vendors), *const buffer = part(scratch, at.buffer),
+                *const workspace = part(scratch, at.workspace);
     const format_buffers<T> buffers{a, part(scratch, at.own), compressed, buffer,
-                                    static_cast<std::uint32_t*>(part(scratch, at.counter))};
-    status s = check_format(d.product, n.m, n.k, buffers, &c.own_form, stream);  // prunes a
+                                    static_cast<std::uint32_t*>(part(scratch, at.differences))};
+    status s = check_format(d.product, n.m, n.k, buffers, &c.own_form, stream);
     const auto compress = [&] { return d.product.compress(a, compressed, buffer, stream); };
     if (s.ok()) s = device_ms(compress, stream, &c.vendors_compress_ms);
-    if (s.ok()) s = expect();
-    const search_buffers<T> b{a,
-                              static_cast<const T*>(part(scratch, at.x)),
-                              static_cast<T*>(part(scratch, at.y)),
-                              static_cast<const T*>(part(scratch, at.expected)),
-                              std::size_t(checked_tokens(n) * n.m),
-                              c.own_form ? buffers.own : compressed,
-                              c.own_form ? nullptr : buffer,
-                              part(scratch, at.workspace),
-                              at.workspace_bytes,
-                              buffers.differences};
-    return s.ok() ? use_fastest(d.product, n.k, b, &c.sparse_ms, stream) : s;
+    if (s.ok()) s = d.product.search(compressed, x, y, workspace, stream);
+    if (s.ok() && d.product.workspace() > at.workspace_bytes) s = d.product.plan(library_, type, n.m, n.k, n.n);
+    const auto run = [&] { return d.product.run(compressed, x, y, workspace, stream); };
+    return s.ok() ? device_ms(run, stream, &c.sparse_ms) : s;
+  }
+
+  /// The least device time of a few calls.
+  template <class Call>
+  static status device_ms(const Call& call, cudaStream_t stream, float* least) {
+    constexpr int untimed = 2, timed = 5;
+    cudaEvent_t events[2] = {};
+    for (cudaEvent_t& e : events) cudaEventCreate(&e);
+    status s;
+    *least = std::numeric_limits<float>::infinity();
+    for (int k = 0; k < untimed + timed && s.ok(); ++k) {
+      float ms = 0;
+      cudaEventRecord(events[0], stream);
+      s = call();
+      cudaEventRecord(events[1], stream);
+      cudaEventSynchronize(events[1]);
+      cudaEventElapsedTime(&ms, events[0], events[1]);
+      if (k >= untimed) *least = std::min(*least, ms);
+    }
+    for (const cudaEvent_t e : events) cudaEventDestroy(e);
+    return s.ok() ? tsenor::detail::launch_status() : s;
   }
 
   const cusparseLtHandle_t& library_;

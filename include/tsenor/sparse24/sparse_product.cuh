@@ -6,6 +6,7 @@
 #include <cusparseLt.h>
 #include <library_types.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -36,32 +37,32 @@ class sparse_product {
     release();
     library_ = &library;
     if (const status s = describe(type, m, k, n); !s) return s;
-    status s = select();
-    if (s.ok())
-      s = status_of(cusparseLtMatmulAlgGetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_MAX_ID,
-                                                    &algorithms_, sizeof algorithms_));
-    return s.ok() ? finish_plan() : s;
-  }
-
-  /// How many algorithms the library has for the shape, numbered from 0.
-  int algorithms() const { return algorithms_; }
-  /// Plans anew, with one of them.
-  status use(int algorithm) {
-    release_plan();
-    status s = select();
-    if (s.ok())
-      s = status_of(cusparseLtMatmulAlgSetAttribute(library_, &algorithm_, CUSPARSELT_MATMUL_ALG_CONFIG_ID, &algorithm,
-                                                    sizeof algorithm));
-    return s.ok() ? finish_plan() : s;
+    status s =
+        status_of(cusparseLtMatmulAlgSelectionInit(library_, &algorithm_, &product_, CUSPARSELT_MATMUL_ALG_DEFAULT));
+    has_algorithm_ = s.ok();
+    if (s.ok()) s = status_of(cusparseLtMatmulPlanInit(library_, &plan_, &product_, &algorithm_));
+    has_plan_ = s.ok();
+    if (s.ok()) s = status_of(cusparseLtSpMMACompressedSize(library_, &plan_, &compressed_size_, &compress_buffer_));
+    if (s.ok()) s = ask_workspace();
+    return s;
   }
 
   std::size_t compressed_size() const { return compressed_size_; }  ///< bytes of a compressed `a`
   std::size_t compress_buffer() const { return compress_buffer_; }  ///< bytes of scratch that compress() needs
-  std::size_t workspace() const { return workspace_; }              ///< bytes of scratch that run() needs
+  std::size_t workspace() const { return workspace_; }              ///< bytes of scratch that search() and run() need
 
   /// The vendor's compress of a pruned `a`, into compressed_size() bytes.
   status compress(const void* a, void* compressed, void* buffer, cudaStream_t stream) const {
     return status_of(cusparseLtSpMMACompress(library_, &plan_, a, compressed, buffer, stream));
+  }
+
+  /// Tries the library's algorithms and keeps the fastest for run(). Overwrites `y`; waits for the stream, so it is no part
+  /// of a graph. workspace() may be larger afterwards.
+  status search(const void* a, const void* x, void* y, void* workspace, cudaStream_t stream) {
+    const float one = 1, zero = 0;
+    const status s =
+        status_of(cusparseLtMatmulSearch(library_, &plan_, &one, a, x, &zero, y, y, workspace, &stream, 1));
+    return s.ok() ? ask_workspace() : s;
   }
 
   /// Enqueues the product.
@@ -89,31 +90,20 @@ class sparse_product {
     return s;
   }
 
-  status select() {
-    const status s =
-        status_of(cusparseLtMatmulAlgSelectionInit(library_, &algorithm_, &product_, CUSPARSELT_MATMUL_ALG_DEFAULT));
-    has_algorithm_ = s.ok();
-    return s;
-  }
-  status finish_plan() {
-    status s = status_of(cusparseLtMatmulPlanInit(library_, &plan_, &product_, &algorithm_));
-    has_plan_ = s.ok();
-    if (s.ok()) s = status_of(cusparseLtSpMMACompressedSize(library_, &plan_, &compressed_size_, &compress_buffer_));
-    if (s.ok()) s = status_of(cusparseLtMatmulGetWorkspace(library_, &plan_, &workspace_));
+  status ask_workspace() {
+    std::size_t bytes = 0;
+    const status s = status_of(cusparseLtMatmulGetWorkspace(library_, &plan_, &bytes));
+    workspace_ = std::max(workspace_, bytes);
     return s;
   }
 
-  void release_plan() {
+  void release() {
     if (has_plan_) static_cast<void>(cusparseLtMatmulPlanDestroy(&plan_));
     if (has_algorithm_) static_cast<void>(cusparseLtMatmulAlgSelectionDestroy(&algorithm_));
-    has_plan_ = has_algorithm_ = false;
-  }
-  void release() {
-    release_plan();
     if (has_a_) static_cast<void>(cusparseLtMatDescriptorDestroy(&a_));
     if (has_x_) static_cast<void>(cusparseLtMatDescriptorDestroy(&x_));
     if (has_y_) static_cast<void>(cusparseLtMatDescriptorDestroy(&y_));
-    has_a_ = has_x_ = has_y_ = false;
+    has_plan_ = has_algorithm_ = has_a_ = has_x_ = has_y_ = false;
     compressed_size_ = compress_buffer_ = workspace_ = 0;
   }
 
@@ -124,7 +114,6 @@ class sparse_product {
   cusparseLtMatmulPlan_t plan_;
   bool has_a_ = false, has_x_ = false, has_y_ = false, has_algorithm_ = false, has_plan_ = false;
   std::size_t compressed_size_ = 0, compress_buffer_ = 0, workspace_ = 0;
-  int algorithms_ = 0;
 };
 
 }  // namespace sparse24

@@ -21,8 +21,8 @@ def compress24(weight):
 class Linear24(torch.nn.Module):
     """A linear layer with a 2:4 transposable weight, features multiples of 64.
 
-    Products are in the weight's type, float16 or bfloat16, and in bfloat16 where the weight is float32. The result has the
-    type of the input, and under autocast that of the products.
+    Products are in the weight's type, float16 or bfloat16, and in bfloat16 where the weight is float32; those in float16 are
+    dense. The result has the type of the input, and under autocast that of the products.
     ``weight`` is the dense parameter, which learns straight-through (``gradient='masked'``: only what is kept learns).
     :meth:`compress` finds the mask and writes what the products read in one kernel; it has to follow every change of the
     weight, which :class:`MaskRefresh` sees to. The first product of each number of tokens measures a whole step sparse and
