@@ -20,22 +20,6 @@ class Safetensors : public ToolTest {
   }
 };
 
-struct tensor {
-  std::string name, dtype, shape, data;
-};
-
-// A file with metadata, and with a header that ends in spaces, as the format allows.
-std::string file_of(const std::vector<tensor>& tensors, std::string header = R"({"__metadata__":{"format":"pt"})") {
-  std::string data;
-  for (const tensor& t : tensors) {
-    const std::size_t begin = data.size();
-    data += t.data;
-    header += ",\"" + t.name + R"(":{"dtype":")" + t.dtype + R"(","shape":)" + t.shape + ",\"data_offsets\":[" +
-              std::to_string(begin) + "," + std::to_string(data.size()) + "]}";
-  }
-  return safetensors(header + "}   ", data);
-}
-
 // A model as small as it gets. The U8 tensor of odd size leaves all that follow it misaligned.
 std::vector<tensor> model() {
   return {{"flags", "U8", "[3]", "abc"},
@@ -47,20 +31,6 @@ std::vector<tensor> model() {
           {"table", "I64", "[2,2]", bytes_of(gaussian<double>(4, 26))},
           {"nothing", "F32", "[0,8]", ""},
           {"scalar", "F64", "[]", bytes_of(gaussian<double>(1, 27))}};
-}
-
-// The tensors of an output that has the header of `in`.
-std::vector<std::string> data_of(const std::string& out, const std::string& in, const std::vector<tensor>& tensors) {
-  std::size_t begin = in.size();
-  for (const tensor& t : tensors) begin -= t.data.size();
-  EXPECT_EQ(out.size(), in.size());
-  EXPECT_EQ(out.substr(0, begin), in.substr(0, begin)) << "the header has changed";
-  std::vector<std::string> data;
-  for (const tensor& t : tensors) {
-    data.push_back(out.substr(begin, t.data.size()));
-    begin += t.data.size();
-  }
-  return data;
 }
 
 // Every weight is the old one or +0; the kept ones form an N:M mask.

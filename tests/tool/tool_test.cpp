@@ -27,7 +27,7 @@ std::string contents(const fs::path& path) {
 }
 
 fs::path new_folder() {
-  std::string name = testing::TempDir() + "tsenor_mask_XXXXXX";
+  std::string name = testing::TempDir() + "tsenor_tool_XXXXXX";
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make the folder " + name);
   return name;
 }
@@ -38,7 +38,7 @@ int spawn(std::vector<std::string> arguments, const std::string& out, const std:
     return std::find(arguments.begin(), arguments.end(), option) != arguments.end();
   };
   if (!given("--device")) arguments.insert(arguments.end(), {"--device", "cpu"});
-  arguments.insert(arguments.begin(), TSENOR_MASK_PROGRAM);
+  arguments.insert(arguments.begin(), TSENOR_TOOL_PROGRAM);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -48,9 +48,9 @@ int spawn(std::vector<std::string> arguments, const std::string& out, const std:
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t process = 0;
-  const int error = posix_spawn(&process, TSENOR_MASK_PROGRAM, &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawn(&process, TSENOR_TOOL_PROGRAM, &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw std::runtime_error(std::string("cannot run " TSENOR_MASK_PROGRAM ": ") + std::strerror(error));
+  if (error != 0) throw std::runtime_error(std::string("cannot run " TSENOR_TOOL_PROGRAM ": ") + std::strerror(error));
   int status = 0;
   waitpid(process, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
@@ -59,9 +59,9 @@ int spawn(std::vector<std::string> arguments, const std::string& out, const std:
 }  // namespace
 
 testing::AssertionResult fails_in_one_line(const outcome& o, int code) {
+  const std::string name = fs::path(TSENOR_TOOL_PROGRAM).stem().string() + ": ";
   const bool one_line = std::count(o.err.begin(), o.err.end(), '\n') == 1 && o.err.back() == '\n';
-  if (o.exit_code == code && o.out.empty() && one_line && o.err.rfind("tsenor_mask: ", 0) == 0)
-    return testing::AssertionSuccess();
+  if (o.exit_code == code && o.out.empty() && one_line && o.err.rfind(name, 0) == 0) return testing::AssertionSuccess();
   return testing::AssertionFailure() << "exit code " << o.exit_code << " instead of " << code << ", stdout \"" << o.out
                                      << "\", stderr \"" << o.err << "\"";
 }
@@ -87,6 +87,30 @@ std::string npy(const std::string& descr, const std::string& shape, const std::s
 std::string safetensors(const std::string& header, const std::string& data) {
   const std::uint64_t length = header.size();
   return std::string(reinterpret_cast<const char*>(&length), sizeof length) + header + data;
+}
+
+std::string file_of(const std::vector<tensor>& tensors, std::string header) {
+  std::string data;
+  for (const tensor& t : tensors) {
+    const std::size_t begin = data.size();
+    data += t.data;
+    header += ",\"" + t.name + R"(":{"dtype":")" + t.dtype + R"(","shape":)" + t.shape + ",\"data_offsets\":[" +
+              std::to_string(begin) + "," + std::to_string(data.size()) + "]}";
+  }
+  return safetensors(header + "}   ", data);
+}
+
+std::vector<std::string> data_of(const std::string& out, const std::string& in, const std::vector<tensor>& tensors) {
+  std::size_t begin = in.size();
+  for (const tensor& t : tensors) begin -= t.data.size();
+  EXPECT_EQ(out.size(), in.size());
+  EXPECT_EQ(out.substr(0, begin), in.substr(0, begin)) << "the header has changed";
+  std::vector<std::string> data;
+  for (const tensor& t : tensors) {
+    data.push_back(out.substr(begin, t.data.size()));
+    begin += t.data.size();
+  }
+  return data;
 }
 
 template <class T>

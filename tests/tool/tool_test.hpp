@@ -1,4 +1,4 @@
-// Runs the built tsenor_mask on files in a folder of its own and looks at all that it leaves behind.
+// Runs a built tool (TSENOR_TOOL_PROGRAM) on files in a folder of its own and looks at all that it leaves behind.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -44,6 +44,16 @@ std::string npy(const std::string& descr, const std::string& shape, const std::s
 std::string npy_with_header(const std::string& header, const std::string& data);
 
 std::string safetensors(const std::string& header, const std::string& data);
+
+struct tensor {
+  std::string name, dtype, shape, data;
+};
+
+/// A .safetensors file with metadata, and with a header that ends in spaces, as the format allows.
+std::string file_of(const std::vector<tensor>& tensors, std::string header = R"({"__metadata__":{"format":"pt"})");
+
+/// The tensors of an output that has the header of `in`.
+std::vector<std::string> data_of(const std::string& out, const std::string& in, const std::vector<tensor>& tensors);
 
 /// Gaussian numbers.
 template <class T>

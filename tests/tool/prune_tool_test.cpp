@@ -1,0 +1,160 @@
+// tsenor_prune on the CPU: what it keeps, what it leaves alone, and what it refuses.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tool_test.hpp"
+
+namespace tool_test {
+namespace {
+
+using names = std::vector<std::string>;
+using floats = std::vector<float>;
+
+// Of a row's N:M groups the N largest of |w| times the input's norm.
+floats best_of_rows(const floats& weights, const floats& norms, int n, int m) {
+  floats pruned(weights.size());
+  for (std::size_t first = 0; first < weights.size(); first += static_cast<std::size_t>(m)) {
+    std::vector<std::size_t> order(static_cast<std::size_t>(m));
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = first + k;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return std::fabs(weights[a]) * norms[a % norms.size()] > std::fabs(weights[b]) * norms[b % norms.size()];
+    });
+    for (int k = 0; k < n; ++k)
+      pruned[order[static_cast<std::size_t>(k)]] = weights[order[static_cast<std::size_t>(k)]];
+  }
+  return pruned;
+}
+
+std::string mask_of(const floats& pruned) {
+  std::string mask;
+  for (const float w : pruned) mask += static_cast<char>(w != 0);
+  return mask;
+}
+
+// Two linear layers of 16 inputs, one of them in 16 bits, and what is no matrix.
+std::vector<tensor> model() {
+  return {{"a.weight", "F32", "[8,16]", bytes_of(gaussian<float>(128, 1))},
+          {"bias", "F32", "[16]", bytes_of(gaussian<float>(16, 2))},
+          {"b.weight", "F16", "[16,16]", bytes_of(small_floats(256, 3))}};
+}
+
+// Gram matrices whose diagonals are 1, 4, 9, ...; `norms` become 1, 2, 3, ...
+std::vector<tensor> grams(floats* norms = nullptr) {
+  floats gram(256);
+  for (std::size_t k = 0; k < 16; ++k) gram[17 * k] = static_cast<float>((k + 1) * (k + 1));
+  for (std::size_t k = 0; norms != nullptr && k < 16; ++k) norms->push_back(static_cast<float>(k + 1));
+  return {{"a.weight", "F32", "[16,16]", bytes_of(gram)}, {"b.weight", "F32", "[16,16]", bytes_of(gram)}};
+}
+
+class PruneTool : public ToolTest {
+ protected:
+  PruneTool() { write("in.safetensors", file_of(model())); }
+  outcome prune(const std::string& out, const std::string& method, const std::string& pattern, const names& more) {
+    names arguments = {path("in.safetensors"), path(out), "--method", method, "--pattern", pattern};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  }
+  floats pruned(const std::string& name) {
+    return numbers_in<float>(data_of(read(name), file_of(model()), model())[0]);
+  }
+  void expect_refused(int code, const outcome& o) {
+    EXPECT_TRUE(fails_in_one_line(o, code));
+    for (const std::string& name : files()) EXPECT_TRUE(name == "in.safetensors" || name == "gram.safetensors") << name;
+  }
+};
+
+TEST_F(PruneTool, MagnitudeKeepsTheLargestAndChangesNothingElse) {
+  const outcome o = prune("out.safetensors", "magnitude", "2:4", {"--structure", "row-wise", "--json"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  const auto before = model();
+  const auto after = data_of(read("out.safetensors"), file_of(before), before);
+  EXPECT_EQ(numbers_in<float>(after[0]), best_of_rows(numbers_in<float>(before[0].data), {1}, 2, 4));
+  EXPECT_EQ(after[1], before[1].data);
+  const auto old_bits = numbers_in<std::uint16_t>(before[2].data), new_bits = numbers_in<std::uint16_t>(after[2]);
+  for (std::size_t k = 0; k < old_bits.size(); ++k) EXPECT_TRUE(new_bits[k] == old_bits[k] || new_bits[k] == 0) << k;
+  EXPECT_EQ(std::count(new_bits.begin(), new_bits.end(), 0), 128);
+  const auto lines = json_lines(o);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].at("name"), "a.weight");
+  EXPECT_EQ(lines[0].at("structure"), "row-wise");
+  EXPECT_EQ(lines[0].at("device"), "cpu");
+  EXPECT_GE(lines[0].at("seconds").get<double>(), 0);
+}
+
+TEST_F(PruneTool, WandaWeighsByTheNormsOfTheInputs) {
+  floats norms;
+  const names gram = {"--structure", "row-wise", "--gram", write("gram.safetensors", file_of(grams(&norms)))};
+  const outcome o = prune("out.safetensors", "wanda", "4:8", gram);
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(pruned("out.safetensors"), best_of_rows(numbers_in<float>(model()[0].data), norms, 4, 8));
+}
+
+TEST_F(PruneTool, CountsDeadInputs) {
+  auto sums = grams();
+  auto gram = numbers_in<float>(sums[0].data);
+  gram[0] = 0;
+  gram[17] = std::numeric_limits<float>::quiet_NaN();
+  sums[0].data = bytes_of(gram);
+  const outcome o =
+      prune("out.safetensors", "wanda", "2:4", {"--gram", write("gram.safetensors", file_of(sums)), "--json"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(json_lines(o)[0].at("dead_inputs"), 2);
+  EXPECT_EQ(json_lines(o)[1].at("dead_inputs"), 0);
+}
+
+TEST_F(PruneTool, WritesAFileForEachPatternAndStructure) {
+  const outcome o = prune("{pattern}-{structure}.safetensors", "magnitude", "2:4,4:8",
+                          {"--structure", "transposable,published,row-then-column"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  for (const char* structure : {"transposable", "published", "row-then-column"})
+    for (const int n : {2, 4}) {
+      const std::string name = std::to_string(n) + "x" + std::to_string(2 * n) + "-" + structure + ".safetensors";
+      const bool exactly = std::string(structure) == "transposable";
+      EXPECT_EQ(violations(mask_of(pruned(name)), 8, 16, n, 2 * n, exactly), 0) << name;
+    }
+  EXPECT_EQ(files().size(), 7u);
+}
+
+TEST_F(PruneTool, SkipsWhatHasNoGramMatrix) {
+  const names gram = {"--gram", write("gram.safetensors", file_of({grams()[0]}))};
+  const outcome o = prune("out.safetensors", "wanda", "2:4", gram);
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_NE(o.out.find("skipped \"b.weight\""), std::string::npos) << o.out;
+  EXPECT_EQ(data_of(read("out.safetensors"), file_of(model()), model())[2], model()[2].data);
+}
+
+TEST_F(PruneTool, RefusesWrongUsage) {
+  expect_refused(2, prune("out.safetensors", "wanda", "2:4", {}));
+  expect_refused(2, prune("out.safetensors", "best", "2:4", {}));
+  expect_refused(2, prune("out.safetensors", "magnitude", "5:4", {}));
+  expect_refused(2, prune("out.safetensors", "magnitude", "2:4,4:8", {}));
+  expect_refused(2, prune("out.safetensors", "magnitude", "2:4", {"--structure", "row-wise,transposable"}));
+  expect_refused(2, prune("out.npy", "magnitude", "2:4", {}));
+  expect_refused(2, prune("in.safetensors", "magnitude", "2:4", {}));
+  EXPECT_EQ(read("in.safetensors"), file_of(model()));
+}
+
+TEST_F(PruneTool, RefusesFilesThatDoNotFit) {
+  expect_refused(3, prune("out.safetensors", "wanda", "2:4", {"--gram", path("missing.safetensors")}));
+  expect_refused(3, prune("out.safetensors", "magnitude", "16:32", {}));
+  expect_refused(3, prune("out.safetensors", "magnitude", "2:4", {"--select", "bias"}));
+  const tensor small = {"a.weight", "F32", "[8,8]", bytes_of(floats(64))};
+  const std::string file = file_of({small});
+  expect_refused(
+      3, prune("out.safetensors", "wanda", "2:4", {"--gram", write("gram.safetensors", file), "--select", "a"}));
+  write("gram.safetensors", file.substr(0, file.size() - 1));
+  expect_refused(3, prune("out.safetensors", "wanda", "2:4", {"--gram", path("gram.safetensors")}));
+}
+
+TEST_F(PruneTool, SaysThatAMethodNeedsAGpu) {
+  const names gram = {"--gram", write("gram.safetensors", file_of(grams()))};
+  for (const char* method : {"sparsegpt", "alps"}) {
+    const outcome o = prune("out.safetensors", method, "2:4", gram);
+    expect_refused(4, o);
+    EXPECT_NE(o.err.find("needs a CUDA device"), std::string::npos) << o.err;
+  }
+}
+
+}  // namespace
+}  // namespace tool_test
