@@ -39,11 +39,16 @@ std::vector<tensor> model() {
           {"b.weight", "F16", "[16,16]", bytes_of(small_floats(256, 3))}};
 }
 
-// Gram matrices whose diagonals are 1, 4, 9, ...; `norms` become 1, 2, 3, ...
-std::vector<tensor> grams(floats* norms = nullptr) {
+// Of the inputs: 1, 2, 3, ...
+floats norms() {
+  floats values(16);
+  for (std::size_t k = 0; k < 16; ++k) values[k] = static_cast<float>(k + 1);
+  return values;
+}
+
+std::vector<tensor> grams() {
   floats gram(256);
-  for (std::size_t k = 0; k < 16; ++k) gram[17 * k] = static_cast<float>((k + 1) * (k + 1));
-  for (std::size_t k = 0; norms != nullptr && k < 16; ++k) norms->push_back(static_cast<float>(k + 1));
+  for (std::size_t k = 0; k < 16; ++k) gram[17 * k] = norms()[k] * norms()[k];
   return {{"a.weight", "F32", "[16,16]", bytes_of(gram)}, {"b.weight", "F32", "[16,16]", bytes_of(gram)}};
 }
 
@@ -83,11 +88,10 @@ TEST_F(PruneTool, MagnitudeKeepsTheLargestAndChangesNothingElse) {
 }
 
 TEST_F(PruneTool, WandaWeighsByTheNormsOfTheInputs) {
-  floats norms;
-  const names gram = {"--structure", "row-wise", "--gram", write("gram.safetensors", file_of(grams(&norms)))};
+  const names gram = {"--structure", "row-wise", "--gram", write("gram.safetensors", file_of(grams()))};
   const outcome o = prune("out.safetensors", "wanda", "4:8", gram);
   ASSERT_EQ(o.exit_code, 0) << o.err;
-  EXPECT_EQ(pruned("out.safetensors"), best_of_rows(numbers_in<float>(model()[0].data), norms, 4, 8));
+  EXPECT_EQ(pruned("out.safetensors"), best_of_rows(numbers_in<float>(model()[0].data), norms(), 4, 8));
 }
 
 TEST_F(PruneTool, CountsDeadInputs) {
