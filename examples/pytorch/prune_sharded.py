@@ -9,7 +9,9 @@ finished is skipped. With --digests, rank 0 prints what the masks of each tensor
 """
 
 import argparse
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -71,7 +73,7 @@ def write_whole(path, mask):
 
 def prune_all(shapes, pattern, mesh, folder, stop_after=None):
     """Masks of all tensors that are not finished yet; how long what took, in seconds. The weights are resident while their masks
-    are found, tensor after tensor without waiting."""
+    are found, tensor after tensor without waiting, and no memory is given back before they all are."""
     n, m = pattern
     rank, ranks, device = mesh.get_rank(), mesh.size(), mesh.device_type
     shards = [shard_rows(rows, m, rank, ranks) for rows, _ in shapes.values()]  # all of them before any is written
@@ -85,8 +87,9 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
         paths.append(path)
     masks = [torch.empty(weight.to_local().shape, dtype=torch.bool, device=device) for weight in weights]
     seconds = {"make": clock()}
-    for weight, mask in zip(weights, masks):
-        prune_shard(weight, mask, n, m)
+    for weight, mask, turn in zip(weights, masks, itertools.cycle(turns(device))):
+        with turn:
+            prune_shard(weight, mask, n, m)
     seconds["find"] = clock()
     for path, mask in zip(paths, masks):
         write_whole(path, mask)
@@ -94,6 +97,11 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
     if stop_after is not None:
         os._exit(1)  # as if killed
     return {"rank": rank, "weights": sum(mask.numel() for mask in masks), **seconds}
+
+
+def turns(device):
+    """Two streams on a GPU, so that a tensor's last tiles and the next one's first share it."""
+    return [torch.cuda.stream(torch.cuda.Stream()) for _ in range(2)] if device == "cuda" else [contextlib.nullcontext()]
 
 
 def timer(device):

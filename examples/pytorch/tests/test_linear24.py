@@ -2,7 +2,7 @@ import pytest
 import torch
 from oracle import counts_of
 
-from tsenor_torch import Linear24, MaskRefresh, compress24
+from tsenor_torch import Linear24, MaskRefresh, compress24, plans, sparsify24
 from tsenor_torch.forms import Forms, Plan
 
 ops = torch.ops.tsenor
@@ -201,3 +201,42 @@ def test_state_survives_a_round_trip(device):
     x = torch.randn(64, 128, device=device).bfloat16()
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other(x), layer(x)) and torch.equal(other.mask, layer.mask)
+
+
+def decoder(device):
+    block = [torch.nn.Linear(128, 64), torch.nn.ReLU(), torch.nn.Linear(64, 128, bias=False), torch.nn.Linear(128, 10)]
+    return torch.nn.ModuleDict({"block": torch.nn.Sequential(*block)}).to(device, torch.bfloat16)
+
+
+def test_sparsify24_takes_the_layers_that_gain(device, monkeypatch):
+    model = decoder(device)
+    parameters = dict(model.named_parameters())
+    gains = plans.Choice(Plan(True, True), sparse_step_ms=1.0, dense_step_ms=2.0, linear_step_ms=1.5)
+    loses = gains._replace(linear_step_ms=0.9)  # than Linear, though sparse products are faster than dense ones
+    for shape, choice in (((64, 128), gains), ((128, 64), loses)):
+        monkeypatch.setitem(plans.known, (model["block"][0].weight.device, torch.bfloat16, *shape, 256), choice)
+    assert sparsify24(model, 256, gradient="masked") == ["block.0"]
+    kinds = [Linear24, torch.nn.ReLU, torch.nn.Linear, torch.nn.Linear]
+    assert [type(m) for m in model["block"]] == kinds and not model["block"][0].straight_through
+    assert all(parameters[name] is p for name, p in model.named_parameters())
+
+
+def test_sparsify24_leaves_layers_alone_where_dense_is_faster(device):
+    model = decoder(device)
+    names = sparsify24(model, 64)
+    assert names == [] and not any(isinstance(m, Linear24) for m in model.modules())
+    if device == "cuda":
+        choice = Linear24.of(model["block"][0]).choice(64)
+        assert not choice.beats_linear
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_sparsify24_goes_by_the_times_of_whole_steps():
+    dense = torch.nn.Linear(4096, 8192, bias=False, device="cuda", dtype=torch.bfloat16)
+    model, x = torch.nn.Sequential(dense), torch.randn(16384, 4096, device="cuda").bfloat16()
+    names, choice = sparsify24(model, len(x)), Linear24.of(dense).choice(len(x))
+    assert choice.sparse_step_ms > 0 and choice.linear_step_ms > 0
+    assert (names == ["0"]) == (choice.sparse_step_ms < min(choice.linear_step_ms, choice.dense_step_ms))
+    mask = ops.find_mask(dense.weight, 2, 4)[0] if names else torch.ones_like(dense.weight, dtype=torch.bool)
+    expected = x.float() @ torch.where(mask, dense.weight, 0).float().t()
+    torch.testing.assert_close(model(x).float(), expected, rtol=2e-2, atol=2e-2 * float(expected.detach().abs().max()))

@@ -23,7 +23,7 @@ if not _libraries:
 torch.ops.load_library(_libraries[0])
 
 from . import fake  # noqa: E402,F401  the operators' shapes, for torch.compile
-from .linear24 import Linear24, compress24  # noqa: E402
+from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
 from .refresh import MaskRefresh  # noqa: E402
 from .sparsity import TransposableSparsity, sparsify, tile_count, tile_reports  # noqa: E402
 
@@ -33,6 +33,7 @@ __all__ = [
     "TransposableSparsity",
     "compress24",
     "sparsify",
+    "sparsify24",
     "tile_count",
     "tile_reports",
 ]

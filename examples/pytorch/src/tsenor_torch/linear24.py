@@ -26,7 +26,8 @@ class Linear24(torch.nn.Module):
     ``weight`` is the dense parameter, which learns straight-through (``gradient='masked'``: only what is kept learns).
     :meth:`compress` finds the mask and writes what the products read in one kernel; it has to follow every change of the
     weight, which :class:`MaskRefresh` sees to. The first product of each number of tokens measures a whole step sparse and
-    dense, and stays with the faster: see :meth:`choice`.
+    dense, and stays with the faster: see :meth:`choice`. Where dense is faster the layer still is 2:4, and finding its mask is an
+    extra: :func:`sparsify24` leaves such layers alone.
     """
 
     def __init__(self, in_features, out_features, *, bias=True, gradient="straight_through", device=None, dtype=None):
@@ -93,3 +94,22 @@ class Linear24(torch.nn.Module):
 
     def extra_repr(self):
         return f"in_features={self.weight.shape[1]}, out_features={self.weight.shape[0]}, bias={self.bias is not None}"
+
+
+def sparsify24(model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, **arguments):
+    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each.
+
+    The others are left as they are, dense, so that no step becomes slower. Each new shape is measured, which takes a few
+    seconds. ``tokens`` is the number of rows that a layer sees in a step; ``select(name, module)`` picks the layers to try, all
+    linear ones by default; further arguments are Linear24's. Parameters stay the same tensors, so optimizers go on. Returns the
+    names of the layers replaced: none on the CPU.
+    """
+    replaced = []
+    for name, module in list(model.named_modules()):
+        if not name or not select(name, module) or module.weight.shape[0] % 64 or module.weight.shape[1] % 64:
+            continue
+        layer = Linear24.of(module, **arguments)
+        if layer.choice(tokens).beats_linear:
+            model.set_submodule(name, layer)
+            replaced.append(name)
+    return replaced

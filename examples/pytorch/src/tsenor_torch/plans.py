@@ -1,5 +1,6 @@
 """Whether a 2:4 layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
 
+import functools
 import time
 from typing import NamedTuple, Optional
 
@@ -22,13 +23,19 @@ class Product(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The plan for a shape, and what it follows from."""
+    """The plan for a shape, and what it follows from. Times are wall times of steps in a row."""
 
     plan: Plan
     forward: Optional[Product] = None
     input_gradient: Optional[Product] = None
-    sparse_step_ms: Optional[float] = None  # wall time of steps in a row, with writing the forms
-    dense_step_ms: Optional[float] = None
+    sparse_step_ms: Optional[float] = None  # with writing the forms; None where no product was faster sparse
+    dense_step_ms: Optional[float] = None  # the same with dense products of the pruned weights
+    linear_step_ms: Optional[float] = None  # of a torch.nn.Linear
+
+    @property
+    def beats_linear(self):
+        """Whether the layer's steps, its mask found in each, are faster than those of a ``torch.nn.Linear``."""
+        return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
 known = {}  # (device, type, out features, in features, tokens) -> Choice
@@ -58,12 +65,13 @@ def _measure(layer, tokens):
     plan = Plan(*(bool(p.sparse) for p in products), own_form)
     if plan == DENSE:
         return Choice(DENSE, *products)
-    sparse_ms, dense_ms = _wall_ms([_step(layer, p, tokens) for p in (plan, DENSE)], layer.weight.device)
-    return Choice(plan if sparse_ms < dense_ms else DENSE, *products, sparse_ms, dense_ms)
+    times = _wall_ms(_steps(layer, (plan, DENSE), tokens), layer.weight.device)
+    return Choice(plan if times[0] < times[1] else DENSE, *products, *times)
 
 
-def _step(layer, plan, tokens):
-    """A step of the layer on tensors of its own: the forms, and the three products through autograd."""
+def _steps(layer, plans, tokens):
+    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own: the forms, and the three products through
+    autograd."""
     generator = torch.Generator(layer.weight.device).manual_seed(0)  # the program's random numbers stay as they are
     with torch.inference_mode(False):
         weight = layer.weight.detach().clone().requires_grad_()
@@ -74,13 +82,16 @@ def _step(layer, plan, tokens):
         x.requires_grad_()
     forms = Forms()
 
-    def step():
+    def by_plan(plan):
         forms.outdate()
         forms.write(plan, weight.detach().to(layer.type), layer.mask, tokens=tokens, keep_mask=True)
-        y = _ops.linear24(x, weight, None, *forms.arguments(plan), None, layer.type)
-        torch.autograd.grad(y, (x, weight), dy)
+        return _ops.linear24(x, weight, None, *forms.arguments(plan), None, layer.type)
 
-    return step
+    def linear():
+        return torch.nn.functional.linear(x, weight.to(layer.type))
+
+    products = [functools.partial(by_plan, plan) for plan in plans] + [linear]
+    return [lambda y=y: torch.autograd.grad(y(), (x, weight), dy) for y in products]
 
 
 def _wall_ms(steps, device, rounds=4, least_ms=5, most_calls=20):
