@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "random_weights.cuh"
@@ -135,10 +136,12 @@ void alps(bench& b) {
   auto* const memory = allocate<std::uint8_t>(std::max(bytes, prepare_bytes));
   const prune::alps_inputs inputs{allocate<std::uint8_t>(prune::alps_inputs_size(side)), side};
   b.time("alps_prepare", 0, [&] { return prune::alps_prepare(b.on, b.gram, inputs, {memory, prepare_bytes}); });
-  for (const auto& [name, arithmetic] :
-       {std::pair{"alps", prune::arithmetic::fp32}, {"alps_tf32", prune::arithmetic::tf32}}) {
+  for (const auto& [name, arithmetic, until_settled] : {std::tuple{"alps", prune::arithmetic::fp32, true},
+                                                        {"alps_300_iterations", prune::arithmetic::fp32, false},
+                                                        {"alps_tf32", prune::arithmetic::tf32, true}}) {
     prune::alps_options options;
     options.arithmetic = arithmetic;
+    options.until_settled = until_settled;
     prune::alps_report report{};
     b.time(name, 0, [&] {
       return prune::alps(b.on, nm, b.view(), inputs, b.out(), {memory, bytes}, options, &report);

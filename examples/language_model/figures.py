@@ -73,7 +73,7 @@ def transposable(r, path):
     after = plots[-1]
     for number, run in enumerate(r.retrained):
         after.plot([0, run["steps"]], [run[x]["perplexity"] for x in ("before", "after")], f"o-C{number}", label=run["name"])
-    after.axhline(r.dense["perplexity"], color="gray", linewidth=0.8, label="dense")
+    after.axhline(r.dense["perplexity"], color="gray", linewidth=0.8, label="dense, not retrained")
     after.set_xlabel("steps of retraining")
     after.set_ylabel("perplexity a byte")
     after.set_title("Retraining with the mask fixed")

@@ -126,8 +126,10 @@ def iterations(r):
 
 def retraining(r):
     lines = ["## Retraining with the mask fixed", ""]
-    rows = [[x["name"], str(x["steps"]), perplexity_text(x["before"]), perplexity_text(x["after"])] for x in r.retrained]
-    return lines + table(["configuration", "steps", "before", "after"], rows)
+    dense = next((x["after"] for x in r.retrained if x["name"] == "dense"), None)
+    rows = [[x["name"], str(x["steps"]), perplexity_text(x["before"]), perplexity_text(x["after"]), quotient_text(r.perplexities(x["after"], dense), 4)]
+            for x in r.retrained]
+    return lines + table(["configuration", "steps", "before", "after", "after / dense after"], rows)
 
 
 def write(work):

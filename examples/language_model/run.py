@@ -15,6 +15,7 @@ import types
 ALL_STAGES = ["train", "gram", "dense", "grid", "retrain", "report"]
 ALL_PATTERNS = ["2:4", "4:8", "8:16", "16:32", "1:4", "2:8", "4:16", "8:32"]
 RETRAINED = [
+    ("dense",),
     ("alps", "2:4", "row-wise"),
     ("alps", "2:4", "transposable"),
     ("alps", "16:32", "transposable"),
@@ -53,7 +54,7 @@ def settings(a):
         train_seconds=a.train_seconds, batch=a.batch, rate=1.5e-3, shape={"blocks": a.blocks, "width": a.width},
         patterns=a.patterns.split(","), methods=a.methods.split(","), structures=a.structures.split(","),
         iterations=a.iterations, calibration_windows=a.calibration_windows, test_bytes=a.test_bytes,
-        retrained=[r for r in RETRAINED if r[0] in a.methods.split(",")], retrain_steps=a.retrain_steps, retrain_rate=3e-4,
+        retrained=[r for r in RETRAINED if r[0] in ["dense", *a.methods.split(",")]], retrain_steps=a.retrain_steps, retrain_rate=3e-4,
     )
 
 

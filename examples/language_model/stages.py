@@ -15,6 +15,8 @@ import evaluate
 import tensors
 from model import CONTEXT, Decoder, mean_loss
 
+DENSE = ("dense",)  # a configuration to retrain
+
 
 def seconds_since(start, device):
     if device.type == "cuda":
@@ -218,8 +220,16 @@ def train_masked(s, model, text):
                 module.weight.mul_(mask)
 
 
+def weights_of(s, configuration):
+    """The file of a configuration's weights, pruned if it says how."""
+    if configuration == DENSE:
+        return s.work / "model.safetensors"
+    method, pattern, structure = configuration
+    return prune(s, method, pattern, [structure])[structure][1]
+
+
 def retrain(s):
-    """retrain.jsonl: some configurations, before and after training on with their masks fixed."""
+    """retrain.jsonl: some configurations, before and after training on with their masks fixed; dense too, to compare with."""
     target = s.work / "retrain.jsonl"
     done = {r["name"] for r in read_lines(target)}
     missing = [r for r in s.retrained if " ".join(r) not in done]
@@ -227,11 +237,11 @@ def retrain(s):
         return
     documents, model = test_documents(s), new_model(s)
     text = data.read(s.corpus, "train").to(s.device)
-    for (method, pattern, structure), pruned in in_advance(lambda r: prune(s, r[0], r[1], r[2:]), missing, s.jobs):
-        _, file = pruned[structure]
+    for configuration, file in in_advance(lambda r: weights_of(s, r), missing, s.jobs):
         load_into(model, file, s.device)
-        file.unlink()
+        if configuration != DENSE:
+            file.unlink()
         before = score(s, documents, model)
         train_masked(s, model, text)
         model.load_state_dict(fp16_of(model))
-        append(target, {"name": f"{method} {pattern} {structure}", "steps": s.retrain_steps, "before": before, "after": score(s, documents, model)})
+        append(target, {"name": " ".join(configuration), "steps": s.retrain_steps, "before": before, "after": score(s, documents, model)})

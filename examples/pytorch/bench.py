@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from fp8 import fp8_products
 from training import training_runs
 
 from tsenor_torch import Linear24, compress24, plans
@@ -35,6 +36,7 @@ DECODERS = [
     ((8192, 28672), (8192,)),
 ]
 SMALL = [(2048, 2048, 4096), (1024, 1024, 2048), (512, 512, 1024)]
+FP8 = [(4096, 14336, 16384), (14336, 4096, 16384), (8192, 8192, 16384)]
 QUICK = [(4096, 4096, 8192), (4096, 14336, 16384), (14336, 4096, 16384), (1024, 1024, 2048)]
 
 
@@ -89,7 +91,8 @@ def product_times(out_features, in_features, tokens):
     for name in ("forward", "input_gradient"):
         record[name] = getattr(choice, name)._asdict()
     record["layer_is_sparse"] = choice.plan != plans.DENSE
-    record["probed_step_ms"] = {"sparse": choice.sparse_step_ms, "dense": choice.dense_step_ms}
+    record["beats_linear"] = choice.beats_linear
+    record["probed_step_ms"] = {k: getattr(choice, f"{k}_step_ms") for k in ("sparse", "dense", "linear")}
     return record | {
         "torch_forward_ms": device_ms(lambda: x @ weight.t()),
         "torch_input_gradient_ms": device_ms(lambda: dy @ weight),
@@ -97,28 +100,29 @@ def product_times(out_features, in_features, tokens):
     }
 
 
-def run_ms(steps, every, rounds):
-    """Wall time a step, the host's time included, of runs in which every so many find their masks; runs of the different steps by
-    turns, so that the GPU's clock is the same for all, and of each the least."""
-    count, times = max(every, 8), [[] for _ in steps]
+def run_ms(steps, rounds=3):
+    """Wall time a step, the host's time included, of runs of each kind of step, given as {kind: (call, every)} where the call
+    finds masks once in so many steps. Runs of the kinds take turns, so that the GPU's clock is the same for all, and of each the
+    least counts."""
+    times = {kind: [] for kind in steps}
     for _ in range(rounds):
-        for step, mine in zip(steps, times):
+        for kind, (step, every) in steps.items():
+            count = max(every, 8)
             torch.cuda.synchronize()
             begin = time.perf_counter()
             for k in range(count):
                 step((k + 1) % every != 0)
             torch.cuda.synchronize()
-            mine.append((time.perf_counter() - begin) / count * 1e3)
-    return [min(mine) for mine in times]
+            times[kind].append((time.perf_counter() - begin) / count * 1e3)
+    return {kind: min(mine) for kind, mine in times.items()}
 
 
 def layer_step_times(out_features, in_features, tokens):
-    """The whole step of a layer, three products: with masks refreshed every so many steps or never, beside dense."""
+    """The whole step of a layer, three products: dense, and with masks never found anew or every so many steps."""
     x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
     dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
     dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
     layer = Linear24.of(dense)
-    layer(x)  # measures
 
     def step(module):
         x.grad = module.weight.grad = None
@@ -128,26 +132,22 @@ def layer_step_times(out_features, in_features, tokens):
         layer.compress(keep_mask=keep_mask)
         step(layer)
 
-    def dense_step(_):
-        step(dense)
-
-    record = {"out": out_features, "in": in_features, "tokens": tokens}
-    kinds = {"no_refresh": (lambda _: step(layer), 1, 4), "every_1": (refreshed, 1, 4), "every_16": (refreshed, 16, 2),
-             "every_100": (refreshed, 100, 1)}
-    for name, (call, every, rounds) in kinds.items():
-        dense_ms, ms = run_ms([dense_step, call], every, rounds)
-        record[name] = {"ms": ms, "dense_ms": dense_ms}
-    return record | {"torch_semi_structured": torch_semi_structured(dense, x, dy, dense_step)}
+    step(layer)  # measures
+    kinds = {"dense": (lambda _: step(dense), 1), "no_refresh": (lambda _: step(layer), 1)}
+    kinds |= {f"every_{every}": (refreshed, every) for every in (1, 16, 100)}
+    own, what = torch_semi_structured(dense, x, dy)
+    record = {"out": out_features, "in": in_features, "tokens": tokens, "torch_semi_structured": what}
+    return record | {"step_ms": run_ms(kinds | ({"torch_every_1": (own, 1)} if own else {}))}
 
 
-def torch_semi_structured(dense, x, dy, dense_step):
-    """The same step by PyTorch's own semi-structured training path, or why it does not run."""
+def torch_semi_structured(dense, x, dy):
+    """The same step by PyTorch's own semi-structured training path: the step, or None, and whether its result is right or why
+    it does not run."""
     try:
         from torch.sparse import SparseSemiStructuredTensorCUSPARSELT
 
         def step(_):
-            w = dense.weight.detach()
-            sparse = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(w)
+            sparse = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(dense.weight.detach())
             y = torch.nn.functional.linear(x.detach(), sparse)
             return y, dy @ sparse, dy.t() @ x.detach()
 
@@ -155,15 +155,10 @@ def torch_semi_structured(dense, x, dy, dense_step):
         pruned = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(dense.weight.detach()).to_dense()
         expected = x.detach() @ pruned.t()
         error = float((y - expected).abs().max() / expected.abs().max())
-        dense_ms, ms = run_ms([dense_step, step], 1, 2)
-        return {"ms": ms, "dense_ms": dense_ms, "relative_error": error, "right": error < 0.05}
+        return step, {"relative_error": error, "right": error < 0.05}
     except Exception as error:  # what it says is the result
         torch.cuda.synchronize()
-        return {"ms": None, "error": f"{type(error).__name__}: {str(error)[:200]}"}
-
-
-def gain(times):
-    return times["dense_ms"] / times["ms"]
+        return None, {"error": f"{type(error).__name__}: {str(error)[:200]}"}
 
 
 def call_overhead_us():
@@ -195,21 +190,21 @@ def table(record):
             f"({c['bytes_per_second'] / 1e12:.2f} TB/s), with mask {c['and_mask_ms']:.3f}, given mask {c['kept_mask_ms']:.3f}, "
             f"mask alone {c['mask_alone_ms']:.3f}, copy {c['copy_ms']:.3f}"
         )
-    lines.append("out x in, tokens: forward, input gradient sparse over dense; step unrefreshed, every 1, 16, 100; torch's own")
+    lines.append("out x in, tokens: forward, input gradient sparse over dense; whole steps, times dense")
     for p, s in zip(record["products"], record["steps"]):
-        f, g = p["forward"], p["input_gradient"]
-        gains = " ".join(f"{gain(s[k]):.3f}" for k in ("no_refresh", "every_1", "every_16", "every_100"))
-        own = s["torch_semi_structured"]
-        other = f"{gain(own):.3f}{'' if own['right'] else ' (wrong)'}" if own["ms"] else own["error"][:40]
+        f, g, ms = p["forward"], p["input_gradient"], s["step_ms"]
+        gains = " ".join(f"{kind} {ms['dense'] / ms[kind]:.3f}" for kind in ms if kind != "dense")
         lines.append(
             f"{p['out']}x{p['in']}, {p['tokens']}: {f['dense_ms'] / f['sparse_ms']:.3f} {g['dense_ms'] / g['sparse_ms']:.3f} "
-            f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}; "
-            f"dense {s['every_1']['dense_ms']:.3f} ms; {gains}; {other}"
+            f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}, "
+            f"{'beats' if p['beats_linear'] else 'does not beat'} Linear; dense {ms['dense']:.3f} ms; {gains}"
         )
+    for f in record["fp8"]:
+        lines.append("fp8 " + json.dumps(f))
     training = record["training"]
     for r in training["runs"] + training["large_runs"]:
         lines.append(f"{r['kind']} every {r['every']} from {r['switch_at']}: loss {r['losses'][-1]:.4f}, "
-                     f"{r['median_step_ms']:.2f} ms a step")
+                     f"{r['median_step_ms']:.2f} ms a step, {r['sparse_layers']} sparse layers")
     host = record["call_overhead_us"]
     lines.append(f"find_mask_ host time: {host['through_pytorch']:.1f} us, of it the library's call {host['library']:.1f} us")
     return "\n".join(lines)
@@ -230,6 +225,7 @@ def main():
         "compress": lambda: [compress_times(*s) for s in ((4096, 14336), (4096, 4096), (8192, 8192))],
         "products": lambda: [product_times(*s) for s in shapes],
         "steps": lambda: [layer_step_times(*s) for s in shapes],
+        "fp8": lambda: [fp8_products(*s, device_ms) for s in FP8],
         "training": lambda: training_runs(given.quick),
     }
     for name, measure in sections.items():

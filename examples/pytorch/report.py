@@ -11,9 +11,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 
-RANDOM_TEXT = "a random chain in which a token depends on the two before it, which runs this short do not learn"
-
-
 def plot_products(record, path):
     """Sparse over dense: both products by themselves, and the whole step of the layer."""
     labels = [f"{p['out']}x{p['in']}\n{p['tokens']}" for p in record["products"]]
@@ -22,7 +19,7 @@ def plot_products(record, path):
         "input gradient": [p["input_gradient"]["dense_ms"] / p["input_gradient"]["sparse_ms"] for p in record["products"]],
     }
     for every in (1, 16, 100):
-        series[f"step, masks every {every}"] = [gain(beside_dense(s, f"every_{every}")) for s in record["steps"]]
+        series[f"step, masks every {every}"] = [gain(s, f"every_{every}") for s in record["steps"]]
     figure, axes = plt.subplots(figsize=(max(9, 1.5 + 1.3 * len(labels)), 4), layout="constrained")
     width = 0.8 / len(series)
     for k, (name, values) in enumerate(series.items()):
@@ -49,35 +46,32 @@ def smooth(losses, window=10):
     return [sum(losses[k : k + window]) / window for k in range(len(losses) - window + 1)]
 
 
-def gain(times):
-    return times["dense_ms"] / times["ms"]
-
-
-def beside_dense(step, kind):
-    """The times of a kind of step; the records of 2026-11-25 have one dense time, from before the others."""
-    return step[kind] if kind in step else {"ms": step[f"{kind}_ms"], "dense_ms": step["dense_ms"]}
+def gain(step, kind):
+    """How many times as fast as dense a kind of step is."""
+    return step["step_ms"]["dense"] / step["step_ms"][kind]
 
 
 def name_of(run):
     if run["kind"] == "dense":
         return "dense"
     start = f", dense for {run['switch_at']} steps" if run["switch_at"] else ""
-    return f"2:4, masks every {run['every']}{start}"
+    where = "" if run["kind"] == "sparse" else " where that is faster"
+    return f"2:4{where}, masks every {run['every']}{start}"
 
 
 def rows_of(record):
     for p, s in zip(record["products"], record["steps"]):
         own = s["torch_semi_structured"]
         wrong = "" if own.get("right") else " (wrong result)"
-        torch_path = f"{gain(beside_dense(s, 'every_1') | own):.2f}{wrong}" if own["ms"] else "fails"
         yield [
             f"{p['out']} x {p['in']}",
             p["tokens"],
             *(f"{p[d]['dense_ms'] / p[d]['sparse_ms']:.2f}" for d in ("forward", "input_gradient")),
             how(p),
-            f"{beside_dense(s, 'every_1')['dense_ms']:.3f}",
-            *(f"{gain(beside_dense(s, key)):.3f}" for key in ("no_refresh", "every_1", "every_16", "every_100")),
-            torch_path,
+            f"{s['step_ms']['dense']:.3f}",
+            *(f"{gain(s, kind):.3f}" for kind in ("no_refresh", "every_1", "every_16", "every_100")),
+            f"{gain(s, 'torch_every_1'):.2f}{wrong}" if "torch_every_1" in s["step_ms"] else "fails",
+            "yes" if p["beats_linear"] else "no",
         ]
 
 
@@ -112,40 +106,70 @@ def step_lines(record):
     same = all(p[d]["own_form"] for p in record["products"] for d in ("forward", "input_gradient"))
     form = ("The compressed form was the vendor's, byte for byte, for all of these." if same
             else "**For some of these the compressed form was not the vendor's**, and its own compress was used.")
-    head = ["weights (out x in)", "tokens", "forward", "input gradient", "layer used", "dense step, ms", "no compress",
-            "every 1", "every 16", "every 100", "PyTorch's own, every 1"]
-    slower = [(s, t) for s in record["steps"] if gain(t := beside_dense(s, "every_1")) < 1 / 1.02]
-    dense = "**The dense steps ran first, at a higher clock.**"
-    if "every_1" in record["steps"][0]:
-        dense = "Runs of dense steps take turns with them, since the GPU's clock falls under load."
-    lines = [
+    head = ["weights (out x in)", "tokens", "forward", "input gradient", "products", "dense step, ms", "no refresh", "every 1",
+            "every 16", "every 100", "PyTorch's own, every 1", "taken by sparsify24"]
+    return [
         "## Times dense", "",
         "Above 1 is faster than PyTorch's dense layer. Forward and input gradient are the products alone; a step is the mask, "
         "the operands, and all three products, of which the weight gradient is dense in any case. Wall time of runs of steps, "
-        "in which every step, or every 16th or 100th, finds its masks anew; in between they are kept, and the operands written "
-        "anew. " + dense, "", form, "",
-    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""]
-    if slower:
-        names = "; ".join(
-            f"{s['out']} x {s['in']} with {s['tokens']} tokens, {t['ms']:.3f} ms against {t['dense_ms']:.3f}" for s, t in slower
-        )
-        lines += [f"**Slower than dense by more than 2 %**, with masks in every step: {names}. Steps this short are bound by "
-                  "what the host does to launch them, and finding a mask is a launch more.", ""]
-    return lines
+        "in which no mask is found and no operand written, or every step, every 16th or every 100th finds its mask anew; in "
+        "between masks are kept, and the operands written anew. Runs of all kinds take turns, dense ones among them, since the "
+        "GPU's clock falls under load.", "", form, "",
+    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""] + refresh_lines(record) + slower_lines(record)
+
+
+def refresh_lines(record):
+    """What finding masks and writing operands add to steps of large layers."""
+    pairs = [("every_100", "no_refresh"), ("every_16", "every_100"), ("every_1", "every_100"), ("every_1", "no_refresh")]
+    rows = [[f"{s['out']} x {s['in']}", s["tokens"], *(f"{100 * (s['step_ms'][a] / s['step_ms'][b] - 1):.1f}" for a, b in pairs)]
+            for s in record["steps"] if 8192 in (s["out"], s["in"])]
+    return ["What is added to a step, hidden size 8192, in percent: by writing the operands of changed weights in every step; to that "
+            "by finding masks in every 16th or every step; and by all of it to a step whose weights stay as they are.", ""] + table(
+        ["weights (out x in)", "tokens", "operands", "+ masks every 16", "+ masks every 1", "all"], rows)
+
+
+def slower_lines(record):
+    """Layers that are slower than dense, and what sparsify24 does with them."""
+    slower = [(p, s) for p, s in zip(record["products"], record["steps"]) if gain(s, "every_1") < 1 / 1.02]
+    if not slower:
+        return []
+    names = "; ".join(f"{s['out']} x {s['in']} with {s['tokens']} tokens, {s['step_ms']['every_1']:.3f} ms against "
+                      f"{s['step_ms']['dense']:.3f}" for _, s in slower)
+    taken = sum(p["beats_linear"] for p, _ in slower)
+    return [f"**A Linear24 is slower than dense by more than 2 %**, with masks in every step: {names}. Steps this short are bound "
+            f"by what the host does to launch them, and finding a mask is a launch more. `sparsify24` takes {taken} of these "
+            f"{len(slower)} layers: the others stay PyTorch's own.", ""]
+
+
+def fp8_lines(record):
+    """Products in float8."""
+    rows, fails = [], []
+    for f in record["fp8"]:
+        if "error" in f:
+            fails.append(f"{f['out']} x {f['in']} with {f['tokens']} tokens: {f['error']}")
+            continue
+        times = (f["forward"], f["input_gradient"])
+        rows.append([f"{f['out']} x {f['in']}", f["tokens"], *(f"{t['dense_ms']:.3f}" for t in times),
+                     *(f"{t['dense_ms'] / t['sparse_ms']:.2f}" for t in times), f"{sum(t['vendors_compress_ms'] for t in times):.2f}",
+                     "yes" if all(t["relative_error"] < 0.02 for t in times) else "**no**"])
+    head = ["weights (out x in)", "tokens", "dense forward, ms", "dense input gradient, ms", "forward", "input gradient",
+            "vendor's compress of both, ms", "results agree"]
+    return ["## float8", "",
+            "The products in e4m3 with the same masks, times PyTorch's dense ones in e4m3. compress24 writes operands of 16-bit types, "
+            "so the vendor's compress is what these would cost in each step.", ""] + (
+            table(head, rows) if rows else []) + [f"Does not run: {x}." for x in fails] + [""] * bool(fails)
 
 
 def training_lines(record):
     training = record["training"]
     lines = ["## Training", ""]
     for title, size, runs in (("The small", "size", "runs"), ("The large", "large_size", "large_runs")):
-        if runs not in training:
-            continue
         s, dense = training[size], training[runs][0]["median_step_ms"]
         lines += [f"{title} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a step.", ""]
         rows = [[name_of(r), f"{r['losses'][-1]:.4f}", r["steps"], f"{r['median_step_ms']:.2f}",
-                 f"{dense / r['median_step_ms']:.2f}"] for r in training[runs]]
-        lines += table(["run", "last loss", "steps", "ms a step", "times dense"], rows)
-    lines += ["![losses](losses.png)", "", f"The text: {training.get('text', RANDOM_TEXT)}.", ""]
+                 f"{dense / r['median_step_ms']:.2f}", r["sparse_layers"]] for r in training[runs]]
+        lines += table(["run", "last loss", "steps", "ms a step", "times dense", "2:4 layers"], rows)
+    lines += ["![losses](losses.png)", "", f"The text: {training['text']}.", ""]
     return lines
 
 
@@ -174,7 +198,7 @@ def markdown(record, sharded):
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    return "\n".join(lines + compress_lines(record) + step_lines(record) + training_lines(record)
+    return "\n".join(lines + compress_lines(record) + step_lines(record) + fp8_lines(record) + training_lines(record)
                      + sharded_lines(sharded))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from tsenor_torch import Linear24, MaskRefresh
+from tsenor_torch import Linear24, MaskRefresh, sparsify24
 
 
 class Block(torch.nn.Module):
@@ -40,11 +40,19 @@ class Decoder(torch.nn.Module):
 
 
 def use_linear24(model):
-    """Replaces the linear layers of the blocks."""
+    """Replaces all linear layers of the blocks."""
     for block in model.blocks:
         for name, module in list(block.named_children()):
             if isinstance(module, torch.nn.Linear):
                 setattr(block, name, Linear24.of(module))
+
+
+def make_sparse(model, kind, size):
+    """'sparse': all layers of the blocks; 'faster': those whose steps are faster so."""
+    if kind == "sparse":
+        use_linear24(model)
+    else:
+        sparsify24(model.blocks, size["batch"] * size["length"])
 
 
 @functools.cache
@@ -64,14 +72,14 @@ def batches_of(batch, length, seed):
 
 
 def train(kind, every, size, steps, switch_at=0):
-    """Losses and step time of a training run: 'dense', or 'sparse' from step `switch_at` on."""
+    """Losses and step time of a training run: 'dense', or as make_sparse has it from step `switch_at` on."""
     torch.manual_seed(0)
     model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
     batches, losses, times = batches_of(size["batch"], size["length"], 1), [], []
     for step in range(steps):
-        if kind == "sparse" and step == switch_at:
-            use_linear24(model)  # parameters stay the same tensors, so the optimizer goes on
+        if kind != "dense" and step == switch_at:
+            make_sparse(model, kind, size)  # parameters stay the same tensors, so the optimizer goes on
             MaskRefresh(model, optimizer, every=every)
         tokens = next(batches)
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -87,7 +95,8 @@ def train(kind, every, size, steps, switch_at=0):
         times.append((begin, end))
     torch.cuda.synchronize()
     ms = [a.elapsed_time(b) for a, b in times][switch_at + 5 :]
-    return {"kind": kind, "every": every, "switch_at": switch_at, "steps": steps,
+    sparse_layers = sum(isinstance(module, Linear24) for module in model.modules())
+    return {"kind": kind, "every": every, "switch_at": switch_at, "steps": steps, "sparse_layers": sparse_layers,
             "losses": [round(float(x), 4) for x in losses], "median_step_ms": statistics.median(ms)}
 
 
@@ -101,6 +110,8 @@ def training_runs(quick):
     runs = [train("dense", 1, SMALL, steps)]
     runs += [train("sparse", every, SMALL, steps) for every in ((1,) if quick else (1, 16))]
     runs.append(train("sparse", 1, SMALL, steps, switch_at=steps // 3))
+    runs.append(train("faster", 1, SMALL, steps))
     large = [train("dense", 1, LARGE, 20)] + [train("sparse", every, LARGE, 20) for every in (1, 16)]
+    large.append(train("faster", 1, LARGE, 20))
     text_name = "the sources of Python's standard library"
     return {"text": text_name, "size": SMALL, "runs": runs, "large_size": LARGE, "large_runs": large}

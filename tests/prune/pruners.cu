@@ -59,12 +59,14 @@ pruned_layer run_sparsegpt(const reference_case& c, const layer_data& l, prune::
   return d.result();
 }
 
-pruned_layer run_alps(const reference_case& c, const layer_data& l, int iterations, prune::alps_report* report) {
+pruned_layer run_alps(const reference_case& c, const layer_data& l, int iterations, prune::alps_report* report,
+                      bool until_settled) {
   const device_handles on;
   const device_layer d(l);
   prune::alps_options options;
   options.rule.structure = c.structure;
   options.iterations = iterations;
+  options.until_settled = until_settled;
   std::size_t prepare_bytes = 0, bytes = 0;
   expect_ok(prune::alps_prepare_workspace(on, l.cols, &prepare_bytes));
   expect_ok(prune::alps_workspace(c.nm, l.rows, l.cols, &bytes));

@@ -168,7 +168,7 @@ pruned_layer run_sparsegpt(const reference_case& c, const layer_data& l, prune::
 
 /// alps_prepare and alps with exactly the workspace that they ask for.
 pruned_layer run_alps(const reference_case& c, const layer_data& l, int iterations,
-                      prune::alps_report* report = nullptr);
+                      prune::alps_report* report = nullptr, bool until_settled = true);
 
 pruned_layer run_wanda(const reference_case& c, const layer_data& l);
 

@@ -104,6 +104,19 @@ TEST_F(PruneUpdates, AlpsEndsWhereTheReferenceEnds) {
   }
 }
 
+TEST_F(PruneUpdates, AlpsTakesAllIterationsIfAsked) {
+  const layer_data l(32, 64, 300, 27);
+  for (const reference_case& c : reference_cases()) {
+    SCOPED_TRACE(label(c));
+    prune::alps_report settled{}, all{};
+    const double early = relative_error(l.w(), run_alps(c, l, 300, &settled).v(l), l.g());
+    const double late = relative_error(l.w(), run_alps(c, l, 300, &all, false).v(l), l.g());
+    EXPECT_LT(settled.iterations, 300);
+    EXPECT_EQ(all.iterations, 300);
+    EXPECT_NEAR(late, early, 0.05 * early);
+  }
+}
+
 TEST_F(PruneUpdates, AlpsWithFewerTokensThanInputs) {
   const layer_data l(24, 64, 10, 28);
   const reference_case c{{4, 8}};

@@ -22,8 +22,9 @@ struct alps_inputs {
 /// Options of alps; one outside its range is answered with invalid_option.
 struct alps_options {
   sparsity rule;
-  int iterations = 300;  ///< at most so many; 1 to 100000
-  int refit_steps = 10;  ///< conjugate gradients on the final support; 0 to 1000
+  int iterations = 300;       ///< at most so many; 1 to 100000
+  bool until_settled = true;  ///< stop before that when the support has settled, by the authors' rule
+  int refit_steps = 10;       ///< conjugate gradients on the final support; 0 to 1000
   /// Of the products of the iteration, the refit included.
   prune::arithmetic arithmetic = prune::arithmetic::fp32;
 };
@@ -74,7 +75,7 @@ status run_alps(const handles& on, Pattern nm, const alps_options& options, matr
   alps_run<Pattern> run(on, nm, options.rule, weights, h, m);
   status s = read_spectrum(on, h, &dead);
   if (s) s = run.prepare();
-  if (s) s = run.iterate(options.iterations, &progress);
+  if (s) s = run.iterate(options.iterations, options.until_settled, &progress);
   if (s) s = run.finish(options.refit_steps, out);
   if (s && report != nullptr) *report = {progress.iterations, progress.inverses, progress.restarts, dead};
   return s;

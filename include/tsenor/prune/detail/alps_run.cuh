@@ -50,8 +50,8 @@ class alps_run {
     warms_ = rule.structure == structure::transposable && rule.search.method == method::optimal && pattern(nm).m > 4;
   }
 
-  // B, with at most so many iterations.
-  status iterate(int most, alps_progress* progress) {
+  // B, with at most so many iterations, or fewer if the support settles.
+  status iterate(int most, bool until_settled, alps_progress* progress) {
     alps_schedule schedule;
     status s = begin(schedule.rho);
     for (int k = 1; s && k <= most; ++k) {
@@ -60,7 +60,7 @@ class alps_run {
       s = step(float(rho));
       alps_action action = alps_action::go_on;
       if (s && k % alps_schedule::check_every == 0) s = check(schedule, k, &action);
-      if (action == alps_action::stop) break;
+      if (action == alps_action::stop && until_settled) break;
       if (!s || k == most) break;
       if (action == alps_action::begin_again) {
         ++progress->restarts;
