@@ -3,6 +3,7 @@
 import functools
 import statistics
 import sysconfig
+import time
 from pathlib import Path
 
 import torch
@@ -71,33 +72,48 @@ def batches_of(batch, length, seed):
         yield text()[starts + torch.arange(length, device="cuda")].long()
 
 
-def train(kind, every, size, steps, switch_at=0):
-    """Losses and step time of a training run: 'dense', or as make_sparse has it from step `switch_at` on."""
-    torch.manual_seed(0)
-    model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
-    batches, losses, times = batches_of(size["batch"], size["length"], 1), [], []
-    for step in range(steps):
-        if kind != "dense" and step == switch_at:
-            make_sparse(model, kind, size)  # parameters stay the same tensors, so the optimizer goes on
-            MaskRefresh(model, optimizer, every=every)
-        tokens = next(batches)
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
+class Training:
+    """A training run: 'dense', or as make_sparse has it from step `switch_at` on; its losses and step times."""
+
+    def __init__(self, size, kind, every=1, switch_at=0):
+        torch.manual_seed(0)
+        self.size, self.kind, self.every, self.switch_at = size, kind, every, switch_at
+        self.model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
+        self.batches, self.losses, self.times = batches_of(size["batch"], size["length"], 1), [], []
+
+    def step(self):
+        if self.kind != "dense" and len(self.losses) == self.switch_at:
+            make_sparse(self.model, self.kind, self.size)  # parameters stay the same tensors, so the optimizer goes on
+            MaskRefresh(self.model, self.optimizer, every=self.every)
+        tokens = next(self.batches)
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
         with torch.autocast("cuda", torch.bfloat16):
-            logits = model(tokens[:, :-1])
+            logits = self.model(tokens[:, :-1])
             loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
-        optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        end.record()
-        losses.append(loss.detach())
-        times.append((begin, end))
-    torch.cuda.synchronize()
-    ms = [a.elapsed_time(b) for a, b in times][switch_at + 5 :]
-    sparse_layers = sum(isinstance(module, Linear24) for module in model.modules())
-    return {"kind": kind, "every": every, "switch_at": switch_at, "steps": steps, "sparse_layers": sparse_layers,
-            "losses": [round(float(x), 4) for x in losses], "median_step_ms": statistics.median(ms)}
+        self.optimizer.step()
+        torch.cuda.synchronize()
+        self.times.append(1e3 * (time.perf_counter() - begin))
+        self.losses.append(float(loss.detach()))
+
+    def record(self):
+        sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
+        return {"kind": self.kind, "every": self.every, "switch_at": self.switch_at, "steps": len(self.losses),
+                "sparse_layers": sparse_layers, "losses": [round(x, 4) for x in self.losses],
+                "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
+
+
+def train(size, steps, *runs):
+    """Records of the runs, each given as Training's arguments. They take turns, step by step, so that the GPU's clock and whatever
+    else the machine does is the same for all."""
+    trainings = [Training(size, *run) for run in runs]
+    for _ in range(steps):
+        for training in trainings:
+            training.step()
+    return [training.record() for training in trainings]
 
 
 SMALL = {"vocabulary": 256, "hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256}
@@ -106,12 +122,8 @@ LARGE = {"vocabulary": 256, "hidden": 4096, "heads": 32, "layers": 2, "batch": 8
 
 def training_runs(quick):
     """Runs of the small decoder for the losses, and of the large one for the step times."""
-    steps = 60 if quick else 500
-    runs = [train("dense", 1, SMALL, steps)]
-    runs += [train("sparse", every, SMALL, steps) for every in ((1,) if quick else (1, 16))]
-    runs.append(train("sparse", 1, SMALL, steps, switch_at=steps // 3))
-    runs.append(train("faster", 1, SMALL, steps))
-    large = [train("dense", 1, LARGE, 20)] + [train("sparse", every, LARGE, 20) for every in (1, 16)]
-    large.append(train("faster", 1, LARGE, 20))
-    text_name = "the sources of Python's standard library"
-    return {"text": text_name, "size": SMALL, "runs": runs, "large_size": LARGE, "large_runs": large}
+    steps = 60 if quick else 1000
+    runs = [("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 1, steps // 3), ("faster", 1)]
+    return {"text": "the sources of Python's standard library",
+            "size": SMALL, "runs": train(SMALL, steps, *runs),
+            "large_size": LARGE, "large_runs": train(LARGE, 30, ("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 100))}

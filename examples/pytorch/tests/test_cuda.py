@@ -70,10 +70,9 @@ def test_a_captured_training_step_refreshes_masks():
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("rows, cols", [(64, 64), (64, 192), (320, 128), (1024, 4096)])
-def test_compressed_form_is_the_vendors(dtype, rows, cols):
-    weight = torch.randn(rows, cols, device="cuda").to(dtype)
+def test_compressed_form_is_the_vendors(rows, cols):
+    weight = torch.randn(rows, cols, device="cuda").bfloat16()  # float16 has no sparse products
     weight[weight == 0] = 1  # of zeros the vendor keeps others
     compressed, transposed, mask = compress24(weight)
     ops.linear24_measure(weight, rows, cols, 256)

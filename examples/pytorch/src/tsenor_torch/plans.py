@@ -94,7 +94,7 @@ def _steps(layer, plans, tokens):
     return [lambda y=y: torch.autograd.grad(y(), (x, weight), dy) for y in products]
 
 
-def _wall_ms(steps, device, rounds=4, least_ms=5, most_calls=20):
+def _wall_ms(steps, device, rounds=8, least_ms=10, most_calls=50):
     """The least wall time of each step, by turns, a few calls in a row: the longer of the host's time and the GPU's."""
 
     def ms(step, calls):
