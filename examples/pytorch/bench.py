@@ -140,6 +140,26 @@ def layer_step_times(out_features, in_features, tokens):
     return record | {"step_ms": run_ms(kinds | ({"torch_every_1": (own, 1)} if own else {}))}
 
 
+def captured_step_times(out_features, in_features, tokens):
+    """The whole step of a layer replayed from a CUDA graph: dense, and 2:4 with masks found in each step."""
+    x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
+    dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
+    dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
+    layer = Linear24.of(dense, captured=True)
+
+    def step(module):
+        torch.autograd.grad(module(x), (x, module.weight), dy)
+
+    def refreshed():
+        layer.compress()
+        step(layer)
+
+    replays = {kind: plans.replay_of(call) for kind, call in (("dense", lambda: step(dense)), ("every_1", refreshed))}
+    record = {"out": out_features, "in": in_features, "tokens": tokens, "layer_is_sparse": layer.plan != plans.DENSE,
+              "beats_linear": layer.choice(tokens).beats_linear}
+    return record | {"step_ms": run_ms({kind: (lambda _, r=r: r(), 100) for kind, r in replays.items()})}
+
+
 def torch_semi_structured(dense, x, dy):
     """The same step by PyTorch's own semi-structured training path: the step, or None, and whether its result is right or why
     it does not run."""
@@ -199,12 +219,14 @@ def table(record):
             f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}, "
             f"{'beats' if p['beats_linear'] else 'does not beat'} Linear; dense {ms['dense']:.3f} ms; {gains}"
         )
+    for s in record["captured"]:
+        lines.append("captured " + json.dumps(s))
     for f in record["fp8"]:
         lines.append("fp8 " + json.dumps(f))
     training = record["training"]
     for r in training["runs"] + training["large_runs"]:
         lines.append(f"{r['kind']} every {r['every']} from {r['switch_at']}: loss {r['losses'][-1]:.4f}, "
-                     f"{r['median_step_ms']:.2f} ms a step, {r['sparse_layers']} sparse layers")
+                     f"{r['median_step_ms']:.2f} ms a step, {r['sparse_layers']} sparse layers, captured {r['captured']}")
     host = record["call_overhead_us"]
     lines.append(f"find_mask_ host time: {host['through_pytorch']:.1f} us, of it the library's call {host['library']:.1f} us")
     return "\n".join(lines)
@@ -225,6 +247,7 @@ def main():
         "compress": lambda: [compress_times(*s) for s in ((4096, 14336), (4096, 4096), (8192, 8192))],
         "products": lambda: [product_times(*s) for s in shapes],
         "steps": lambda: [layer_step_times(*s) for s in shapes],
+        "captured": lambda: [captured_step_times(*s) for s in SMALL],
         "fp8": lambda: [fp8_products(*s, device_ms) for s in FP8],
         "training": lambda: training_runs(given.quick),
     }

@@ -34,7 +34,7 @@ def plot_products(record, path):
 
 def plot_losses(record, path):
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for run in record["training"]["runs"]:
+    for run in (r for r in record["training"]["runs"] if not r["captured"]):
         axes.plot(smooth(run["losses"]), linewidth=1, label=name_of(run))
     axes.set_xlabel("step")
     axes.set_ylabel("loss, mean of 50 steps")
@@ -53,10 +53,10 @@ def gain(step, kind):
 
 def name_of(run):
     if run["kind"] == "dense":
-        return "dense"
+        return "dense, captured" if run["captured"] else "dense"
     start = f", dense for {run['switch_at']} steps" if run["switch_at"] else ""
     where = "" if run["kind"] == "sparse" else " where that is faster"
-    return f"2:4{where}, masks every {run['every']}{start}"
+    return f"2:4{where}, masks every {run['every']}{start}{', captured' if run['captured'] else ''}"
 
 
 def rows_of(record):
@@ -115,7 +115,8 @@ def step_lines(record):
         "in which no mask is found and no operand written, or every step, every 16th or every 100th finds its mask anew; in "
         "between masks are kept, and the operands written anew. Runs of all kinds take turns, dense ones among them, since the "
         "GPU's clock falls under load.", "", form, "",
-    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""] + refresh_lines(record) + slower_lines(record)
+    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""] + refresh_lines(record) + slower_lines(record) + captured_lines(
+        record)
 
 
 def refresh_lines(record):
@@ -139,6 +140,14 @@ def slower_lines(record):
     return [f"**A Linear24 is slower than dense by more than 2 %**, with masks in every step: {names}. Steps this short are bound "
             f"by what the host does to launch them, and finding a mask is a launch more. `sparsify24` takes {taken} of these "
             f"{len(slower)} layers: the others stay PyTorch's own.", ""]
+
+
+def captured_lines(record):
+    """Small layers without the cost of launching."""
+    rows = [[f"{s['out']} x {s['in']}", s["tokens"], f"{s['step_ms']['dense']:.3f}", f"{gain(s, 'every_1'):.3f}",
+             "sparse" if s["layer_is_sparse"] else "dense", "yes" if s["beats_linear"] else "no"] for s in record["captured"]]
+    return ["The same small layers with whole steps replayed from a CUDA graph (`captured=True`), masks found in each step:", ""] + table(
+        ["weights (out x in)", "tokens", "dense step, ms", "times dense", "products", "taken by sparsify24"], rows)
 
 
 def fp8_lines(record):
@@ -166,10 +175,10 @@ def training_lines(record):
     training = record["training"]
     lines = ["## Training", ""]
     for title, size, runs in (("The small", "size", "runs"), ("The large", "large_size", "large_runs")):
-        s, dense = training[size], training[runs][0]["median_step_ms"]
+        s, dense = training[size], {r["captured"]: r["median_step_ms"] for r in training[runs] if r["kind"] == "dense"}
         lines += [f"{title} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a step.", ""]
         rows = [[name_of(r), f"{statistics.mean(r['losses'][-50:]):.4f}" if r["steps"] > 50 else "-", r["steps"],
-                 f"{r['median_step_ms']:.2f}", f"{dense / r['median_step_ms']:.2f}", r["sparse_layers"]] for r in training[runs]]
+                 f"{r['median_step_ms']:.2f}", f"{dense[r['captured']] / r['median_step_ms']:.2f}", r["sparse_layers"]] for r in training[runs]]
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
     lines += ["![losses](losses.png)", "", f"The text: {training['text']}.", ""]
     return lines

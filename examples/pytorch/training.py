@@ -40,20 +40,14 @@ class Decoder(torch.nn.Module):
         return self.head(self.norm(self.blocks(self.embedding(tokens))))
 
 
-def use_linear24(model):
-    """Replaces all linear layers of the blocks."""
-    for block in model.blocks:
-        for name, module in list(block.named_children()):
-            if isinstance(module, torch.nn.Linear):
-                setattr(block, name, Linear24.of(module))
-
-
-def make_sparse(model, kind, size):
-    """'sparse': all layers of the blocks; 'faster': those whose steps are faster so."""
-    if kind == "sparse":
-        use_linear24(model)
-    else:
-        sparsify24(model.blocks, size["batch"] * size["length"])
+def make_sparse(model, kind, tokens, captured):
+    """'sparse': all linear layers of the blocks; 'faster': those whose steps are faster so."""
+    if kind == "faster":
+        sparsify24(model.blocks, tokens, captured=captured)
+        return
+    for name, module in list(model.blocks.named_modules()):
+        if isinstance(module, torch.nn.Linear):
+            model.blocks.set_submodule(name, Linear24.of(module, captured=captured))
 
 
 @functools.cache
@@ -73,35 +67,56 @@ def batches_of(batch, length, seed):
 
 
 class Training:
-    """A training run: 'dense', or as make_sparse has it from step `switch_at` on; its losses and step times."""
+    """A training run: 'dense', or as make_sparse has it from step `switch_at` on; its losses and step times. `captured`: steps are
+    replayed from a CUDA graph."""
 
-    def __init__(self, size, kind, every=1, switch_at=0):
+    def __init__(self, size, kind, every=1, switch_at=0, captured=False):
         torch.manual_seed(0)
-        self.size, self.kind, self.every, self.switch_at = size, kind, every, switch_at
+        self.size, self.kind, self.every, self.switch_at, self.captured = size, kind, every, switch_at, captured
+        self.graph, self.stream = None, torch.cuda.Stream() if captured else None
         self.model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)
-        self.batches, self.losses, self.times = batches_of(size["batch"], size["length"], 1), [], []
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-4, weight_decay=0.01, fused=True, capturable=captured)
+        self.batches, self.losses, self.times = batches_of(size["batch"], size["length"] + 1, 1), [], []
 
     def step(self):
         if self.kind != "dense" and len(self.losses) == self.switch_at:
-            make_sparse(self.model, self.kind, self.size)  # parameters stay the same tensors, so the optimizer goes on
+            # Parameters stay the same tensors, so the optimizer goes on.
+            make_sparse(self.model, self.kind, self.size["batch"] * self.size["length"], self.captured)
             MaskRefresh(self.model, self.optimizer, every=self.every)
         tokens = next(self.batches)
         torch.cuda.synchronize()
         begin = time.perf_counter()
+        loss = self.replay(tokens) if self.captured else self.learn(tokens)
+        torch.cuda.synchronize()
+        self.times.append(1e3 * (time.perf_counter() - begin))
+        self.losses.append(float(loss.detach()))
+
+    def learn(self, tokens):
         with torch.autocast("cuda", torch.bfloat16):
             logits = self.model(tokens[:, :-1])
             loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        torch.cuda.synchronize()
-        self.times.append(1e3 * (time.perf_counter() - begin))
-        self.losses.append(float(loss.detach()))
+        return loss
+
+    def replay(self, tokens):
+        """The same from a graph, once some steps have been taken without."""
+        if len(self.losses) < 3:
+            with torch.cuda.stream(self.stream):
+                return self.learn(tokens)
+        if self.graph is None:
+            self.graph, self.tokens = torch.cuda.CUDAGraph(), tokens.clone()
+            with torch.cuda.graph(self.graph):
+                self.loss = self.learn(self.tokens)
+        self.tokens.copy_(tokens)
+        self.graph.replay()
+        return self.loss
 
     def record(self):
         sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
-        return {"kind": self.kind, "every": self.every, "switch_at": self.switch_at, "steps": len(self.losses),
+        return {"kind": self.kind, "every": self.every, "switch_at": self.switch_at, "captured": self.captured,
+                "steps": len(self.losses),
                 "sparse_layers": sparse_layers, "losses": [round(x, 4) for x in self.losses],
                 "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
 
@@ -124,6 +139,7 @@ def training_runs(quick):
     """Runs of the small decoder for the losses, and of the large one for the step times."""
     steps = 60 if quick else 1000
     runs = [("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 1, steps // 3), ("faster", 1)]
+    runs += [(kind, 1, 0, True) for kind in ("dense", "sparse", "faster")]
     return {"text": "the sources of Python's standard library",
             "size": SMALL, "runs": train(SMALL, steps, *runs),
             "large_size": LARGE, "large_runs": train(LARGE, 30, ("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 100))}

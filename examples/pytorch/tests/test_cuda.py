@@ -83,6 +83,23 @@ def test_compressed_form_is_the_vendors(rows, cols):
     assert torch.equal(transposed, theirs)
 
 
+def test_a_captured_layer_is_measured_from_graphs_and_right_in_one():
+    layer, x = Linear24(2048, 2048, bias=False, captured=True, device="cuda", dtype=torch.bfloat16), torch.randn(4096, 2048)
+    x = x.cuda().bfloat16()
+    choice = layer.choice(len(x))
+    assert plans.key_of(layer, len(x))[-1] is True and choice.forward.sparse_ms > 0
+    layer(x)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        layer.compress()
+        y = layer(x)
+    with torch.no_grad():
+        layer.weight.neg_().add_(0.01 * torch.randn_like(layer.weight))
+    graph.replay()
+    expected = x.float() @ torch.where(ops.find_mask(layer.weight, 2, 4)[0], layer.weight, 0).float().t()
+    torch.testing.assert_close(y.float(), expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
+
+
 def test_large_products_are_sparse_and_in_the_own_form():
     layer = Linear24(4096, 4096, bias=False, device="cuda", dtype=torch.bfloat16)
     choice = layer.choice(8192)

@@ -214,7 +214,7 @@ def test_sparsify24_takes_the_layers_that_gain(device, monkeypatch):
     gains = plans.Choice(Plan(True, True), sparse_step_ms=1.0, dense_step_ms=2.0, linear_step_ms=1.5)
     loses = gains._replace(linear_step_ms=0.9)  # than Linear, though sparse products are faster than dense ones
     for shape, choice in (((64, 128), gains), ((128, 64), loses)):
-        monkeypatch.setitem(plans.known, (model["block"][0].weight.device, torch.bfloat16, *shape, 256), choice)
+        monkeypatch.setitem(plans.known, (model["block"][0].weight.device, torch.bfloat16, *shape, 256, False), choice)
     assert sparsify24(model, 256, gradient="masked") == ["block.0"]
     kinds = [Linear24, torch.nn.ReLU, torch.nn.Linear, torch.nn.Linear]
     assert [type(m) for m in model["block"]] == kinds and not model["block"][0].straight_through

@@ -27,15 +27,19 @@ class Linear24(torch.nn.Module):
     :meth:`compress` finds the mask and writes what the products read in one kernel; it has to follow every change of the
     weight, which :class:`MaskRefresh` sees to. The first product of each number of tokens measures a whole step sparse and
     dense, and stays with the faster: see :meth:`choice`. Where dense is faster the layer still is 2:4, and finding its mask is an
-    extra: :func:`sparsify24` leaves such layers alone.
+    extra: :func:`sparsify24` leaves such layers alone. ``captured`` says that steps are replayed from a CUDA graph, and are
+    to be measured so: small layers gain only where launching costs nothing.
     """
 
-    def __init__(self, in_features, out_features, *, bias=True, gradient="straight_through", device=None, dtype=None):
+    def __init__(
+        self, in_features, out_features, *, bias=True, gradient="straight_through", captured=False, device=None, dtype=None
+    ):
         super().__init__()
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
         dense = torch.nn.Linear(in_features, out_features, bias=bias, device=device, dtype=dtype)
         self.weight, self.bias, self.straight_through = dense.weight, dense.bias, gradient == "straight_through"
+        self.captured = captured
         self.type = torch.bfloat16 if self.weight.dtype == torch.float32 else self.weight.dtype
         self.register_buffer("mask", torch.empty_like(self.weight, dtype=torch.bool))
         self._forget()

@@ -38,11 +38,11 @@ class Choice(NamedTuple):
         return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
-known = {}  # (device, type, out features, in features, tokens) -> Choice
+known = {}  # (device, type, out features, in features, tokens, captured) -> Choice
 
 
 def key_of(layer, tokens):
-    return (layer.weight.device, layer.type, *layer.weight.shape, tokens)
+    return (layer.weight.device, layer.type, *layer.weight.shape, tokens, layer.captured)
 
 
 def choose(layer, tokens):
@@ -65,7 +65,7 @@ def _measure(layer, tokens):
     plan = Plan(*(bool(p.sparse) for p in products), own_form)
     if plan == DENSE:
         return Choice(DENSE, *products)
-    times = _wall_ms(_steps(layer, (plan, DENSE), tokens), layer.weight.device)
+    times = _wall_ms(_steps(layer, (plan, DENSE), tokens), layer.weight.device, layer.captured)
     return Choice(plan if times[0] < times[1] else DENSE, *products, *times)
 
 
@@ -94,8 +94,18 @@ def _steps(layer, plans, tokens):
     return [lambda y=y: torch.autograd.grad(y(), (x, weight), dy) for y in products]
 
 
-def _wall_ms(steps, device, rounds=8, least_ms=10, most_calls=50):
-    """The least wall time of each step, by turns, a few calls in a row: the longer of the host's time and the GPU's."""
+def replay_of(step):
+    """The step from a CUDA graph: what launching costs the host is gone."""
+    step()  # what a first step allocates and measures is none of the graph's business
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def _wall_ms(steps, device, captured, rounds=8, least_ms=10, most_calls=50):
+    """The least wall time of each step, by turns, a few calls in a row: the longer of the host's time and the GPU's. Where
+    steps are `captured`, that of their replays."""
 
     def ms(step, calls):
         torch.cuda.synchronize(device)
@@ -106,6 +116,8 @@ def _wall_ms(steps, device, rounds=8, least_ms=10, most_calls=50):
         return (time.perf_counter() - begin) / calls * 1e3
 
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cuda", enabled=False):
+        if captured:
+            steps = [replay_of(step) for step in steps]
         for step in steps:
             step()
         calls = max(2, min(most_calls, int(least_ms / ms(steps[0], 1))))
