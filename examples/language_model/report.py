@@ -1,7 +1,9 @@
 """The report: tables, two figures, and what holds of the paper's orders, from what the stages left."""
 
+import statistics
+
 import figures
-from findings import Results, errors, verdict
+from findings import Results, errors, log_errors, verdict
 
 NAMES = {"row-wise": "standard", "transposable": "transposable", "published": "transposable, published", "row-then-column": "row then column"}
 
@@ -100,9 +102,25 @@ def cost_of_transposable(r):
     return lines + ["That quotient falls from the first pattern to the second (second / first):", ""] + table(["patterns"] + r.methods, steps)
 
 
+def cost_by_layer(r):
+    """Transposable / standard with alps, of the layer in the middle and of those where it is largest."""
+    rows = []
+    for p in r.patterns:
+        runs = r.run("alps", p, "transposable"), r.run("alps", p, "row-wise")
+        if None in [log_errors(x) for x in runs]:
+            continue
+        quotients = {name: runs[0]["layers"][name] / runs[1]["layers"][name] for name in runs[0]["layers"]}
+        largest = sorted(quotients, key=quotients.get, reverse=True)[:3]
+        names = ", ".join(f"{name.removesuffix('.weight')} {quotients[name]:.2f}" for name in largest)
+        rows.append([p, f"{statistics.median(quotients.values()):.3f}", names])
+    if not rows:
+        return []
+    return ["The same by layer, with alps: what a transposable mask costs is concentrated in few layers.", ""] + table(["pattern", "median", "largest"], rows)
+
+
 def error_orders(r):
     lines = ["## Where the paper's orders hold: error of the layers' outputs", "", "Quotients of errors, geometric mean over layers, with 95 % intervals from resampling the layers, paired; 'open' where the interval holds 1.", ""]
-    return lines + cost_of_transposable(r) + order_of_methods(r)
+    return lines + cost_of_transposable(r) + cost_by_layer(r) + order_of_methods(r)
 
 
 def error_tables(r):

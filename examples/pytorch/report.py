@@ -20,12 +20,13 @@ def plot_products(record, path):
     }
     for every in (1, 16, 100):
         series[f"step, masks every {every}"] = [gain(s, f"every_{every}") for s in record["steps"]]
-    figure, axes = plt.subplots(figsize=(max(9, 1.5 + 1.3 * len(labels)), 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(14, 4.5), layout="constrained")
     width = 0.8 / len(series)
     for k, (name, values) in enumerate(series.items()):
         axes.bar([i + (k - 2) * width for i in range(len(labels))], values, width, label=name)
     axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(labels)), labels, fontsize=8)
+    axes.set_xticks(range(len(labels)), labels, fontsize=7)
+    axes.margins(x=0.01)
     axes.set_ylabel("times dense")
     axes.set_xlabel("weights, tokens")
     axes.legend(fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1))
@@ -34,7 +35,8 @@ def plot_products(record, path):
 
 def plot_losses(record, path):
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for run in (r for r in record["training"]["runs"] if not r["captured"]):
+    runs = record["training"]["runs"]
+    for run in (r for r in runs if not r["captured"] and r["kind"] != "faster"):
         axes.plot(smooth(run["losses"]), linewidth=1, label=name_of(run))
     axes.set_xlabel("step")
     axes.set_ylabel("loss, mean of 50 steps")
@@ -86,6 +88,42 @@ def how(product):
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
+
+
+def summary_lines(record):
+    """The answer, in a few lines."""
+    taken = [s for p, s in zip(record["products"], record["steps"]) if p["beats_linear"]]
+    steps = [gain(s, "every_1") for s in taken]
+    own = [gain(s, "torch_every_1") for s in taken if "torch_every_1" in s["step_ms"]]
+    small, large = record["training"]["runs"], record["training"]["large_runs"]
+    fastest = {captured: min(r["median_step_ms"] for r in small if r["kind"] == "sparse" and r["captured"] == captured)
+               for captured in (False, True)}
+    dense = {r["captured"]: r["median_step_ms"] for r in small if r["kind"] == "dense"}
+    fp8 = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
+    return [
+        "## Does training get faster?", "",
+        f"- Yes, for large layers. In the {len(taken)} of {len(record['steps'])} shapes that `sparsify24` takes, whole steps with masks "
+        f"found in every one are {min(steps):.2f} to {max(steps):.2f} times as fast as dense ones, in the middle {statistics.median(steps):.2f}; "
+        f"PyTorch's own semi-structured path {min(own):.2f} to {max(own):.2f}. A decoder of such layers: "
+        f"{large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}.",
+        f"- Hardly, for small ones: a decoder of width {record['training']['size']['hidden']} gets {dense[True] / fastest[True]:.2f} times as "
+        "fast when its steps are replayed from a CUDA graph. Without one they are bound by launching, and no layer is worth it.",
+        f"- The loss of that decoder after {small[0]['steps']} steps, against dense: "
+        + ", ".join(f"{end_loss(r) - end_loss(small[0]):+.2f} with {name_of(r)}" for r in small
+                    if r["kind"] == "sparse" and not r["captured"]) + ".",
+        "- In float8 the vendor's compress takes longer than both products save" + (
+            "." if all(compress > saved for saved, compress in fp8) else ", but not at all sizes."), "",
+    ]
+
+
+def end_loss(run):
+    return statistics.mean(run["losses"][-50:])
+
+
+def saved_and_compress(f):
+    """What both products in float8 save, and what writing their operands takes, in ms."""
+    times = f["forward"], f["input_gradient"]
+    return sum(t["dense_ms"] - t["sparse_ms"] for t in times), sum(t["vendors_compress_ms"] for t in times)
 
 
 def compress_lines(record):
@@ -158,7 +196,7 @@ def fp8_lines(record):
             fails.append(f"{f['out']} x {f['in']} with {f['tokens']} tokens: {f['error']}")
             continue
         times = (f["forward"], f["input_gradient"])
-        saved, compress = (sum(t["dense_ms"] - t["sparse_ms"] for t in times), sum(t["vendors_compress_ms"] for t in times))
+        saved, compress = saved_and_compress(f)
         rows.append([f"{f['out']} x {f['in']}", f["tokens"], *(f"{t['dense_ms']:.3f}" for t in times),
                      *(f"{t['dense_ms'] / t['sparse_ms']:.2f}" for t in times), f"{saved:.2f}", f"{compress:.2f}",
                      "yes" if all(t["relative_error"] < 0.02 for t in times) else "**no**"])
@@ -177,10 +215,12 @@ def training_lines(record):
     for title, size, runs in (("The small", "size", "runs"), ("The large", "large_size", "large_runs")):
         s, dense = training[size], {r["captured"]: r["median_step_ms"] for r in training[runs] if r["kind"] == "dense"}
         lines += [f"{title} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a step.", ""]
-        rows = [[name_of(r), f"{statistics.mean(r['losses'][-50:]):.4f}" if r["steps"] > 50 else "-", r["steps"],
+        rows = [[name_of(r), f"{end_loss(r):.4f}" if r["steps"] > 50 else "-", r["steps"],
                  f"{r['median_step_ms']:.2f}", f"{dense[r['captured']] / r['median_step_ms']:.2f}", r["sparse_layers"]] for r in training[runs]]
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
-    lines += ["![losses](losses.png)", "", f"The text: {training['text']}.", ""]
+    lines += ["Runs take turns, step by step; times are wall times. Where sparsify24 took no layer, a run is the dense one: how far its time "
+              "is from dense is what the host's part in small steps varies by. Those captured are replayed from a CUDA graph.", "",
+              "![losses](losses.png)", "", f"The text: {training['text']}.", ""]
     return lines
 
 
@@ -209,7 +249,7 @@ def markdown(record, sharded):
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    return "\n".join(lines + compress_lines(record) + step_lines(record) + fp8_lines(record) + training_lines(record)
+    return "\n".join(lines + summary_lines(record) + compress_lines(record) + step_lines(record) + fp8_lines(record) + training_lines(record)
                      + sharded_lines(sharded))
 
 
