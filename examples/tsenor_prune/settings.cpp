@@ -1,10 +1,10 @@
 #include "settings.hpp"
 
 #include <CLI/CLI.hpp>
-#include <iostream>
 
 #include "command_line.hpp"
 #include "failure.hpp"
+#include "parse_or_help.hpp"
 
 namespace tool {
 namespace {
@@ -177,14 +177,7 @@ std::optional<settings> parse_command_line(int argc, char** argv) {
   app.footer(footer);
   raw_arguments raw;
   declare_options(app, raw);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    throw failure(exit_code::usage, one_line(error.what()) + "; see tsenor_prune --help");
-  }
+  if (!parse_or_help(app, argc, argv)) return std::nullopt;
   return interpret(raw, app);
 }
 
