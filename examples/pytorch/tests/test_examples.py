@@ -23,6 +23,17 @@ def test_readme_script_runs_and_is_short(capsys):
     assert "kept: 0.5" in printed
 
 
+def test_the_report_is_what_the_newest_records_give(monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import report
+
+    def newest(name):
+        return json.loads(sorted((EXAMPLES.parent.parent / "bench" / "results").glob(f"{name}-*.json"))[-1].read_text())
+
+    assert (EXAMPLES / "REPORT.md").read_text() == report.markdown(newest("linear24"), newest("sharded"))
+
+
 def prune(folder, ranks, *arguments):
     # By address: on a machine without a network its own name may have none.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
