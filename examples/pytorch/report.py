@@ -102,12 +102,13 @@ def summary_lines(record):
     fp8 = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
     return [
         "## Does training get faster?", "",
-        f"- Yes, for large layers. In the {len(taken)} of {len(record['steps'])} shapes that `sparsify24` takes, whole steps with masks "
-        f"found in every one are {min(steps):.2f} to {max(steps):.2f} times as fast as dense ones, in the middle {statistics.median(steps):.2f}; "
-        f"PyTorch's own semi-structured path {min(own):.2f} to {max(own):.2f}. A decoder of such layers: "
-        f"{large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}.",
-        f"- Hardly, for small ones: a decoder of width {record['training']['size']['hidden']} gets {dense[True] / fastest[True]:.2f} times as "
-        "fast when its steps are replayed from a CUDA graph. Without one they are bound by launching, and no layer is worth it.",
+        f"- Yes, for large layers. In the {len(taken)} of {len(record['steps'])} shapes that `sparsify24` takes, whole steps with "
+        f"masks found in every one are {min(steps):.2f} to {max(steps):.2f} times as fast as dense ones, in the middle "
+        f"{statistics.median(steps):.2f}; PyTorch's own semi-structured path {min(own):.2f} to {max(own):.2f}. A decoder of "
+        f"such layers: {large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}.",
+        f"- Hardly, for small ones: a decoder of width {record['training']['size']['hidden']} gets "
+        f"{dense[True] / fastest[True]:.2f} times as fast when its steps are replayed from a CUDA graph. "
+        "Without one they are bound by launching, and no layer is worth it.",
         f"- The loss of that decoder after {small[0]['steps']} steps, against dense: "
         + ", ".join(f"{end_loss(r) - end_loss(small[0]):+.2f} with {name_of(r)}" for r in small
                     if r["kind"] == "sparse" and not r["captured"]) + ".",
@@ -153,17 +154,18 @@ def step_lines(record):
         "in which no mask is found and no operand written, or every step, every 16th or every 100th finds its mask anew; in "
         "between masks are kept, and the operands written anew. Runs of all kinds take turns, dense ones among them, since the "
         "GPU's clock falls under load.", "", form, "",
-    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""] + refresh_lines(record) + slower_lines(record) + captured_lines(
-        record)
+    ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""]
 
 
 def refresh_lines(record):
     """What finding masks and writing operands add to steps of large layers."""
     pairs = [("every_100", "no_refresh"), ("every_16", "every_100"), ("every_1", "every_100"), ("every_1", "no_refresh")]
-    rows = [[f"{s['out']} x {s['in']}", s["tokens"], *(f"{100 * (s['step_ms'][a] / s['step_ms'][b] - 1):.1f}" for a, b in pairs)]
-            for s in record["steps"] if 8192 in (s["out"], s["in"])]
-    return ["What is added to a step, hidden size 8192, in percent: by writing the operands of changed weights in every step; to that "
-            "by finding masks in every 16th or every step; and by all of it to a step whose weights stay as they are.", ""] + table(
+    wide = [s for s in record["steps"] if 8192 in (s["out"], s["in"])]
+    rows = [[f"{s['out']} x {s['in']}", s["tokens"], *(f"{100 * (gain(s, b) / gain(s, a) - 1):.1f}" for a, b in pairs)]
+            for s in wide]
+    text = ("What is added to a step, hidden size 8192, in percent: by writing the operands of changed weights in every step; to that "
+            "by finding masks in every 16th or every step; and by all of it to a step whose weights stay as they are.")
+    return [text, ""] + table(
         ["weights (out x in)", "tokens", "operands", "+ masks every 16", "+ masks every 1", "all"], rows)
 
 
@@ -184,7 +186,8 @@ def captured_lines(record):
     """Small layers without the cost of launching."""
     rows = [[f"{s['out']} x {s['in']}", s["tokens"], f"{s['step_ms']['dense']:.3f}", f"{gain(s, 'every_1'):.3f}",
              "sparse" if s["layer_is_sparse"] else "dense", "yes" if s["beats_linear"] else "no"] for s in record["captured"]]
-    return ["The same small layers with whole steps replayed from a CUDA graph (`captured=True`), masks found in each step:", ""] + table(
+    text = "The same small layers with whole steps replayed from a CUDA graph (`captured=True`), masks found in each step:"
+    return [text, ""] + table(
         ["weights (out x in)", "tokens", "dense step, ms", "times dense", "products", "taken by sparsify24"], rows)
 
 
@@ -203,10 +206,9 @@ def fp8_lines(record):
     head = ["weights (out x in)", "tokens", "dense forward, ms", "dense input gradient, ms", "forward", "input gradient",
             "saved by both, ms", "vendor's compress of both, ms", "results agree"]
     return ["## float8", "",
-            "The products in e4m3 with the same masks, times PyTorch's dense ones in e4m3. compress24 writes operands of 16-bit types "
-            "alone, so these need the vendor's compress in each step: where that takes longer than the products save, training in "
-            "float8 does not gain.", ""] + (
-            table(head, rows) if rows else []) + [f"Does not run: {x}." for x in fails] + [""] * bool(fails)
+            "The products in e4m3 with the same masks, times PyTorch's dense ones in e4m3. compress24 writes operands of 16-bit "
+            "types alone, so these need the vendor's compress in each step: where that takes longer than the products save, training "
+            "in float8 does not gain.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}." for x in fails] + [""] * bool(fails)
 
 
 def training_lines(record):
@@ -216,10 +218,12 @@ def training_lines(record):
         s, dense = training[size], {r["captured"]: r["median_step_ms"] for r in training[runs] if r["kind"] == "dense"}
         lines += [f"{title} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a step.", ""]
         rows = [[name_of(r), f"{end_loss(r):.4f}" if r["steps"] > 50 else "-", r["steps"],
-                 f"{r['median_step_ms']:.2f}", f"{dense[r['captured']] / r['median_step_ms']:.2f}", r["sparse_layers"]] for r in training[runs]]
+                 f"{r['median_step_ms']:.2f}", f"{dense[r['captured']] / r['median_step_ms']:.2f}", r["sparse_layers"]]
+                for r in training[runs]]
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
-    lines += ["Runs take turns, step by step; times are wall times. Where sparsify24 took no layer, a run is the dense one: how far its time "
-              "is from dense is what the host's part in small steps varies by. Those captured are replayed from a CUDA graph.", "",
+    lines += ["Runs take turns, step by step; times are wall times. Where sparsify24 took no layer, a run is the dense one: how far "
+              "its time is from dense is what the host's part in small steps varies by. Those captured are replayed from a CUDA "
+              "graph.", "",
               "![losses](losses.png)", "", f"The text: {training['text']}.", ""]
     return lines
 
@@ -249,8 +253,8 @@ def markdown(record, sharded):
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    return "\n".join(lines + summary_lines(record) + compress_lines(record) + step_lines(record) + fp8_lines(record) + training_lines(record)
-                     + sharded_lines(sharded))
+    parts = (summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines, training_lines)
+    return "\n".join(lines + [line for part in parts for line in part(record)] + sharded_lines(sharded))
 
 
 def main(source, sharded, folder):

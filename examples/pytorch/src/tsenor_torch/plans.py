@@ -34,8 +34,8 @@ class Choice(NamedTuple):
 
     @property
     def beats_linear(self):
-        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. That they find masks is in their times: writing the
-        forms of a mask that is kept takes as long."""
+        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. That they find masks is in their times:
+        writing the forms of a mask that is kept takes as long."""
         return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
