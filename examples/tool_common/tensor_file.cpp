@@ -58,4 +58,13 @@ matrix read_matrix(input_file& file, const tensor_entry& entry) {
   return m;
 }
 
+std::vector<float> to_floats(matrix& m) {
+  std::vector<float> values(static_cast<std::size_t>(m.rows * m.cols));
+  visit_weights(m, [&](const auto* weights) {
+    for (std::size_t k = 0; k < values.size(); ++k)
+      values[k] = static_cast<float>(tsenor::detail::to_arithmetic(weights[k]));
+  });
+  return values;
+}
+
 }  // namespace tool

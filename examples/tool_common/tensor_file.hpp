@@ -87,4 +87,7 @@ auto visit_weights(matrix& m, Visitor&& visitor) {
   return visitor(reinterpret_cast<double*>(m.data.data()));
 }
 
+/// The weights, those of 64 bits rounded.
+std::vector<float> to_floats(matrix& m);
+
 }  // namespace tool

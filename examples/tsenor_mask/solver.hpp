@@ -38,6 +38,15 @@ std::vector<double> published_prices(const std::vector<double>& importance, tsen
 /// Null where no CUDA device can be used; `why_not` then says why and what to do.
 std::unique_ptr<solver> make_cuda_solver(std::string& why_not);
 
+/// Calls `find` with the weights as doubles where they are, else as floats: widened, weights of 16 bits have the same
+/// masks, and nothing has to be compiled for them.
+template <class Find>
+solution find_in_floats(matrix& m, const Find& find) {
+  if (m.type == weight_type::f64) return find(reinterpret_cast<const double*>(m.data.data()));
+  if (m.type == weight_type::f32) return find(reinterpret_cast<const float*>(m.data.data()));
+  return find(to_floats(m).data());
+}
+
 /// The number of tiles of the matrix, those at the edge included.
 inline std::int64_t tile_count(const matrix& weights, tsenor::pattern pattern) {
   return ((weights.rows + pattern.m - 1) / pattern.m) * ((weights.cols + pattern.m - 1) / pattern.m);

@@ -84,15 +84,6 @@ layer_plan find_layers(input_file& in, input_file* gram, const settings& s) {
   return plan;
 }
 
-std::vector<float> to_floats(matrix& m) {
-  std::vector<float> values(static_cast<std::size_t>(m.rows * m.cols));
-  visit_weights(m, [&](const auto* weights) {
-    for (std::size_t k = 0; k < values.size(); ++k)
-      values[k] = static_cast<float>(tsenor::detail::to_arithmetic(weights[k]));
-  });
-  return values;
-}
-
 void from_floats(const std::vector<float>& values, matrix& m) {
   visit_weights(m, [&](auto* weights) {
     for (std::size_t k = 0; k < values.size(); ++k) round_to(values[k], weights[k]);

@@ -25,8 +25,7 @@ struct layer_plan {
 /// `gram` may be null.
 layer_plan find_layers(input_file& in, input_file* gram, const settings& s);
 
-/// A matrix of weights as floats, and back, rounded to its own type.
-std::vector<float> to_floats(matrix& m);
+/// The weights of a matrix from floats, rounded to its own type.
 void from_floats(const std::vector<float>& values, matrix& m);
 
 }  // namespace tool

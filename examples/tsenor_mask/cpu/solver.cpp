@@ -11,7 +11,7 @@ class cpu_solver : public solver {
  public:
   const char* device() const override { return "cpu"; }
   solution solve(matrix& m, const task& t, const settings& s) override {
-    return visit_weights(m, [&](const auto* weights) { return find_on_cpu(weights, m, t, s); });
+    return find_in_floats(m, [&](const auto* weights) { return find_on_cpu(weights, m, t, s); });
   }
 };
 

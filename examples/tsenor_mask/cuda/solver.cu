@@ -13,7 +13,7 @@ class cuda_solver : public solver {
  public:
   const char* device() const override { return "cuda"; }
   solution solve(matrix& m, const task& t, const settings& s) override {
-    return visit_weights(m, [&](const auto* weights) { return find_on_cuda(weights, m, t, s); });
+    return find_in_floats(m, [&](const auto* weights) { return find_on_cuda(weights, m, t, s); });
   }
 };
 
