@@ -117,12 +117,17 @@ def run_ms(steps, rounds=3):
     return {kind: min(mine) for kind, mine in times.items()}
 
 
-def layer_step_times(out_features, in_features, tokens):
-    """The whole step of a layer, three products: dense, and with masks never found anew or every so many steps."""
+def both_layers(out_features, in_features, tokens, **arguments):
+    """A dense layer, a 2:4 one of the same weights, an input, and a gradient of the output."""
     x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
     dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
     dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
-    layer = Linear24.of(dense)
+    return dense, Linear24.of(dense, **arguments), x, dy
+
+
+def layer_step_times(out_features, in_features, tokens):
+    """The whole step of a layer, three products: dense, and with masks never found anew or every so many steps."""
+    dense, layer, x, dy = both_layers(out_features, in_features, tokens)
 
     def step(module):
         x.grad = module.weight.grad = None
@@ -142,10 +147,7 @@ def layer_step_times(out_features, in_features, tokens):
 
 def captured_step_times(out_features, in_features, tokens):
     """The whole step of a layer replayed from a CUDA graph: dense, and 2:4 with masks found in each step."""
-    x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
-    dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
-    dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
-    layer = Linear24.of(dense, captured=True)
+    dense, layer, x, dy = both_layers(out_features, in_features, tokens, captured=True)
 
     def step(module):
         torch.autograd.grad(module(x), (x, module.weight), dy)

@@ -92,29 +92,41 @@ def table(head, rows):
 
 def summary_lines(record):
     """The answer, in a few lines."""
+    return ["## Does training get faster?", "", *large_answer(record), *small_answer(record["training"]), *fp8_answer(record), ""]
+
+
+def large_answer(record):
     taken = [s for p, s in zip(record["products"], record["steps"]) if p["beats_linear"]]
-    steps = [gain(s, "every_1") for s in taken]
+    if not taken:
+        return ["- No: `sparsify24` takes no shape."]
+    steps, large = [gain(s, "every_1") for s in taken], record["training"]["large_runs"]
     own = [gain(s, "torch_every_1") for s in taken if "torch_every_1" in s["step_ms"]]
-    small, large = record["training"]["runs"], record["training"]["large_runs"]
-    fastest = {captured: min(r["median_step_ms"] for r in small if r["kind"] == "sparse" and r["captured"] == captured)
-               for captured in (False, True)}
-    dense = {r["captured"]: r["median_step_ms"] for r in small if r["kind"] == "dense"}
-    fp8 = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
+    beside = f"; PyTorch's own semi-structured path {min(own):.2f} to {max(own):.2f}" if own else ""
     return [
-        "## Does training get faster?", "",
-        f"- Yes, for large layers. In the {len(taken)} of {len(record['steps'])} shapes that `sparsify24` takes, whole steps with "
-        f"masks found in every one are {min(steps):.2f} to {max(steps):.2f} times as fast as dense ones, in the middle "
-        f"{statistics.median(steps):.2f}; PyTorch's own semi-structured path {min(own):.2f} to {max(own):.2f}. A decoder of "
-        f"such layers: {large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}.",
-        f"- Hardly, for small ones: a decoder of width {record['training']['size']['hidden']} gets "
-        f"{dense[True] / fastest[True]:.2f} times as fast when its steps are replayed from a CUDA graph. "
-        "Without one they are bound by launching, and no layer is worth it.",
-        f"- The loss of that decoder after {small[0]['steps']} steps, against dense: "
-        + ", ".join(f"{end_loss(r) - end_loss(small[0]):+.2f} with {name_of(r)}" for r in small
-                    if r["kind"] == "sparse" and not r["captured"]) + ".",
-        "- In float8 the vendor's compress takes longer than both products save" + (
-            "." if all(compress > saved for saved, compress in fp8) else ", but not at all sizes."), "",
+        f"- In the {len(taken)} of {len(record['steps'])} shapes that `sparsify24` takes, whole steps with masks found in every one "
+        f"are {min(steps):.2f} to {max(steps):.2f} times as fast as dense ones, in the middle {statistics.median(steps):.2f}"
+        f"{beside}. A decoder of large layers: {large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}."
     ]
+
+
+def small_answer(training):
+    runs = {(r["kind"], r["every"], r["switch_at"], r["captured"]): r for r in training["runs"]}
+    dense, sparse = (runs[kind, 1, 0, True]["median_step_ms"] for kind in ("dense", "sparse"))
+    first = runs["dense", 1, 0, False]
+    losses = ", ".join(f"{end_loss(r) - end_loss(first):+.2f} with {name_of(r)}" for r in runs.values()
+                       if r["kind"] == "sparse" and not r["captured"])
+    return [
+        f"- A decoder of width {training['size']['hidden']} gets {dense / sparse:.2f} times as fast when its steps are replayed from a "
+        f"CUDA graph. Without one they are bound by launching, and `sparsify24` takes {runs['faster', 1, 0, False]['sparse_layers']} of "
+        f"its {runs['sparse', 1, 0, False]['sparse_layers']} layers.",
+        f"- Its loss after {first['steps']} steps, against dense: {losses}.",
+    ]
+
+
+def fp8_answer(record):
+    times = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
+    gains = sum(saved > compress for saved, compress in times)
+    return [f"- In float8 both products save more than the vendor's compress takes in {gains} of {len(times)} shapes."]
 
 
 def end_loss(run):
@@ -208,7 +220,7 @@ def fp8_lines(record):
     return ["## float8", "",
             "The products in e4m3 with the same masks, times PyTorch's dense ones in e4m3. compress24 writes operands of 16-bit "
             "types alone, so these need the vendor's compress in each step: where that takes longer than the products save, training "
-            "in float8 does not gain.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}." for x in fails] + [""] * bool(fails)
+            "in float8 does not gain.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}.\n" for x in fails]
 
 
 def training_lines(record):

@@ -116,8 +116,8 @@ class Training:
     def record(self):
         sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
         return {"kind": self.kind, "every": self.every, "switch_at": self.switch_at, "captured": self.captured,
-                "steps": len(self.losses),
-                "sparse_layers": sparse_layers, "losses": [round(x, 4) for x in self.losses],
+                "steps": len(self.losses), "sparse_layers": sparse_layers,
+                "losses": [round(x, 4) for x in self.losses],
                 "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
 
 
