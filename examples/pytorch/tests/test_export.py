@@ -36,6 +36,14 @@ def test_compiles_whole(device, dynamic, backend):
         compiled(torch.randn(36, 32, device=device), torch.rand(36, 32, device=device))
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compilers_leave_the_layout_that_decides_between_equals(device, backend):
+    weight = torch.randint(-2, 3, (32, 48), device=device).float()
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda w: find_mask((w + 0).t(), 8, 16), fullgraph=True, backend=backend)
+    assert torch.equal(compiled(weight), find_mask(weight, 8, 16).t())
+
+
 @pytest.mark.parametrize("gradient", ["straight_through", "masked"])
 def test_compiled_models_learn_the_same(device, gradient):
     torch._dynamo.reset()

@@ -142,6 +142,15 @@ def test_writes_only_its_part_of_memory(device):
     assert (memory == 7).all()
 
 
+def test_reads_leave_memory_that_is_copied_on_write(device):
+    weight = torch.randn(32, 32, device=device)
+    before, lazy = weight.clone(), torch._lazy_clone(weight)
+    find_mask(lazy, 8, 16)
+    assert torch._C._is_cow_tensor(lazy)
+    prune_(lazy, 8, 16)
+    assert torch.equal(weight, before) and (lazy != 0).sum() == 512
+
+
 def test_float64_is_not_rounded(device):
     """Weights that float32 cannot tell apart, and tiles beyond its range."""
     better = torch.eye(4, dtype=torch.float64, device=device) * 2.0**-24 + 1

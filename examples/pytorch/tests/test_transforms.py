@@ -90,6 +90,14 @@ def test_keep_has_second_derivatives(device, gradient):
             torch.testing.assert_close(curvature, torch.diag(2 * learns))
 
 
+def test_gradients_are_those_of_differences(device):
+    x = torch.randn(16, 16, device=device, dtype=torch.float64, requires_grad=True)
+    mask = find_mask(x, 8, 16)
+    for function in (lambda x: tsenor_torch.prune_(x * x, 8, 16), lambda x: keep(x * x, mask, "masked")):
+        assert torch.autograd.gradcheck(function, x, check_forward_ad=True, check_batched_grad=True)
+        assert torch.autograd.gradgradcheck(function, x)
+
+
 def test_prune_under_func(device):
     x, gradient = torch.randn(32, 32, device=device), torch.randn(32, 32, device=device)
     mask = find_mask(x, 8, 16)
