@@ -25,7 +25,7 @@ import torch
 
 _libraries = list(Path(__file__).parent.glob("_ops*.so"))
 if not _libraries:
-    raise ImportError("tsenor_torch has no operators: install it, `pip install --no-build-isolation` on its folder")
+    raise ImportError("tsenor_torch has no operators: install it, with `pip install --no-build-isolation` on its folder")
 torch.ops.load_library(_libraries[0])
 
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
