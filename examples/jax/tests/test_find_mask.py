@@ -100,8 +100,8 @@ def test_vmap_over_the_weight_alone():
 
 
 def find_by_shards(weight):
-    """By rows on four devices."""
-    mesh, rows = jax.make_mesh((4,), ("rows",)), jax.sharding.PartitionSpec("rows", None)
+    """By rows on four devices, which are the CPU's."""
+    mesh, rows = jax.make_mesh((4,), ("rows",), devices=jax.devices("cpu")), jax.sharding.PartitionSpec("rows", None)
     find = jax.shard_map(lambda w: tsenor_jax.find_mask(w, 8, 16), mesh=mesh, in_specs=rows, out_specs=rows)
     return np.asarray(jax.jit(find)(jax.device_put(weight, jax.sharding.NamedSharding(mesh, rows))))
 
