@@ -53,6 +53,8 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
   s = check_problem(p, opts);
   if (!s.ok() || p.grid.tiles == 0) return s;
+  s = check_wanted(p.out);
+  if (!s.ok()) return s;
   ((lane_width(nm.m) == Widths ? void(s = launch<Widths>(p, stream)) : void()), ...);
   return s;
 }
@@ -69,7 +71,7 @@ inline namespace TSENOR_ABI {
 /// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
 ///                    same layout
 /// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
-/// \param out         where to write, device memory; every output is optional, see mask_outputs
+/// \param out         where to write, device memory; every output is optional, but one has to be there, see mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
 /// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the current
@@ -117,7 +119,7 @@ status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_co
 /// \param weights  `[rows, cols]`, row-major, no padding; only read
 /// \param rows     a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols     elements of a row
-/// \param mask     `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param mask     `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
 /// \param opts     method, constraint, treatment of edges; start::warm is refused, as there are no prices
 /// \param stream   the stream to run on, as above
 /// \return as above

@@ -38,8 +38,10 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
   if (threads < 0)
     return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
   auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
-  const status s = check_problem(p, opts);
+  status s = check_problem(p, opts);
   if (!s.ok() || p.grid.tiles == 0) return s;
+  s = check_wanted(p.out);
+  if (!s.ok()) return s;
   ((lane_width(nm.m) == Widths ? run_on_cpu<Widths>(threads, p) : void()), ...);
   return {};
 }
@@ -53,14 +55,14 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
-/// \param out         where to write; every output is optional and the caller's, see mask_outputs
+/// \param out         where to write; every output is optional and the caller's, but one has to be there, see mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth; see importance.hpp
 /// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
 ///
-/// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
-/// threads, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
+/// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of threads,
+/// alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
 /// nothing on the heap but the threads. Cost: a few selections in each row and column, then shortest paths, depending on
 /// the weights; with options::published() about five multiply-adds an iteration and weight, and an exponential every
 /// eighth iteration. Source: the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp
@@ -101,7 +103,7 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 /// \param weights   `[rows, cols]`, row-major, no padding; only read
 /// \param rows      a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols      elements of a row
-/// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
 /// \param opts      method, constraint, treatment of edges; start::warm is refused, as there are no prices
 /// \return as above
 template <int N, int M, class T>

@@ -34,8 +34,8 @@ struct squared {
 };
 
 /// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory that
-/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null is
-/// answered with invalid_pointer.
+/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null or
+/// not aligned is answered with invalid_pointer, an output within it with overlapping_buffers.
 struct wanda {
   const float* column_norms = nullptr;  ///< `[cols]`, not negative; such as the L2 norms of the layer's inputs
   /// |weight| times the norm of its column.

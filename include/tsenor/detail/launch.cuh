@@ -32,10 +32,18 @@ void enqueue(const problem<Weight, Importance>& p, cudaStream_t stream) {
 template <class Weight, class Importance>
 void enqueue_tiles4(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const unsigned blocks = blocks_for(p.grid.tiles, block_tiles4);
-  if (p.kept == constraint::exactly)
-    find_mask_kernel4<constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
-  else
-    find_mask_kernel4<constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+  const bool plain = p.in_fours() && !p.certifies();
+  if (p.kept == constraint::exactly) {
+    if (plain)
+      find_mask_kernel4<true, constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
+    else
+      find_mask_kernel4<false, constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
+  } else {
+    if (plain)
+      find_mask_kernel4<true, constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+    else
+      find_mask_kernel4<false, constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+  }
 }
 
 template <int Width, class Weight, class Importance>

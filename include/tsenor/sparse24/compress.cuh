@@ -37,7 +37,7 @@ inline namespace TSENOR_ABI {
 // Whether the mask is given, or found.
 enum class mask24 { found, given };
 
-template <mask24 Mask, class Weight, class Importance>
+template <mask24 Mask, bool Certifies, class Weight, class Importance>
 __global__ void __launch_bounds__(cuda::patch24_threads, 4)
     compress24_kernel(const problem<Weight, Importance> p, const matrix_view<const std::uint8_t> given,
                       const cuda::operands24 to) {
@@ -50,9 +50,9 @@ __global__ void __launch_bounds__(cuda::patch24_threads, 4)
   const tile_position at{0, 4 * down, 4 * across, across, 4, 4, true};
   int replaced = 0;
   const std::uint32_t kept = Mask == mask24::given ? cuda::read_tile24(given, at) : cuda::solve_tile24(p, at, replaced);
-  cuda::encode_tile24(cuda::weights_of(p, at), kept, place, to.weights + (row * cols + col), std::uint32_t(cols), to,
-                      memory);
-  cuda::store_tile4(p, at, down * (cols / 4) + across, kept, replaced);
+  cuda::encode_tile24(cuda::weights_of<true>(p, at), kept, place, to.weights + (row * cols + col), std::uint32_t(cols),
+                      to, memory);
+  cuda::store_tile4<true, Certifies>(p, at, down * (cols / 4) + across, cuda::mask4{kept, 2, false}, replaced);
   __syncthreads();
   cuda::store_patch24(thread, row, col, rows, cols, to, memory);
 }
@@ -83,7 +83,7 @@ status check_compress24(const problem<Weight, Importance>& p, const sparse24::op
   if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
     return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
             most_bands * sparse24::granularity};
-  if (!p.in_lanes_of_their_own())
+  if (!p.in_fours())
     return {status_code::invalid_pointer,
             "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
   return check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
@@ -101,8 +101,11 @@ status launch_compress24(problem<Weight, Importance>& p, const matrix_view<const
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
   const dim3 patches(unsigned(p.grid.cols / cuda::patch24), unsigned(p.grid.rows / cuda::patch24));
-  compress24_kernel<Mask><<<patches, cuda::patch24_threads, 0, stream>>>(
-      p, given, {static_cast<unsigned char*>(to.weights), static_cast<unsigned char*>(to.transposed)});
+  const cuda::operands24 bytes{static_cast<unsigned char*>(to.weights), static_cast<unsigned char*>(to.transposed)};
+  if (Mask == mask24::found && p.certifies())
+    compress24_kernel<Mask, Mask == mask24::found><<<patches, cuda::patch24_threads, 0, stream>>>(p, given, bytes);
+  else
+    compress24_kernel<Mask, false><<<patches, cuda::patch24_threads, 0, stream>>>(p, given, bytes);
   return launch_status();
 }
 
@@ -117,8 +120,8 @@ inline namespace TSENOR_ABI {
 ///
 /// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
 /// \param weights     `[rows, cols]`, multiples of 64, in device memory; rows begin at multiples of 4 elements; no batch
-/// \param out         find_mask's outputs, each optional, but for prices, which must be null; rows of mask and pruned begin
-///                    at multiples of 4 elements too. `pruned` may be the weights themselves
+/// \param out         find_mask's outputs, each optional; rows of mask and pruned begin at multiples of 4 elements too.
+///                    `pruned` may be the weights themselves
 /// \param to          the compressed operands; disjoint from everything else
 /// \param importance  what a weight is worth; see importance.hpp
 /// \param stream      as for find_mask

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "tsenor/detail/lanes/pack.hpp"
 #include "tsenor/detail/problem.hpp"
@@ -23,15 +24,23 @@ TSENOR_FN typename L::tile_set first_members(int m) {
 }
 
 struct tile_scale {
-  int exponent;   // importances are 2^exponent times what l.importance holds, before squaring if they are squared
-  float largest;  // in l.importance
+  int exponent;   // what the functor returns is divided by 2^exponent, then squared if it is to be
+  int unit;       // importances are 2^unit times the scaled ones, the largest of which is in [1, 2)
+  float largest;  // scaled importance
   int replaced;   // NaN, negative or infinite importances
 };
 
-// The importance that l's numbers count in is 2 to the power of this.
-template <class Importance>
-TSENOR_FN int unit_exponent(const tile_scale& scale) {
-  return squares_after_scaling<Importance> ? 2 * scale.exponent : scale.exponent;
+// The scale of a tile by the largest that the functor returns. A square of 2 or more is halved.
+template <class Importance, class Value>
+TSENOR_FN tile_scale scale_of(const Value& largest, int replaced) {
+  const int exponent = exponent_of(largest);
+  const Value x = detail::scaled_down(largest, exponent);
+  if constexpr (squares_after_scaling<Importance>) {
+    const bool halved = x * x >= 2;
+    return {exponent, 2 * exponent + halved, float(halved ? x * x / 2 : x * x), replaced};
+  } else {
+    return {exponent, exponent, float(x), replaced};
+  }
 }
 
 // x * 2^-exponent in each lane, as scaled_down() of one number.
@@ -42,8 +51,28 @@ TSENOR_FN typename L::real scaled_lanes(const typename L::real& x, int exponent)
          typename L::real(float_of_bits(std::uint32_t(127 - exponent + half) << 23));
 }
 template <class L>
-TSENOR_FN typename L::real scaled_lanes(const typename L::template lane_value<double>& x, int exponent) {
-  return L::template lane_by_lane<float>([&](int j) { return detail::scaled_down(L::own(x, j), exponent); });
+TSENOR_FN auto scaled_lanes(const typename L::template lane_value<double>& x, int exponent) {
+  return L::template lane_by_lane<double>([&](int j) { return detail::scaled_down(L::own(x, j), exponent); });
+}
+
+// x in the first `cols` lanes, if there are any, absent in the others.
+template <class L>
+TSENOR_FN typename L::real present(const typename L::real& x, int cols) {
+  return pick(L::lane() < typename L::index(cols), x, typename L::real(absent));
+}
+template <class L>
+TSENOR_FN auto present(const typename L::template lane_value<double>& x, int cols) {
+  return L::template lane_by_lane<double>([&](int j) { return j < cols ? L::own(x, j) : double(absent); });
+}
+
+// Scaled importances as l.importance holds them.
+template <class L>
+TSENOR_FN typename L::real as_reals(const typename L::real& x) {
+  return x;
+}
+template <class L>
+TSENOR_FN typename L::real as_reals(const typename L::template lane_value<double>& x) {
+  return L::template lane_by_lane<float>([&](int j) { return float(L::own(x, j)); });
 }
 
 // What a pipeline did, for the report.
@@ -135,12 +164,22 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   std::memcpy(&largest, &most, sizeof largest);
   const bool dirty = l.any_tile(!is_clean(largest));
   const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
-  const int exponent = exponent_of(largest);
-  const auto square = [](const auto& x) { return squares_after_scaling<Importance> ? x * x : x; };
+  const tile_scale scale = scale_of<Importance>(largest, replaced);
+  const int exponent = scale.exponent;
+  const auto square = [&](const auto& x) {
+    using lanes = std::decay_t<decltype(x)>;
+    if constexpr (squares_after_scaling<Importance>)
+      return x * x * lanes(scale.unit & 1 ? value(0.5) : value(1));
+    else
+      return x;
+  };
   const bool whole = L::plain || (L::one_at_a_time && rows == L::width && cols == L::width);
   const auto put_scaled = [&](int i, const auto& importances) {
-    const typename L::real x = square(scaled_lanes<L>(importances, exponent));
-    put(i, L::plain ? x : pick((L::lane() < typename L::index(cols)) & (i < rows), x, typename L::real(absent)));
+    const auto x = square(scaled_lanes<L>(importances, exponent));
+    if constexpr (L::plain)
+      put(i, x);
+    else
+      put(i, present<L>(x, i < rows ? cols : 0));
   };
   if (dirty || !L::holds_tile) {
     for (int i = 0; i < L::width; i++)
@@ -150,7 +189,7 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   } else {
     TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw(i));
   }
-  return {exponent, square(detail::scaled_down(largest, exponent)), replaced};
+  return scale;
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

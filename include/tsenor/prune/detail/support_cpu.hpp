@@ -59,7 +59,9 @@ status find_support(cpu_executor cpu, Pattern fixed, const sparsity& rule, const
     mask_outputs<T> found;
     found.mask = out.mask;
     found.pruned = out.pruned;
-    return find_transposable(cpu, fixed, w, found, rule.search, worth_of);
+    tsenor::options search = rule.search;
+    search.start = start::cold;
+    return find_transposable(cpu, fixed, w, found, search, worth_of);
   }
   const std::int64_t across = (w.cols + nm.m - 1) / nm.m, tiles = across * ((w.rows + nm.m - 1) / nm.m);
   tsenor::detail::parallel_for(cpu.threads, tiles, std::max(1, 16384 / (nm.m * nm.m)), [&](auto begin, auto end) {
