@@ -72,14 +72,28 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
 }
 
 // A lane stores its column of the pruned weights.
-template <class L, class Weight, class Importance>
+template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                             const typename L::bits& cols) {
+  const auto& b = p.out.pruned;
+  T* const to = reinterpret_cast<T*>(b.data) + (at.batch * b.batch_stride + at.row * b.row_stride + at.col);
   for (int i = 0; i < at.rows; i++)
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? weight_at(p, at, i, j) : Weight{};
+      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(p, at, i, j) : T{};
     });
+}
+
+// The original importances of row i in double, cleaned unless they are clean, 0 outside the tile.
+template <class L, class Weight, class Importance>
+TSENOR_FN typename L::template lane_value<double> original_row(const problem<Weight, Importance>& p,
+                                                               const tile_position& at, int i, bool as_it_is) {
+  return with_weight_type(p, [&](auto weight) {
+    using T = decltype(weight);
+    return as_it_is ? L::template lane_by_lane<double>([&](int j) { return double(importance_at<T>(p, at, i, j)); })
+                    : L::template lane_by_lane<double>(
+                          [&](int j) { return j < at.cols ? double(clean(importance_at<T>(p, at, i, j))) : 0.; });
+  });
 }
 
 // Value and bound in double, from the original importances.
@@ -100,10 +114,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
     const auto row = L::at(mask.rows, i);
     const double u = price_unit * double(L::at(price.row, i));
     if (i >= at.rows) continue;
-    const numbers x = as_it_is
-                          ? L::template lane_by_lane<double>([&](int j) { return double(importance_at(p, at, i, j)); })
-                          : L::template lane_by_lane<double>(
-                                [&](int j) { return j < at.cols ? double(clean(importance_at(p, at, i, j))) : 0.; });
+    const numbers x = original_row<L>(p, at, i, as_it_is);
     const numbers kept = L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); });
     const numbers w = squares ? x * x : x, surplus = w + numbers(u) + v;
     values = values + pick(kept > zero, w, zero);
@@ -148,7 +159,8 @@ TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_posi
   const double unit = power_of_two(unit_exponent<Importance>(scale));
   if (p.out.reports) store_report(l, p, at, tile, mask, price, unit, scale.replaced, spent);
   if (p.out.prices) store_prices(l, p, at, tile, price, unit * price.unit);
-  if (p.out.pruned.data) store_pruned(l, p, at, mask.cols);  // after the report: it may be in place
+  if (p.out.pruned.data)  // after the report: it may be in place
+    with_weight_type(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
   store_masks(l, p, at, mask.rows);
 }
 
