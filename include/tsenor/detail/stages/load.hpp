@@ -56,6 +56,7 @@ struct effort {
 template <class Weight, class Importance, class F>
 TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f) {
   if constexpr (std::is_same_v<Weight, any_weight>) {
+    if (p.format == weight_format::binary32) return f(float{});
     switch (p.format) {
       case weight_format::binary16:
         return f(float16{});
@@ -63,10 +64,8 @@ TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f
         return f(bfloat16{});
       case weight_format::e4m3:
         return f(float8_e4m3{});
-      case weight_format::e5m2:
-        return f(float8_e5m2{});
       default:
-        return f(float{});
+        return f(float8_e5m2{});
     }
   } else {
     return f(Weight{});
@@ -175,7 +174,7 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
                           const Put& put) {
   using value = importance_value<Weight>;
   raw_importances<L, Weight, Importance> raw(l, p, at);
-  if (L::plain || (at.rows == L::width && at.cols == L::width))
+  if (L::plain || (L::holds_tile && at.rows == L::width && at.cols == L::width))
     fill<true>(raw);
   else
     fill<false>(raw);
