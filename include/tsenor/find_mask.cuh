@@ -55,7 +55,8 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   if (!s.ok() || p.grid.tiles == 0) return s;
   s = check_wanted(p.out);
   if (!s.ok()) return s;
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths>(p, stream)) : void()), ...);
+  constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(p, stream)) : void()), ...);
   return s;
 }
 
@@ -103,8 +104,9 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
   return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
 }
 
-/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles four kernels, one for
-/// each lane width, where the pattern as template arguments compiles one.
+/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all four
+/// lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever the types of
+/// weights, but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {

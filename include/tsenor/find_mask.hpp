@@ -24,11 +24,11 @@ namespace detail {
 /// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
 inline constexpr std::int64_t weights_per_grain = 16384;
 
-template <int Width, class Weight, class Importance>
+template <int Width, bool AnyWeight, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
   const instruction_set isa = best_instruction_set();
   parallel_for(threads, p.grid.tiles, weights_per_grain / (p.nm.m * p.nm.m),
-               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width>(isa, p, begin, end); });
+               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight>(isa, p, begin, end); });
 }
 
 template <int... Widths, class T, class Importance>
@@ -42,7 +42,8 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
   if (!s.ok() || p.grid.tiles == 0) return s;
   s = check_wanted(p.out);
   if (!s.ok()) return s;
-  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths>(threads, p) : void()), ...);
+  constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
+  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight>(threads, p) : void()), ...);
   return {};
 }
 
@@ -87,7 +88,8 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all four
-/// lane widths, where the pattern as template arguments compiles one.
+/// lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types of weights,
+/// but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "tsenor/detail/any_weight.hpp"
 #include "tsenor/detail/config.hpp"
 #include "tsenor/detail/tiling.hpp"
 #include "tsenor/detail/validate.hpp"
@@ -27,6 +28,7 @@ constexpr std::size_t packed_size(int m) { return std::size_t(lane_width(m)) / 8
 template <class Weight, class Importance>
 struct problem {
   matrix_view<const Weight> weights;
+  weight_format format;      // of the weights
   mask_outputs<Weight> out;  // all strides explicit
   Importance importance;
   pattern nm;
@@ -163,6 +165,7 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
                                          const Importance& importance) {
   const int m = is_supported(nm) ? nm.m : 1;
   return {weights,
+          format_of<Weight>(),
           out,
           importance,
           nm,
@@ -187,6 +190,36 @@ status check_problem(problem<Weight, Importance>& p, const options& opts) {
   if (!s.ok() || p.grid.tiles == 0) return s;
   s = check_importance(p.importance);
   return s.ok() ? check_outputs(p) : s;
+}
+
+// A checked call as the solver gets it: where the type of the weights is to be a value, double excepted, without that type.
+template <bool AnyWeight, class Weight, class Importance>
+decltype(auto) as_solved(const problem<Weight, Importance>& p) {
+  if constexpr (AnyWeight && !std::is_same_v<Weight, double>) {
+    const auto& w = p.weights;
+    const auto& pruned = p.out.pruned;
+    mask_outputs<any_weight> out;
+    out.mask = p.out.mask;
+    out.packed = p.out.packed;
+    out.pruned = {reinterpret_cast<any_weight*>(pruned.data), pruned.row_stride, pruned.batch_stride};
+    out.reports = p.out.reports;
+    out.prices = p.out.prices;
+    return problem<any_weight, Importance>{
+        {reinterpret_cast<const any_weight*>(w.data), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride},
+        p.format,
+        out,
+        p.importance,
+        p.nm,
+        p.how,
+        p.kept,
+        p.warm,
+        p.iterations,
+        p.tau,
+        p.local_search_steps,
+        p.grid};
+  } else {
+    return (p);
+  }
 }
 
 }  // namespace tsenor::detail

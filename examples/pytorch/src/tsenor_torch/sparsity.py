@@ -1,49 +1,9 @@
 """Transposable masks as a parametrization of a module's weight."""
 
-from typing import NamedTuple
-
 import torch
 from torch.nn.utils import parametrize
 
-
-class TileReports(NamedTuple):
-    """What is known about each tile, tiles in row-major order; see tsenor/report.hpp."""
-
-    value: torch.Tensor  # float64: importance kept
-    bound: torch.Tensor  # float64: no mask of the tile keeps more
-    iterations: torch.Tensor  # int32, as the next three
-    moves: torch.Tensor
-    replaced: torch.Tensor  # NaN, negative and infinite importances that were replaced
-    flags: torch.Tensor
-
-
-def tile_reports(report):
-    """The fields of ``find_mask``'s ``report``."""
-    integers = report.view(torch.int32)
-    return TileReports(report[:, 0], report[:, 1], *(integers[:, k] for k in range(4, 8)))
-
-
-def tile_count(weight, m):
-    """Tiles of m x m in ``weight`` ``[rows, cols]`` or ``[batch, rows, cols]``, smaller ones at the edge included."""
-    *batch, rows, cols = weight.shape
-    return -(-rows // m) * -(-cols // m) * (batch[0] if batch else 1)
-
-
-class _Keep(torch.autograd.Function):
-    """The kept weights; the gradient reaches all weights, or only those kept."""
-
-    @staticmethod
-    def forward(ctx, weight, mask, straight_through):
-        ctx.straight_through = straight_through
-        if not straight_through:
-            ctx.save_for_backward(mask)
-        return torch.where(mask, weight, 0)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        if not ctx.straight_through:
-            gradient = torch.where(ctx.saved_tensors[0], gradient, 0)
-        return gradient, None, None
+from .masks import keep, tile_count
 
 
 class TransposableSparsity(torch.nn.Module):
@@ -64,7 +24,7 @@ class TransposableSparsity(torch.nn.Module):
         super().__init__()
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
-        self.n, self.m, self.straight_through, self.options = n, m, gradient == "straight_through", options
+        self.n, self.m, self.gradient, self.options = n, m, gradient, options
         self.warm = False
         self.register_buffer("mask", torch.empty(weight.shape, dtype=torch.bool, device=weight.device))
         # 4x4 tiles are solved whole, and optimal masks alone have prices.
@@ -83,7 +43,7 @@ class TransposableSparsity(torch.nn.Module):
         self.warm = self.prices is not None
 
     def forward(self, weight):
-        return _Keep.apply(weight, self.mask, self.straight_through)
+        return keep(weight, self.mask, self.gradient)
 
     def right_inverse(self, weight):
         return weight
@@ -100,7 +60,7 @@ class TransposableSparsity(torch.nn.Module):
         return self
 
     def extra_repr(self):
-        return f"{self.n}:{self.m}, gradient={'straight_through' if self.straight_through else 'masked'}"
+        return f"{self.n}:{self.m}, gradient={self.gradient}"
 
 
 def sparsify(model, n, m, *, select=lambda name, module: isinstance(module, torch.nn.Linear), **arguments):

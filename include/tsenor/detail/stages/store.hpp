@@ -66,14 +66,31 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
 }
 
 // A lane stores its column of the pruned weights.
-template <class L, class Weight, class Importance>
+template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                             const typename L::bits& cols) {
+  const auto& b = p.out.pruned;
+  T* const to = reinterpret_cast<T*>(b.data) + (at.batch * b.batch_stride + at.row * b.row_stride + at.col);
   for (int i = 0; i < at.rows; i++)
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? weight_at(p, at, i, j) : Weight{};
+      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(p, at, i, j) : T{};
     });
+}
+
+// The original importances of row i, cleaned where the tile has some to clean, 0 outside it.
+template <class L, class Weight, class Importance>
+TSENOR_FN auto original_row(const problem<Weight, Importance>& p, const tile_position& at, int i, bool dirty) {
+  using value = importance_value<Weight>;
+  return with_weight_type(p, [&](auto weight) {
+    using T = decltype(weight);
+    if (L::one_at_a_time && !dirty && at.cols == L::width)  // no test in the loop
+      return L::template lane_by_lane<value>([&](int j) { return importance_at<T>(p, at, i, j); });
+    return L::template lane_by_lane<value>([&](int j) {
+      const value x = j < at.cols ? importance_at<T>(p, at, i, j) : value(0);
+      return dirty ? clean(x) : x;
+    });
+  });
 }
 
 // What a lane adds up of its column: what is kept, and the first two sums of G (certified.hpp), in multiples of 2^-24 of
@@ -124,28 +141,21 @@ template <class L, class Weight, class Importance>
 TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
                             const effort& spent) {
-  using value = importance_value<Weight>;
   using numbers = typename L::template lane_value<double>;
   const int unit = scale.unit - fixed_bits;
-  const in_units<Importance, value> of(scale.exponent, unit);
+  const in_units<Importance, importance_value<Weight>> of(scale.exponent, unit);
   const numbers v = L::template lane_by_lane<double>(
       [&](int j) { return j < at.cols ? double(L::own(price.col, j)) : -1e30; });  // outside: no surplus
-  const bool as_it_is = L::one_at_a_time && scale.replaced == 0 && at.cols == L::width;
   tally<L> t;
   for (int i = 0; i < p.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
     const double u = L::at(price.row, i);
     if (i >= at.rows) continue;
     numbers error = 0.;
-    const auto importance = [&](int j) {
-      const value raw = importance_at(p, at, i, j);
-      return scale.replaced == 0 ? raw : clean(raw);
-    };
-    const numbers x =
-        L::template lane_by_lane<double>([&](int j) { return as_it_is || j < at.cols ? of(importance(j)) : 0.; });
+    const auto raw = original_row<L>(p, at, i, scale.replaced != 0);
+    const numbers x = L::template lane_by_lane<double>([&](int j) { return of(L::own(raw, j)); });
     if constexpr (!of.exact_in_24_bits) {
-      error = L::template lane_by_lane<double>(
-          [&](int j) { return j < at.cols ? of.error(importance(j), L::own(x, j)) : 0.; });
+      error = L::template lane_by_lane<double>([&](int j) { return of.error(L::own(raw, j), L::own(x, j)); });
       l.for_each_lane([&](int j) { t.note_bits(L::own(x, j), L::own(error, j)); });
     }
     t.add(x, error, L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); }),
@@ -188,7 +198,8 @@ TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_posi
                      const effort& spent) {
   if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);
   if (p.out.prices) store_prices(l, p, at, tile, price, scale.unit - fixed_bits);
-  if (p.out.pruned.data) store_pruned(l, p, at, mask.cols);  // after the report: it may be in place
+  if (p.out.pruned.data)  // after the report: it may be in place
+    with_weight_type(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
   store_masks(l, p, at, mask.rows);
 }
 
