@@ -98,7 +98,7 @@ void expect_feasible(std::uint32_t mask, const float* w, int n, constraint c) {
   for (int k = 0; k < 16 && c == constraint::at_most; k++) EXPECT_TRUE((mask >> k & 1u) == 0 || w[k] > 0) << k;
 }
 
-// Feasible masks whose value is the optimum but for a relative `error`; sums are exact, or rounded in the 64th bit.
+// Feasible masks whose value is the optimum but for a relative `error`.
 void expect_optimal(const test_case& input, int n, constraint c, double error) {
   const brute_force reference({n, 4}, c);
   const auto masks = solve_one_by_one(input.w, n, c);
@@ -106,9 +106,9 @@ void expect_optimal(const test_case& input, int n, constraint c, double error) {
     SCOPED_TRACE(testing::Message() << n << ":4 " << (c == constraint::exactly ? "exactly " : "at most ") << input.name
                                     << " seed " << seed << " tile " << t);
     expect_feasible(masks[t], &input.w[16 * t], n, c);
-    const std::vector<long double> w(&input.w[16 * t], &input.w[16 * t] + 16);
-    long double value = 0;
-    for (int k = 0; k < 16; k++) value += masks[t] >> k & 1u ? w[k] : 0.0L;
+    const std::vector<double> w(&input.w[16 * t], &input.w[16 * t] + 16);
+    double value = 0;
+    for (int k = 0; k < 16; k++) value += masks[t] >> k & 1u ? w[k] : 0.0;
     EXPECT_LE(reference.optimum(w.data()) - value, error * value);
   }
 }

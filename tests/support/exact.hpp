@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -59,12 +61,18 @@ class exact_tile {
   std::vector<int128> weights_;
 };
 
+/// All masks of a pattern, found once.
+inline const brute_force& masks_of(tsenor::pattern nm, tsenor::constraint kept) {
+  static std::map<std::array<int, 3>, brute_force> all;
+  return all.try_emplace({nm.n, nm.m, int(kept)}, nm, kept).first->second;
+}
+
 /// The most that a mask of a tile can keep, if an oracle can say so exactly: all masks are compared up to 4x4, LEMON solves
 /// larger tiles whose weights have no more than 48 bits.
 inline std::optional<int128> exact_optimum(const tile_problem& tile, const exact_tile& exact) {
   const tsenor::constraint kept = tile.at_most() ? tsenor::constraint::at_most : tsenor::constraint::exactly;
   if (tile.nm.m <= 4 && tile.rows == tile.nm.m && tile.cols == tile.nm.m)
-    return brute_force(tile.nm, kept).optimum(exact.weights().data());
+    return masks_of(tile.nm, kept).optimum(exact.weights().data());
 #if defined(TSENOR_HAVE_LEMON)
   std::vector<std::int64_t> weights;
   for (const int128 w : exact.weights()) {

@@ -50,13 +50,14 @@ TSENOR_HOST_DEVICE inline bool is_finite(double x) { return (bits_of(x) >> 52 & 
 // Of a number that is not negative and not the largest.
 TSENOR_HOST_DEVICE inline double next_above(double x) { return double_of_bits(bits_of(x) + 1); }
 
-// floor(log2 x) of a positive number; of a subnormal one, that of the smallest normal number.
+// floor(log2 x) of a positive number; of a subnormal float, and of 0, that of the smallest normal number.
 TSENOR_HOST_DEVICE inline int exponent_of(float x) {
   const int e = int(bits_of(x) >> 23);
   return (e > 1 ? e : 1) - 127;
 }
 TSENOR_HOST_DEVICE inline int exponent_of(double x) {
   const int e = int(bits_of(x) >> 52);
+  if (e == 0 && bits_of(x) != 0) return int(bits_of(x * 0x1p54) >> 52) - 1023 - 54;
   return (e > 1 ? e : 1) - 1023;
 }
 

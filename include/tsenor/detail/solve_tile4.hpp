@@ -167,10 +167,10 @@ TSENOR_FN void certify_tile4(const problem<Weight, Importance>& p, const tile_po
   }
   if (p.out.prices) {
     price_type<Weight>* const to = p.out.prices + tile * 8;
-    const double one = power_of_two(t.unit);
+    const stored_prices<Weight> as_stored(t.unit);
     TSENOR_UNROLL for (int k = 0; k < 4; k++) {
-      to[k] = stored_price<Weight>(k < at.rows ? double(price.row[k]) : 0., one);
-      to[4 + k] = stored_price<Weight>(k < at.cols ? double(price.col[k]) : 0., one);
+      to[k] = as_stored(k < at.rows ? double(price.row[k]) : 0.);
+      to[4 + k] = as_stored(k < at.cols ? double(price.col[k]) : 0.);
     }
   }
 }

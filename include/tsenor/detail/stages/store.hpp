@@ -170,25 +170,31 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
   });
 }
 
-// A price of so many units. One beyond the range of its type becomes the last of the range: any finite prices bound the optimum.
+// Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any finite
+// prices bound the optimum.
 template <class Weight>
-TSENOR_FN price_type<Weight> stored_price(double units, double unit) {
+struct stored_prices {
   using stored = price_type<Weight>;
-  constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
-  const double x = units == 0 ? 0 : units * unit;  // no price is 0 also where the unit is beyond the range of double
-  return stored(x > most ? most : x < -most ? -most : x);
-}
+  double first, second;  // 2^unit itself may be no number
+
+  TSENOR_FN explicit stored_prices(int unit) : first(power_of_two(unit / 2)), second(power_of_two(unit - unit / 2)) {}
+  TSENOR_FN stored operator()(double units) const {
+    constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
+    const double x = units * first * second;
+    return stored(x > most ? most : x < -most ? -most : x);
+  }
+};
 
 // A lane stores the prices of its row and its column, 0 outside the tile.
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const fixed_prices<L>& price, int unit) {
   price_type<Weight>* to = p.out.prices + tile * 2 * p.nm.m;
-  const double one = power_of_two(unit);
+  const stored_prices<Weight> as_stored(unit);
   l.for_each_lane([&](int k) {
     if (k >= p.nm.m || !at.exists) return;
-    to[k] = k < at.rows ? stored_price<Weight>(L::own(price.row, k), one) : price_type<Weight>(0);
-    to[p.nm.m + k] = k < at.cols ? stored_price<Weight>(L::own(price.col, k), one) : price_type<Weight>(0);
+    to[k] = k < at.rows ? as_stored(L::own(price.row, k)) : price_type<Weight>(0);
+    to[p.nm.m + k] = k < at.cols ? as_stored(L::own(price.col, k)) : price_type<Weight>(0);
   });
 }
 
