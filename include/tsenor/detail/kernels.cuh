@@ -34,6 +34,13 @@ inline constexpr int block_warps = Width < 64               ? 4
                                    : For == work::published ? 1
                                                             : 2;
 
+// What 8 lanes want of the next; multiprocessors before sm_80 have room for 1024 threads.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+inline constexpr int resident_blocks8 = 8;
+#else
+inline constexpr int resident_blocks8 = 9;
+#endif
+
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
 // bench/NOTES.md).
 template <int Width, work For>
@@ -41,7 +48,7 @@ inline constexpr int resident_blocks = Width == 64 || For == work::optimal ? 1
                                        : For == work::published            ? (Width == 32   ? 4
                                                                               : Width == 16 ? 5
                                                                                             : 7)
-                                       : Width == 8                        ? 9
+                                       : Width == 8                        ? resident_blocks8
                                        : Width == 16                       ? 8
                                                                            : 5;
 
