@@ -13,6 +13,9 @@
 #include "tsenor/detail/scale.hpp"
 
 #include "tsenor/detail/lanes/end_machine.hpp"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"  // see cpu_machines.hpp
+#pragma GCC diagnostic ignored "-Wconversion"
 #define TSENOR_MACHINE cuda
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_UNROLL _Pragma("unroll")
@@ -22,6 +25,7 @@
 #include "tsenor/detail/solve_tile4.hpp"
 #include "tsenor/detail/compress_tile24.cuh"
 #include "tsenor/detail/lanes/end_machine.hpp"
+#pragma GCC diagnostic pop
 
 namespace tsenor::detail {
 inline namespace TSENOR_ABI {

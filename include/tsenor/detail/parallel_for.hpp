@@ -27,7 +27,7 @@ template <class Body>
 void parallel_for(int threads, std::int64_t count, std::int64_t grain, const Body& body) noexcept {
   if (count <= 0) return;
   const std::int64_t parts = (count - 1) / grain + 1;
-  const std::int64_t wanted = threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency());
+  const std::int64_t wanted = threads > 0 ? threads : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
   const std::int64_t useful = std::min(wanted, parts);
   if (useful == 1) {
     body(std::int64_t{0}, count);

@@ -51,7 +51,7 @@ TSENOR_FN rows4<Weight> weights_of(const problem<Weight, Importance>& p, const t
 template <class Weight, class Importance>
 TSENOR_FN importance_value<Weight> importance_of(const problem<Weight, Importance>& p, const tile_position& at,
                                                  const Weight& w, int k) {
-  return p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch);
+  return importance_value<Weight>(p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch));
 }
 
 // Within 2^+-60, importances, their squares and sums need no scaling.

@@ -62,7 +62,8 @@ TSENOR_FN const Weight& weight_at(const problem<Weight, Importance>& p, const ti
 template <class Weight, class Importance>
 TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
                                                  int j) {
-  return p.importance(to_arithmetic(weight_at(p, at, i, j)), at.row + i, at.col + j, at.batch);
+  return importance_value<Weight>(
+      p.importance(to_arithmetic(weight_at(p, at, i, j)), at.row + i, at.col + j, at.batch));
 }
 
 // The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, else asked
