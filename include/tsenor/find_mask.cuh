@@ -2,6 +2,8 @@
 /// find_mask on the GPU.
 #pragma once
 
+#include "tsenor/detail/config.hpp"  // first: an nvcc that is too old has not all headers of the next lines
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
