@@ -2,6 +2,8 @@
 /// find_mask on the GPU.
 #pragma once
 
+#include "tsenor/detail/config.hpp"  // first: an nvcc that is too old has not all headers of the next lines
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
@@ -100,8 +102,10 @@ template <int N, int M, class T, class Importance = magnitude>
 status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   detail::check_static_pattern<N, M>();
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+  if constexpr (detail::check_kernel_types<T, Importance>())
+    return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+  else
+    return {};
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all four
@@ -110,8 +114,10 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+  if constexpr (detail::check_kernel_types<T, Importance>())
+    return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+  else
+    return {};
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask, all in device memory.

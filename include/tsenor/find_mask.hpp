@@ -82,9 +82,11 @@ template <int N, int M, class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
   detail::check_static_pattern<N, M>();
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
-                                                         importance);
+  if constexpr (detail::check_types<T, Importance>())
+    return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
+                                                           importance);
+  else
+    return {};
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all four
@@ -93,8 +95,10 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
+  if constexpr (detail::check_types<T, Importance>())
+    return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
+  else
+    return {};
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.

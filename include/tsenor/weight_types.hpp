@@ -60,6 +60,20 @@ struct storage<float8_e5m2> {
   using type = float8_e5m2;
 };
 
+// The compiler's own types, where it has them: _Float16 is std::float16_t too, and __bf16 std::bfloat16_t.
+#if defined(__FLT16_MANT_DIG__)
+template <>
+struct storage<_Float16> {
+  using type = float16;
+};
+#endif
+#if defined(__BFLT16_MANT_DIG__) || (__clang_major__ + 0 >= 15 && defined(__SSE2__))
+template <>
+struct storage<__bf16> {
+  using type = bfloat16;
+};
+#endif
+
 template <class T>
 using storage_t = typename storage<std::remove_const_t<T>>::type;
 template <class T>

@@ -27,6 +27,9 @@
     __CUDA_ARCH__)  // nvcc's device passes have no use for this code, and their front end breaks on its vectors
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed among always-inline functions only
+// Numbers of lanes are int everywhere, also where they are bounds of arrays; 16-bit numbers stay within their range.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wconversion"
 
 #include "tsenor/detail/lanes/end_machine.hpp"  // of a header that was included alone
 #define TSENOR_MACHINE baseline

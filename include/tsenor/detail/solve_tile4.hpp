@@ -86,7 +86,7 @@ template <bool InFours, class Weight, class Importance>
 TSENOR_FN importance_value<Weight> importance_of(const problem<Weight, Importance>& p, const tile_position& at,
                                                  const Weight& w, int k) {
   if (!InFours && (k / 4 >= at.rows || k % 4 >= at.cols)) return 0;
-  return p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch);
+  return importance_value<Weight>(p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch));
 }
 
 // Within 2^+-60, importances, their squares and sums need no scaling.

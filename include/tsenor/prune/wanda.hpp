@@ -63,7 +63,7 @@ status wanda(cpu_executor cpu, Pattern nm, matrix_view<T> weights, const float* 
     const float square = gram[j * from.cols + j];
     norms[j] = detail::is_live(square) ? std::sqrt(square) : 0.f;
   }
-  return detail::find_support(cpu, nm, rule, from, out, detail::saliency{norms, false});
+  return detail::prune_by_saliency(cpu, nm, rule, from, out, detail::saliency{norms, false});
 }
 
 }  // namespace tsenor::prune

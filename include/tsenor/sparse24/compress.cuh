@@ -74,6 +74,12 @@ inline status check_operands24(const sparse24::operands& to, byte_range input, s
   return {};
 }
 
+template <class T, class Importance>
+constexpr bool check_compress24_types() {
+  static_assert(sizeof(T) == 2, "tsenor: the compressed 2:4 form is for 16-bit types");
+  return check_kernel_types<T, Importance>() && sizeof(T) == 2;
+}
+
 template <class Weight, class Importance>
 status check_compress24(const problem<Weight, Importance>& p, const sparse24::operands& to) {
   constexpr std::int64_t most_bands = 65535;  // of a grid
@@ -141,10 +147,13 @@ template <class T, class Importance = magnitude>
 status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, operands to,
                               Importance importance = {}, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
-  library::check_types<T, Importance>();
-  static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
-  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, importance);
-  return library::launch_compress24<library::mask24::found>(p, {}, to, stream);
+  if constexpr (library::check_compress24_types<T, Importance>()) {
+    auto p =
+        library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, importance);
+    return library::launch_compress24<library::mask24::found>(p, {}, to, stream);
+  } else {
+    return {};
+  }
 }
 
 /// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
@@ -158,8 +167,6 @@ template <class T>
 status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
                 output_buffer<std::remove_const_t<T>> pruned, operands to, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
-  library::check_types<T, magnitude>();
-  static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
   if (mask.rows != weights.rows || mask.cols != weights.cols || mask.batch != 1)
     return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
   if (mask.data == nullptr && weights.rows * weights.cols != 0)
@@ -168,8 +175,13 @@ status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
     return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
   mask_outputs<std::remove_const_t<T>> out;
   out.pruned = pruned;
-  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, magnitude{});
-  return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
+  if constexpr (library::check_compress24_types<T, magnitude>()) {
+    auto p =
+        library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, magnitude{});
+    return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
+  } else {
+    return {};
+  }
 }
 
 }  // namespace TSENOR_ABI

@@ -113,7 +113,7 @@ TSENOR_FN const T& weight_at(const problem<Weight, Importance>& p, const tile_po
 template <class T, class Weight, class Importance>
 TSENOR_FN importance_value<T> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
                                             int j) {
-  return p.importance(to_arithmetic(weight_at<T>(p, at, i, j)), at.row + i, at.col + j, at.batch);
+  return importance_value<T>(p.importance(to_arithmetic(weight_at<T>(p, at, i, j)), at.row + i, at.col + j, at.batch));
 }
 
 // The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, or in
