@@ -35,7 +35,7 @@ struct saliency {
   // clean.
   template <class T>
   TSENOR_HOST_DEVICE T rank(T worth, std::int64_t col) const {
-    constexpr T smallest = std::numeric_limits<T>::min();
+    constexpr T smallest = sizeof(T) == sizeof(float) ? T(0x1p-126) : T(0x1p-1022);  // its inverse is finite
     if (dead == nullptr || !(dead[col] < 0)) return worth;
     return -1 / (worth > smallest ? worth : smallest);
   }
