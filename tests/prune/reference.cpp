@@ -258,6 +258,9 @@ reference_result reference_alps(const reference_case& c, const matrix& w, const 
     s.rho = std::min(s.rho, 1e6);
     if (k > 30 && changed / kept < 3e-4) break;
   }
+  for (std::int64_t i = 0; i < w.rows; ++i)
+    for (std::int64_t j = 0; j < n; ++j)
+      if (!is_live(gram, j)) s.b(i, j) = s.wide(i, j);
   const byte_mask mask = best_mask(c, squares(s.b));
   matrix x = on_mask(s.b, mask);
   for (std::int64_t i = 0; i < w.rows; ++i) refit_row(mask, s.h, s.y, x, i);

@@ -59,7 +59,7 @@ TEST_F(PruneUpdates, SparseGptLeavesWeightsOfDeadInputsAsTheyAreAndPrunesThemFir
   }
 }
 
-TEST_F(PruneUpdates, SparseGptDoesNotEmptyALayerWithoutInputs) {
+TEST_F(PruneUpdates, LayersWithoutInputsKeepTheLargestWeights) {
   layer_data l(16, 32, 4, 34);
   l.kill(0, l.cols, std::numeric_limits<float>::infinity());
   matrix importance = l.w(), kept = l.w();
@@ -69,6 +69,7 @@ TEST_F(PruneUpdates, SparseGptDoesNotEmptyALayerWithoutInputs) {
     const byte_mask mask = best_mask(c, importance);
     for (std::size_t k = 0; k < mask.size(); ++k) kept.data[k] = mask[k] != 0 ? l.weights[k] : 0;
     expect_same(l, run_sparsegpt(c, l), {mask, kept}, 0);
+    expect_same(l, run_alps(c, l, 300), {mask, kept}, 1e-6);
   }
 }
 

@@ -23,15 +23,21 @@ if not _libraries:
 torch.ops.load_library(_libraries[0])
 
 from . import fake  # noqa: E402,F401  the operators' shapes, for torch.compile
+from . import alps, pruners  # noqa: E402,F401  the pruners' operators
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
+from .pruning import prune_model  # noqa: E402
+from .pruning_report import LayerReport, PruneReport  # noqa: E402
 from .refresh import MaskRefresh  # noqa: E402
 from .sparsity import TransposableSparsity, sparsify, tile_count, tile_reports  # noqa: E402
 
 __all__ = [
+    "LayerReport",
     "Linear24",
     "MaskRefresh",
+    "PruneReport",
     "TransposableSparsity",
     "compress24",
+    "prune_model",
     "sparsify",
     "sparsify24",
     "tile_count",

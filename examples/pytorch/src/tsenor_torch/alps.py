@@ -95,8 +95,8 @@ class _Run:
         return k
 
     def finish(self, steps=10):
-        """The support of B, and the best weights on it that some steps of conjugate gradients find, each row by itself."""
-        x, mask = self._project(self.b)
+        """The support of B, of W D where inputs are dead, and the best weights on it that some steps of conjugate gradients find, each row by itself."""
+        x, mask = self._project(torch.where(self.dead, self.wide, self.b))
         residual = torch.where(mask, self.y - x @ self.h, 0)
         direction, square = residual, residual.square().sum(1)
         limit = 1e-8 * self.y.square().sum(1)

@@ -77,7 +77,8 @@ class alps_run {
   // The support of B, and the best weights on it that some steps of conjugate gradients find.
   status finish(int steps, const outputs<float>& out) {
     const refit r{m_.mask, m_.z, m_.side, m_.v, m_.b, m_.squares, rows_, cols_};
-    status s = project(m_.b);
+    status s = each(restore_dead{weights_.data, weights_.row_stride, h_.scale, m_.b, cols_});
+    if (s) s = project(m_.b);
     if (s) s = each(copy_weights{m_.y, cols_, m_.side, cols_, nullptr});
     if (s) s = multiply(on_, rows_, cols_, cols_, -1, {m_.z, cols_}, {h_.hessian, cols_}, 1, m_.side, cols_);
     if (s) s = for_each_row(rows_, begin_refit{r, m_.y}, on_.stream);
