@@ -24,14 +24,21 @@ torch.ops.load_library(_libraries[0])
 
 from . import fake  # noqa: E402,F401  the operators' shapes, for torch.compile
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
-from .refresh import MaskRefresh  # noqa: E402
-from .sparsity import TransposableSparsity, sparsify, tile_count, tile_reports  # noqa: E402
+from .parametrization import TransposableSparsity, tile_count  # noqa: E402
+from .reports import tile_reports  # noqa: E402
+from .schedules import MaskRefresh, decreasing_n  # noqa: E402
+from .sparsify import finalize, freeze, plain_state_dict, refresh, sparsify  # noqa: E402
 
 __all__ = [
     "Linear24",
     "MaskRefresh",
     "TransposableSparsity",
     "compress24",
+    "decreasing_n",
+    "finalize",
+    "freeze",
+    "plain_state_dict",
+    "refresh",
     "sparsify",
     "sparsify24",
     "tile_count",
