@@ -127,7 +127,7 @@ def _entry(target, pattern, reason, edge):
     weight = target.weight if sparsity is None else sparsity.mask
     entry, problem = Entry(target.name, tuple(weight.shape), reason=reason, target=target), ""
     if not reason and sharding.is_sharded(weight):
-        problem = "is a DTensor already: sparsify the model before fully_shard"
+        problem = "is a DTensor already: sparsify the model before fully_shard (tensor parallel layers are not supported)"
     elif not reason and weight.numel() == 0:
         problem = "has no elements: if something has partitioned it, sparsify the model before"
     elif not reason:

@@ -148,8 +148,8 @@ def _broken(mask, entry):
 @torch.no_grad()
 def _make(entry, mask, arguments, problems):
     """The sparsity of an entry, of what reaches it now, with the share that it keeps."""
-    weight, old = entry.target.weight, found_in(entry.target.module, entry.target.tensor)
-    weight = old.arriving() if old else weight
+    old = found_in(entry.target.module, entry.target.tensor)
+    weight = old.arriving() if old else entry.target.weight
     try:
         sparsity = TransposableSparsity(weight, entry.n, entry.m, mask=mask, **arguments)
     except (ValueError, RuntimeError) as error:

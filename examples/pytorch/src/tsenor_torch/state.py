@@ -34,6 +34,7 @@ class Clock:
         self.steps = steps  # of the optimizer
         self.changes = 0  # of which layers are sparse
         self.driver = lambda: None  # the MaskRefresh that counts the steps, or None
+        self.left = None  # the steps of all optimizers when it went
         self.warned = False
 
     def __reduce__(self):
@@ -44,7 +45,11 @@ class Clock:
         if self.driver() is not None:
             warnings.warn("tsenor: this model had a MaskRefresh, which the new one replaces", stacklevel=3)
             self.driver().remove()
-        self.driver = weakref.ref(refresh)
+        self.driver = weakref.ref(refresh, lambda _: self.leave())
+
+    def leave(self):
+        """Nobody counts the steps from here on, and what has been done until now needs no word."""
+        self.driver, self.left = lambda: None, _optimizer_steps
 
     def warn(self):
         self.warned = True
@@ -117,7 +122,9 @@ class Masked(torch.nn.Module):
 
     def _outdated(self, weight):
         """Whether a parameter has changed since its mask was found, with no MaskRefresh that will see to it."""
-        if self.seen.version is None or not isinstance(weight, torch.nn.Parameter) or weight.is_inference() or self.clock.driver():
+        if self.clock.driver() or self.clock.left == _optimizer_steps:
+            return False
+        if self.seen.version is None or not isinstance(weight, torch.nn.Parameter) or weight.is_inference():
             return False
         learning = self.training and weight.requires_grad and torch.is_grad_enabled()
         return weight._version != self.seen.version or (learning and self.seen.steps != _optimizer_steps)
