@@ -4,26 +4,10 @@ import torch
 from torch.nn.utils import parametrize
 
 from . import sharding
+from .masks import keep, tile_count
 from .state import Masked
 
 GRADIENTS = ("straight_through", "masked")
-
-
-class _Keep(torch.autograd.Function):
-    """The kept weights; the gradient reaches all weights, or only those kept."""
-
-    @staticmethod
-    def forward(ctx, weight, mask, straight_through):
-        ctx.straight_through = straight_through
-        if not straight_through:
-            ctx.save_for_backward(mask)
-        return torch.where(mask, weight, 0)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        if not ctx.straight_through:
-            gradient = torch.where(ctx.saved_tensors[0], gradient, 0)
-        return gradient, None, None
 
 
 def check_pattern(n, m):
@@ -32,12 +16,6 @@ def check_pattern(n, m):
         raise TypeError(f"a pattern is two integers N and M, not {n!r} and {m!r}")
     if not (2 <= m <= 64 and 1 <= n <= m):
         raise ValueError(f"pattern {n}:{m}: M must be 2 to 64, and N 1 to M")
-
-
-def tile_count(weight, m):
-    """Tiles of m x m in ``weight`` ``[rows, cols]`` or ``[batch, rows, cols]``, smaller ones at the edge included."""
-    *batch, rows, cols = weight.shape
-    return -(-rows // m) * -(-cols // m) * (batch[0] if batch else 1)
 
 
 class TransposableSparsity(Masked):
@@ -64,7 +42,7 @@ class TransposableSparsity(Masked):
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
         super().__init__(weight.shape, n, m, weight.device)
-        self.straight_through = gradient == "straight_through"
+        self.gradient = gradient
         self.options = {"method": method, "constraint": constraint, "edge": edge}
         self.prices, self.warm, self.owner = None, False, None
         if mask is None:
@@ -119,7 +97,7 @@ class TransposableSparsity(Masked):
     def _find(self, weight):
         """``weight`` is anything whose magnitudes are the importance. If it is sharded, all ranks have to call this."""
         if why := sharding.problem(weight, self.m):
-            raise ValueError(f"tsenor: a weight {why}")
+            raise ValueError(f"tsenor: {why}")
         self.found = not weight.is_meta
         if weight.is_meta:
             return
@@ -144,7 +122,7 @@ class TransposableSparsity(Masked):
 
     def forward(self, weight):
         self._usable(weight)
-        return _Keep.apply(weight, self.mask, self.straight_through)
+        return keep(weight, self.mask, self.gradient)
 
     def right_inverse(self, weight):
         return weight
@@ -158,7 +136,7 @@ class TransposableSparsity(Masked):
         return super()._apply(fn, recurse)
 
     def extra_repr(self):
-        return f"{self.n}:{self.m}, gradient={'straight_through' if self.straight_through else 'masked'}"
+        return f"{self.n}:{self.m}, gradient={self.gradient}"
 
 
 def insert(module, tensor, sparsity):

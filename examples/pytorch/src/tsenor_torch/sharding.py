@@ -15,15 +15,12 @@ def problem(weight, m):
     """Why the mask of a weight cannot be found part by part; empty where it can. The same on every rank, without communication."""
     if not is_sharded(weight):
         return ""
-    cuts = [(p, size) for p, size in zip(weight.placements, weight.device_mesh.shape) if not p.is_replicate()]
-    if any(type(placement).__name__ != "Shard" for placement, _ in cuts) or len(cuts) > 1:
-        return f"is placed as {weight.placements}: only one Shard, and Replicate, are supported"
-    for placement, ranks in cuts:
-        size = weight.shape[placement.dim]
-        part = -(-size // ranks)
-        if placement.dim >= weight.dim() - 2 and part % m and part < size:
-            return (f"has {size} rows or columns over {ranks} ranks: shards of {part} cut through tiles of {m} x {m}; "
-                    f"choose a number of ranks that divides {size} / {m}, or leave the layer dense")
+    from .dtensor import require_whole_tiles
+
+    try:
+        require_whole_tiles(weight, m)
+    except ValueError as error:
+        return str(error).removeprefix("tsenor: ")
     return ""
 
 
@@ -68,7 +65,7 @@ def refusals(model, layers):
         elif is_sharded(weight) and not layer.shardable:
             found.append(f"{layer.name} is a sharded Linear24, which is not supported: use sparsify(model, 2, 4)")
         elif why := problem(weight, layer.sparsity.m):
-            found.append(f"{layer.name} {why}")
+            found.append(f"{layer.name}: {why}")
         elif weight.shape != layer.sparsity.mask.shape:
             found.append(f"{layer.name} has shape {tuple(weight.shape)} and its mask {tuple(layer.sparsity.mask.shape)}: "
                          "something (DeepSpeed's ZeRO-3?) has flattened or partitioned the weight")

@@ -8,6 +8,7 @@ from torch.nn.utils import parametrize
 
 from . import sharding
 from .linear24 import Linear24
+from .masks import check_mask
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
 from .plan import make_plan
 from .state import FIND, Clock, Masked
@@ -137,12 +138,9 @@ def _broken(mask, entry):
     """Why a mask cannot be the one of an entry."""
     if tuple(mask.shape) != entry.shape:
         return f"the mask has shape {tuple(mask.shape)}, the weight {entry.shape}"
-    m = entry.m
-    *_, rows, cols = mask.shape
-    padded = torch.nn.functional.pad(mask != 0, (0, -cols % m, 0, -rows % m)).int()
-    tiles = padded.unflatten(-1, (-1, m)).unflatten(-3, (-1, m))  # [..., tile rows, m, tile columns, m]
-    most = max(int(tiles.sum(-1).max()), int(tiles.sum(-3).max()))
-    return f"the mask has {most} in a row or column of a tile, {entry.pattern} allows {entry.n}" if most > entry.n else ""
+    if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
+        return f"the mask keeps more than {entry.n} in {broken} rows and columns of {entry.m} x {entry.m} tiles"
+    return ""
 
 
 @torch.no_grad()
