@@ -1,33 +1,9 @@
 """What is pruned by default, on small models of transformers and PyTorch's own layers."""
 
-import pytest
 import torch
+from models import gpt2, gpt_oss, llama, mixtral, vit
 
 from tsenor_torch.targets import misfit, targets
-
-SMALL = {"vocab_size": 96, "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
-
-
-def transformer(name, **config):
-    transformers = pytest.importorskip("transformers")
-    return getattr(transformers, name)(getattr(transformers, config.pop("config"))(**config))
-
-
-def llama(**config):
-    return transformer("LlamaForCausalLM", config="LlamaConfig", num_key_value_heads=1, **SMALL | config)
-
-
-def mixtral():
-    return transformer("MixtralForCausalLM", config="MixtralConfig", num_key_value_heads=1, num_local_experts=4, **SMALL)
-
-
-def gpt2():
-    return transformer("GPT2LMHeadModel", config="GPT2Config", vocab_size=96, n_embd=32, n_layer=1, n_head=2)
-
-
-def vit():
-    return transformer("ViTForImageClassification", config="ViTConfig", image_size=32, patch_size=8, **SMALL, num_labels=16)
-
 
 def pruned(model):
     return {t.name: t for t in targets(model) if not t.reason}
@@ -75,7 +51,7 @@ def test_experts_are_batches_and_routers_stay_dense():
 
 
 def test_experts_may_be_transposed():
-    model = transformer("GptOssForCausalLM", config="GptOssConfig", num_key_value_heads=1, num_local_experts=4, head_dim=16, **SMALL)
+    model = gpt_oss()
     experts = [t for t in pruned(model).values() if t.kind == "experts"]
     assert len(experts) == 2 and all(t.transposed for t in experts)
     assert not any("bias" in name for name in pruned(model))

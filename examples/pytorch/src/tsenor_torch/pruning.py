@@ -1,6 +1,5 @@
 """Pruning a whole model layer by layer: :func:`prune_model`."""
 
-import fnmatch
 import time
 from typing import NamedTuple
 
@@ -8,6 +7,8 @@ import torch
 from tqdm.auto import tqdm
 
 from .calibration import Chain, prepared
+from .parametrization import check_pattern
+from .plan import make_plan
 from .prune_folder import PruneFolder
 from .pruners import STRUCTURES, clean_gram, is_live
 from .pruning_report import LayerReport, PruneReport
@@ -36,8 +37,8 @@ class Matrix(NamedTuple):
 
 
 def prune_model(
-    model, batches=None, *, method="alps", n=16, m=32, structure="transposable", patterns=None, blocks=None, resume=None,
-    progress=True, damping=0.01, iterations=300, mask_method="optimal", constraint="exactly", edge="reject",
+    model, batches=None, *, method="alps", n=16, m=32, structure="transposable", patterns=None, exclude=(), select=None,
+    blocks=None, resume=None, progress=True, damping=0.01, iterations=300, mask_method="optimal", constraint="exactly", edge="reject",
 ):
     """Prunes the linear layers of a model in place, block by block, each calibrated on what the pruned blocks before it give.
 
@@ -52,7 +53,8 @@ def prune_model(
         n, m: the pattern: n of m weights are kept; 1 <= n <= m, 2 <= m <= 64.
         structure: 'transposable' (n in the rows and columns of every m x m tile), 'row-wise' (standard n:m: n of m inputs of every
             output) or 'row-then-column' (transposable, chosen greedily).
-        patterns: exceptions by name, ``{"*.mlp.*": (8, 16), "*.0.*": None}``; of several that match, the last; None stays dense.
+        patterns, exclude, select: which weights get which pattern, as in :func:`sparsify`: ``patterns={"*.mlp.*": (8, 16)}``,
+            ``exclude="*.layers.0.*"``.
         blocks: the modules that are run one after the other; default: the longest list of layers in the model.
         resume: a folder. What is done is kept there block by block, and a call with the same model, data and settings goes on from
             there, to the same bits on the same machine.
@@ -71,8 +73,9 @@ def prune_model(
     """
     settings = Settings(method, structure, damping, iterations, {"method": mask_method, "constraint": constraint, "edge": edge})
     _check(model, settings, batches)
+    check_pattern(n, m)
     blocks = list(blocks) if blocks is not None else _find_blocks(model)
-    plan, report = _plan(model, blocks, settings, (n, m), patterns or {})
+    plan, report = _plan(model, blocks, settings, (n, m), (patterns, exclude, select))
     batches = None if batches is None else list(batches)
     with prepared(model):
         chain = None if batches is None else Chain(model, blocks, batches)
@@ -98,6 +101,8 @@ def _check(model, settings, batches):
         problems.append(f"structure must be one of {', '.join(STRUCTURES)}, not {settings.structure!r}")
     if batches is None and settings.method != "magnitude":
         problems.append(f"{settings.method} needs calibration batches")
+    if settings.search["edge"] not in ("reject", "partial"):
+        problems.append(f"edge must be 'reject' or 'partial', not {settings.search['edge']!r}")
     devices = {str(p.device) for p in model.parameters()}
     if len(devices) != 1:
         problems.append(f"the model must be on one device, not on {', '.join(sorted(devices)) or 'none'}")
@@ -118,57 +123,35 @@ def _find_blocks(model):
     return list(lists[best])
 
 
-def _plan(model, blocks, settings, default, patterns):
+def _plan(model, blocks, settings, default, selection):
     """The matrices of each block, and the report so far, {name: LayerReport}, in the model's order."""
     block_of = {id(module): k for k, block in enumerate(blocks) for module in block.modules()}
-    plan, report, problems, used = [[] for _ in blocks], {}, [], set()
-    for target in targets(model):
-        if target.kind == "other" and not _match(target.name, patterns, used):
-            continue
-        pattern, named = _pattern(target.name, default, patterns, used)
-        reason = _obstacle(target, block_of, pattern, named, settings)
-        if reason and named and pattern:
-            problems.append(f"{target.name}: {reason}")
-        for matrix in _matrices(target, *(pattern or default)):
+    # In rows alone, the outputs need not fill tiles: _obstacle looks at the inputs.
+    edge = "partial" if settings.structure == "row-wise" else settings.search["edge"]
+    entries, problems = make_plan(model, default, *selection, edge)
+    plan, report = [[] for _ in blocks], {}
+    for entry in entries:
+        reason = entry.reason or _obstacle(entry.target, entry.m, block_of, settings)
+        for matrix in _matrices(entry.target, entry.n, entry.m):
             report[matrix.name] = LayerReport(matrix.name, tuple(matrix.view.shape), reason=reason)
             if not reason:
-                plan[block_of[id(target.module)]].append(matrix)
-    problems += [f"patterns: nothing is called {glob!r}" for glob in patterns if glob not in used]
+                plan[block_of[id(entry.target.module)]].append(matrix)
     if not problems and not any(plan):
         problems = ["nothing can be pruned: " + "; ".join(sorted({row.reason for row in report.values()}))]
     if problems:
-        raise ValueError("tsenor: prune_model: " + "; ".join(problems))
+        raise ValueError("tsenor: prune_model changed nothing: " + "; ".join(problems))
     return plan, report
 
 
-def _match(name, patterns, used):
-    matching = [glob for glob in patterns if fnmatch.fnmatchcase(name, glob)]
-    used.update(matching)
-    return matching
-
-
-def _pattern(name, default, patterns, used):
-    """The pattern of a weight, or None if it stays dense, and whether somebody named it."""
-    matching = _match(name, patterns, used)
-    return (patterns[matching[-1]], True) if matching else (default, False)
-
-
-def _obstacle(target, block_of, pattern, named, settings):
-    if pattern is None:
-        return "asked to stay dense"
-    n, m = pattern
-    if not (2 <= m <= 64 and 1 <= n <= m):
-        raise ValueError(f"tsenor: {target.name}: unsupported pattern {n}:{m}: choose 1 <= n <= m and 2 <= m <= 64")
-    if target.obstacle or (target.custom and not named):
-        return target.reason
+def _obstacle(target, m, block_of, settings):
+    """Why a weight that could be sparse cannot be pruned here, or an empty string."""
     if torch.nn.utils.parametrize.is_parametrized(target.module, target.tensor):
-        return "parametrized: make its weight plain first"
+        return "parametrized: finalize the model first"
     if id(target.module) not in block_of:
         return "outside the blocks"
-    rows, cols = target.weight.shape[-2:][:: -1 if target.transposed else 1]
-    whole = cols % m == 0 and (settings.structure == "row-wise" or rows % m == 0)
-    if not whole and settings.search["edge"] == "reject":
-        return f"{rows} x {cols} is not made of whole {m} x {m} tiles"
+    inputs = target.weight.shape[-2 if target.transposed else -1]
+    if settings.search["edge"] == "reject" and inputs % m:
+        return f"its {inputs} inputs are no multiple of {m}"
     return ""
 
 

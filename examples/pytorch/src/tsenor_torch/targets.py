@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import torch
 
+from .state import Masked
+
 TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 HEADS = re.compile(r"heads?|\w+_heads?|classifier|\w+_classifier|score|qa_outputs|embed_out")
 EMBEDDINGS = re.compile(r"\w*embed\w*|wte|wpe")
@@ -152,6 +154,8 @@ def _obstacle(full, module, tensor, owners):
     """Why the parameter cannot be pruned, whatever the pattern."""
     stored = _stored(module, tensor)
     ties = [name for name in owners[id(stored)] if name != full]
+    if isinstance(module, Masked):
+        return f"sparse in a {type(module).__name__}"
     if isinstance(module, torch.nn.modules.conv._ConvNd):
         return "a convolution's"
     if isinstance(module, torch.nn.RNNBase):
