@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from setuptools import setup
-from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension
+from torch.utils.cpp_extension import CUDA_HOME, TORCH_LIB_PATH, BuildExtension, CppExtension, CUDAExtension
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
@@ -48,15 +48,17 @@ def extension():
             "tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx},
             extra_link_args=cpp_runtime()
         )
-    sources += [f"csrc/cuda_{t}.cu" for t in TYPES]
+    sources += [f"csrc/cuda_{t}.cu" for t in TYPES] + ["csrc/prune_ops.cpp", "csrc/prune_cuda.cu"]
     cxx.append("-DTSENOR_TORCH_CUDA")
-    arguments = {"include_dirs": [str(INCLUDE)], "libraries": [], "extra_link_args": cpp_runtime()}
+    arguments = {"include_dirs": [str(INCLUDE)], "libraries": ["cublas"], "extra_link_args": cpp_runtime()}
+    # The pruners take PyTorch's handle of cuSOLVER, which is in a library that PyTorch itself loads late; that brings cuSOLVER.
+    arguments["libraries"].append("torch_cuda_linalg")
+    arguments["extra_link_args"].append(f"-Wl,-rpath,{TORCH_LIB_PATH}")
     if library := cusparselt():
         header, shared = library
         sources.append("csrc/linear.cu")
         cxx.append("-DTSENOR_TORCH_SPARSE24")
         arguments["include_dirs"].append(str(header))
-        arguments["libraries"].append("cublas")
         arguments["extra_link_args"] += [str(shared), f"-Wl,-rpath,{shared.parent}"]
     else:
         print("tsenor-torch: cuSPARSELt not found, so the 2:4 products are left out")

@@ -23,6 +23,14 @@ def test_readme_script_runs_and_is_short(capsys):
     assert "kept: 0.5" in printed
 
 
+def test_readme_prunes_a_model(capsys):
+    pytest.importorskip("transformers")
+    readme = (EXAMPLES.parent.parent / "README.md").read_text()
+    script = re.search(r"## Pruning layers.*?```python\n(.*?)```", readme, re.DOTALL).group(1)
+    exec(compile(script, "README.md", "exec"), {})
+    assert "14 pruned, 0 of them by magnitude" in capsys.readouterr().out
+
+
 def test_the_report_is_what_the_newest_records_give(monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(EXAMPLES)
