@@ -1,5 +1,5 @@
 /// \file
-/// The one way in which the tool gives up: an exit code and one line that says what is wrong and what to do.
+/// The one way in which the program gives up: an exit code and one line that says what is wrong and what to do.
 #pragma once
 
 #include <functional>
@@ -13,9 +13,10 @@ namespace tool {
 /// What the process exits with.
 enum class exit_code {
   success = 0,
-  usage = 2,   ///< the command line is wrong
-  input = 3,   ///< a file cannot be used
-  device = 4,  ///< the CUDA device cannot be used
+  violations = 1,  ///< of `check`: the file does not have the pattern
+  usage = 2,       ///< the command line is wrong
+  input = 3,       ///< a file cannot be used, or nothing in it can be pruned
+  device = 4,      ///< the CUDA device cannot be used
 };
 
 /// Thrown anywhere, caught once in exit_status_of().
@@ -34,8 +35,8 @@ std::string escaped(const std::string& text);
 /// The same in double quotes.
 std::string in_quotes(const std::string& text);
 
-/// Runs a tool's work and gives its exit status; what was thrown is said in one line on the standard error.
-int exit_status_of(const char* program, const std::function<void()>& work);
+/// Runs the program's work and gives its exit status; what was thrown is said in one line on the standard error.
+int exit_status_of(const char* program, const std::function<exit_code()>& work);
 
 /// Returns if `status` is a success; else throws what it says.
 void require(const tsenor::status& status);

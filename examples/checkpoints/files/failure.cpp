@@ -14,10 +14,9 @@ int report(const char* program, exit_code code, const std::string& message) {
 
 }  // namespace
 
-int exit_status_of(const char* program, const std::function<void()>& work) {
+int exit_status_of(const char* program, const std::function<exit_code()>& work) {
   try {
-    work();
-    return static_cast<int>(exit_code::success);
+    return static_cast<int>(work());
   } catch (const failure& failed) {
     return report(program, failed.code(), failed.what());
   } catch (const std::bad_alloc&) {

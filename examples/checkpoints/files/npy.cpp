@@ -104,7 +104,7 @@ class dict_parser {
 };
 
 // The header's text; `end` becomes the offset of the data.
-std::string read_header_text(input_file& file, std::uint64_t& end) {
+std::string read_header_text(const input_file& file, std::uint64_t& end) {
   unsigned char prefix[12] = {};
   constexpr std::uint64_t shortest = 10;  // magic, version and the two-byte length of version 1
   if (file.size() < shortest) throw file.problem("is too short to be an .npy file; write it again with numpy.save");
@@ -131,32 +131,34 @@ std::string read_header_text(input_file& file, std::uint64_t& end) {
   return text;
 }
 
-weight_type type_of(const input_file& file, const std::string& descr) {
+// Empty for a mask.
+std::optional<weight_type> type_of(const input_file& file, const std::string& descr) {
+  if (descr == "|u1" || descr == "|b1") return std::nullopt;
   if (descr == "<f2") return weight_type::f16;
   if (descr == "<f4") return weight_type::f32;
   if (descr == "<f8") return weight_type::f64;
   if (descr.substr(0, 2) == ">f")
     throw file.problem("is big-endian (" + in_quotes(descr) + "); save array.astype('<f4')");
   throw file.problem("holds " + in_quotes(descr) +
-                     "; only little-endian '<f2', '<f4' and '<f8' can be pruned, save array.astype('<f4')");
+                     "; weights have to be little-endian '<f2', '<f4' or '<f8', masks '|u1' or '|b1'; save array.astype('<f4')");
 }
 
 }  // namespace
 
-tensor_entry read_npy_header(input_file& file) {
+tensor_entry read_npy_header(const input_file& file) {
   tensor_entry entry;
   const std::string text = read_header_text(file, entry.offset);
   description d;
   if (!dict_parser(text).parse(d))
     throw file.problem("has a header that is not a dict of descr, fortran_order and shape; write it with numpy.save");
+  entry.type = type_of(file, *d.descr);
   entry.name = file.path().filename().string();
   entry.dtype = *d.descr;
-  entry.type = type_of(file, *d.descr);
+  entry.bits = 8 * static_cast<std::uint64_t>(d.descr->back() - '0');
   entry.shape = *d.shape;
   if (*d.fortran_order && entry.shape.size() > 1)
     throw file.problem("is in Fortran order; save numpy.ascontiguousarray(array)");
-  const std::uint64_t unit = static_cast<std::uint64_t>(d.descr->back() - '0');
-  const auto bytes = checked_product(entry.shape, unit);
+  const auto bytes = checked_product(entry.shape, entry.bits / 8);
   const std::uint64_t there = file.size() - entry.offset;
   if (!bytes || *bytes != there)
     throw file.problem("holds " + std::to_string(there) + " bytes of data, but its header says " +
