@@ -1,46 +1,16 @@
-#include "layers.hpp"
+#include "convert.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <map>
+#include <limits>
 
-#include "command_line.hpp"
-#include "tsenor/weight_types.hpp"
+#include "tsenor/apply_mask.hpp"
 
 namespace tool {
 namespace {
 
-using grams = std::map<std::string, tensor_entry>;
-
-grams read_grams(input_file* file) {
-  grams result;
-  if (file == nullptr) return result;
-  for (tensor_entry& entry : read_header(*file, file_kind::safetensors)) result.emplace(entry.name, entry);
-  return result;
-}
-
-// Why the tensor cannot be pruned and what to do about it; empty if it can.
-std::string objection(const tensor_entry& t, const grams& known, const settings& s) {
-  if (t.shape.size() != 2) return "is " + shape_text(t.shape) + "; only 2-D tensors can be pruned";
-  if (!t.type) return "holds " + in_quotes(t.dtype) + "; only F16, BF16 and F32 can be pruned, convert it";
-  if (t.shape[0] == 0 || t.shape[1] == 0) return "is empty; there is nothing to prune";
-  for (const tsenor::pattern p : s.patterns) {
-    const auto m = static_cast<std::uint64_t>(p.m);
-    if (t.shape[0] % m != 0 || t.shape[1] % m != 0)
-      return "has a side that is no multiple of " + std::to_string(p.m) + " (" + shape_text(t.shape) +
-             "); choose another pattern";
-  }
-  const auto gram = known.find(t.name);
-  if (gram == known.end()) return s.gram ? "has no gram matrix; add one to the file of --gram" : "";
-  const tensor_entry& g = gram->second;
-  if (g.dtype != "F32" || g.shape != std::vector<std::uint64_t>{t.shape[1], t.shape[1]})
-    return "has a gram matrix that is not F32 of " + shape_text({t.shape[1], t.shape[1]}) + "; make it anew";
-  return "";
-}
-
 void round_to(float x, float& to) { to = x; }
-void round_to(float x, double& to) { to = x; }
 // To nearest, ties to even; the carry of a full significand goes into the exponent, up to infinity.
 void round_to(float x, tsenor::bfloat16& to) {
   std::uint32_t bits;
@@ -61,33 +31,98 @@ void round_to(float x, tsenor::float16& to) {
   to.bits = static_cast<std::uint16_t>(half | (std::signbit(x) ? 0x8000u : 0u));
 }
 
-}  // namespace
-
-layer_plan find_layers(input_file& in, input_file* gram, const settings& s) {
-  const grams known = read_grams(gram);
-  std::optional<name_filter> select;
-  if (s.select) select.emplace(*s.select);
-  layer_plan plan;
-  for (const tensor_entry& t : read_header(in, file_kind::safetensors)) {
-    if (select && !select->matches(t.name)) continue;
-    const std::string reason = objection(t, known, s);
-    if (!reason.empty() && select) throw in.problem("has a tensor, " + in_quotes(t.name) + ", that " + reason);
-    if (!reason.empty()) {
-      if (t.shape.size() == 2) plan.skipped.push_back("skipped " + in_quotes(t.name) + ": it " + reason);
-      continue;
-    }
-    const auto g = known.find(t.name);
-    plan.layers.push_back({t, g == known.end() ? std::nullopt : std::optional(g->second)});
+template <class T>
+std::vector<std::byte> rounded(const std::vector<float>& values) {
+  std::vector<std::byte> data(values.size() * sizeof(T));
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    T value;
+    round_to(values[k], value);
+    std::memcpy(&data[k * sizeof(T)], &value, sizeof(T));
   }
-  if (plan.layers.empty())
-    throw in.problem("has no tensor to prune; check --select and the names in the file of --gram");
-  return plan;
+  return data;
 }
 
-void from_floats(const std::vector<float>& values, matrix& m) {
-  visit_weights(m, [&](auto* weights) {
-    for (std::size_t k = 0; k < values.size(); ++k) round_to(values[k], weights[k]);
+template <class Bits>
+void clear_pruned(std::byte* data, const std::vector<std::uint8_t>& mask, int threads) {
+  const auto count = static_cast<std::int64_t>(mask.size());
+  const tsenor::matrix_view<Bits> all(reinterpret_cast<Bits*>(data), 1, count);
+  require(tsenor::apply_mask(tsenor::cpu_executor{threads}, all, {mask.data(), 1, count}, all));
+}
+
+template <class T>
+double largest_finite(const T* weights, std::size_t count) {
+  double largest = 0;
+  for (std::size_t k = 0; k < count; ++k)
+    if (const double size = std::fabs(tsenor::detail::to_arithmetic(weights[k])); std::isfinite(size))
+      largest = std::max(largest, size);
+  return largest;
+}
+
+// The power of two that brings weights of 64 bits into the range of floats; 0 where they are in it.
+int exponent_of(const matrix& m) {
+  if (m.type != weight_type::f64) return 0;
+  const double largest = visit_weights(m, [&](const auto* w) {
+    return largest_finite(w, static_cast<std::size_t>(m.rows * m.cols));
   });
+  constexpr int safe = 60;  // also of the squares
+  if (largest == 0 || std::abs(std::ilogb(largest)) <= safe) return 0;
+  return std::ilogb(largest);
+}
+
+}  // namespace
+
+float_weights to_floats(const matrix& m) {
+  float_weights result;
+  result.exponent = exponent_of(m);
+  result.values.resize(static_cast<std::size_t>(m.rows * m.cols));
+  visit_weights(m, [&](const auto* weights) {
+    for (std::size_t k = 0; k < result.values.size(); ++k) {
+      const auto weight = tsenor::detail::to_arithmetic(weights[k]);
+      result.values[k] = static_cast<float>(result.exponent == 0 ? weight : std::ldexp(weight, -result.exponent));
+    }
+  });
+  return result;
+}
+
+void from_floats(const float_weights& weights, matrix& m) {
+  switch (m.type) {
+    case weight_type::f16:
+      m.data = rounded<tsenor::float16>(weights.values);
+      break;
+    case weight_type::bf16:
+      m.data = rounded<tsenor::bfloat16>(weights.values);
+      break;
+    case weight_type::f32:
+      m.data = rounded<float>(weights.values);
+      break;
+    default:
+      throw failure(exit_code::input, "weights of 8 and of 64 bits cannot be updated; convert them to BF16 or F32");
+  }
+}
+
+void apply_bytes(std::vector<std::byte>& data, const std::vector<std::uint8_t>& mask, int threads) {
+  switch (data.size() / std::max<std::size_t>(1, mask.size())) {
+    case 1:
+      return clear_pruned<std::uint8_t>(data.data(), mask, threads);
+    case 2:
+      return clear_pruned<std::uint16_t>(data.data(), mask, threads);
+    case 4:
+      return clear_pruned<std::uint32_t>(data.data(), mask, threads);
+    default:
+      return clear_pruned<std::uint64_t>(data.data(), mask, threads);
+  }
+}
+
+std::vector<std::uint8_t> nonzeros(const std::vector<std::byte>& data, const tensor_entry& t) {
+  const std::size_t unit = t.bits / 8;
+  std::vector<std::uint8_t> result(data.size() / unit);
+  for (std::size_t k = 0; k < result.size(); ++k) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &data[k * unit], unit);  // little-endian, as the files are
+    if (t.type) bits &= ~(std::uint64_t(1) << (t.bits - 1));  // -0.0 is a zero too
+    result[k] = bits != 0;
+  }
+  return result;
 }
 
 }  // namespace tool

@@ -1,31 +1,30 @@
 /// \file
-/// The layers of a checkpoint that are pruned.
+/// Weights as floats and back, masks on bytes.
 #pragma once
 
-#include <optional>
-#include <string>
+#include <cstdint>
 #include <vector>
 
-#include "settings.hpp"
-#include "tensor_file.hpp"
+#include "tensor.hpp"
 
 namespace tool {
 
-struct layer {
-  tensor_entry weights;
-  std::optional<tensor_entry> gram;
+/// Weights times 2^-exponent. The exponent is 0 but for weights of 64 bits that would leave the range of floats.
+struct float_weights {
+  std::vector<float> values;
+  int exponent = 0;
 };
 
-struct layer_plan {
-  std::vector<layer> layers;
-  std::vector<std::string> skipped;  ///< one line for each 2-D tensor of weights that is left as it is
-};
+/// Exact but for weights of 64 bits, which are rounded: masks are searched for among floats, so that one search is compiled.
+float_weights to_floats(const matrix& m);
 
-/// What --select names has to fit, else failure(exit_code::input); of the other tensors, those that do not fit are skipped.
-/// `gram` may be null.
-layer_plan find_layers(input_file& in, input_file* gram, const settings& s);
+/// The weights of a matrix of 16 or 32 bits from floats, rounded to its own type; else a failure.
+void from_floats(const float_weights& weights, matrix& m);
 
-/// The weights of a matrix from floats, rounded to its own type.
-void from_floats(const std::vector<float>& values, matrix& m);
+/// Sets the elements to 0 whose byte of the mask is 0, whatever their type; they have 8, 16, 32 or 64 bits.
+void apply_bytes(std::vector<std::byte>& data, const std::vector<std::uint8_t>& mask, int threads);
+
+/// 1 for each element that is not zero. -0.0 is zero; NaN, infinities and the smallest subnormal are not.
+std::vector<std::uint8_t> nonzeros(const std::vector<std::byte>& data, const tensor_entry& t);
 
 }  // namespace tool

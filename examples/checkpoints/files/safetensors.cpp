@@ -1,9 +1,9 @@
 #include "safetensors.hpp"
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+
+#include "json_object.hpp"
 
 namespace tool {
 namespace {
@@ -22,8 +22,6 @@ struct dtype_info {
 const std::map<std::string, dtype_info> dtypes = {{"BOOL", {8, {}}},
                                                   {"U8", {8, {}}},
                                                   {"I8", {8, {}}},
-                                                  {"F8_E4M3", {8, {}}},
-                                                  {"F8_E5M2", {8, {}}},
                                                   {"F8_E8M0", {8, {}}},
                                                   {"F4", {4, {}}},
                                                   {"F6_E2M3", {6, {}}},
@@ -34,13 +32,15 @@ const std::map<std::string, dtype_info> dtypes = {{"BOOL", {8, {}}},
                                                   {"U32", {32, {}}},
                                                   {"I64", {64, {}}},
                                                   {"U64", {64, {}}},
-                                                  {"F64", {64, {}}},
                                                   {"C64", {64, {}}},
+                                                  {"F8_E4M3", {8, weight_type::f8_e4m3}},
+                                                  {"F8_E5M2", {8, weight_type::f8_e5m2}},
                                                   {"F16", {16, weight_type::f16}},
                                                   {"BF16", {16, weight_type::bf16}},
-                                                  {"F32", {32, weight_type::f32}}};
+                                                  {"F32", {32, weight_type::f32}},
+                                                  {"F64", {64, weight_type::f64}}};
 
-std::string read_header_text(input_file& file) {
+std::string read_header_text(const input_file& file) {
   if (file.size() < prefix_bytes) throw file.problem("is too short to be a .safetensors file" + std::string(rewrite));
   unsigned char prefix[prefix_bytes];
   file.read(0, prefix, prefix_bytes);
@@ -57,26 +57,6 @@ std::string read_header_text(input_file& file) {
   return text;
 }
 
-// The parsed object. A key that comes twice is an error: the library would silently keep the last one.
-nlohmann::json parse_header(const input_file& file, const std::string& text) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
-  const auto refuse_duplicates = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    if (event == nlohmann::json::parse_event_t::object_start) keys.emplace_back();
-    if (event == nlohmann::json::parse_event_t::object_end) keys.pop_back();
-    if (event == nlohmann::json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      throw file.problem("describes " + in_quotes(parsed.get<std::string>()) + " twice" + rewrite);
-    return true;
-  };
-  nlohmann::json header;
-  try {
-    header = nlohmann::json::parse(text, refuse_duplicates);
-  } catch (const nlohmann::json::exception&) {
-    throw file.problem("has a header that is not valid JSON" + std::string(rewrite));
-  }
-  if (!header.is_object()) throw file.problem("has a header that is not a JSON object" + std::string(rewrite));
-  return header;
-}
-
 bool is_sizes(const nlohmann::json& value) {
   return value.is_array() &&
          std::all_of(value.begin(), value.end(), [](const auto& v) { return v.is_number_unsigned(); });
@@ -90,9 +70,8 @@ bool is_description(const nlohmann::json& value) {
 
 // `bytes` against what dtype and shape say. The size of a dtype that is not known cannot be checked; it is only copied.
 bool size_is_right(const tensor_entry& entry) {
-  const auto known = dtypes.find(entry.dtype);
-  if (known == dtypes.end()) return true;
-  const auto bits = checked_product(entry.shape, known->second.bits);
+  if (entry.bits == 0) return true;
+  const auto bits = checked_product(entry.shape, entry.bits);
   return bits && *bits % 8 == 0 && *bits / 8 == entry.bytes;
 }
 
@@ -107,7 +86,10 @@ tensor_entry read_entry(const input_file& file, const std::string& name, const n
   entry.name = name;
   entry.dtype = value["dtype"].get<std::string>();
   entry.shape = value["shape"].get<std::vector<std::uint64_t>>();
-  if (const auto known = dtypes.find(entry.dtype); known != dtypes.end()) entry.type = known->second.type;
+  if (const auto known = dtypes.find(entry.dtype); known != dtypes.end()) {
+    entry.type = known->second.type;
+    entry.bits = known->second.bits;
+  }
   const auto begin = value["data_offsets"][0].get<std::uint64_t>(), end = value["data_offsets"][1].get<std::uint64_t>();
   if (begin > end || end > file.size() - data_begin)
     throw file.problem("places " + tensor + " at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
@@ -139,15 +121,38 @@ void check_layout(const input_file& file, const std::vector<tensor_entry>& entri
 
 }  // namespace
 
-std::vector<tensor_entry> read_safetensors_header(input_file& file) {
+safetensors_header read_safetensors_header(const input_file& file) {
   const std::string text = read_header_text(file);
   const std::uint64_t data_begin = prefix_bytes + text.size();
-  std::vector<tensor_entry> entries;
-  const nlohmann::json header = parse_header(file, text);
+  safetensors_header result;
+  const nlohmann::json header = parse_object(file, text, "a header", rewrite);
   for (const auto& [name, value] : header.items())
-    if (name != "__metadata__") entries.push_back(read_entry(file, name, value, data_begin));
-  check_layout(file, entries, data_begin);
-  return entries;
+    if (name != "__metadata__") result.tensors.push_back(read_entry(file, name, value, data_begin));
+  check_layout(file, result.tensors, data_begin);
+  if (const auto metadata = header.find("__metadata__"); metadata != header.end() && metadata->is_object())
+    for (const auto& [key, value] : metadata->items())
+      if (value.is_string()) result.metadata.emplace(key, value.get<std::string>());
+  return result;
+}
+
+std::string mask_file_header(std::vector<tensor_entry>& masks) {
+  nlohmann::ordered_json header = {{"__metadata__", {{"format", "pt"}}}};
+  std::uint64_t end = 0;
+  for (tensor_entry& mask : masks) {
+    mask.dtype = "BOOL";
+    mask.type.reset();
+    mask.bits = 8;
+    mask.bytes = checked_product(mask.shape, 1).value();
+    mask.offset = end;
+    end += mask.bytes;
+    header[mask.name] = {{"dtype", mask.dtype}, {"shape", mask.shape}, {"data_offsets", {mask.offset, end}}};
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begin aligned
+  std::string prefix;
+  for (std::uint64_t k = 0; k < prefix_bytes; ++k) prefix += static_cast<char>(text.size() >> 8 * k & 0xff);
+  for (tensor_entry& mask : masks) mask.offset += prefix_bytes + text.size();
+  return prefix + text;
 }
 
 }  // namespace tool

@@ -1,66 +1,99 @@
-#include "plan.hpp"
+#include "selection.hpp"
 
-#include <algorithm>
-
-#include "command_line.hpp"
+#include "dense_rule.hpp"
+#include "failure.hpp"
 
 namespace tool {
 namespace {
 
-// Why the tensor cannot be pruned and what to do about it; empty if it can.
-std::string objection(const tensor_entry& tensor, tsenor::pattern pattern, tsenor::edge edge) {
-  const auto& shape = tensor.shape;
-  if (shape.size() != 2)
-    return "has " + std::to_string(shape.size()) + " dimensions (" + shape_text(shape) +
-           "); only 2-D ones can be pruned, reshape it";
-  if (shape[0] == 0 || shape[1] == 0) return "is empty (" + shape_text(shape) + "); there is nothing to prune";
-  if (!tensor.type) return "holds " + in_quotes(tensor.dtype) + "; only F16, BF16 and F32 can be pruned, convert it";
+// Why the tensor cannot be pruned, whoever asks for it; empty if it can.
+std::string misfit(const tensor_entry& t, tsenor::pattern pattern, const selection_rule& rule) {
+  const auto& shape = t.shape;
+  if (shape.size() < 2) return shape.empty() ? "a scalar" : "1-D";
+  if (shape.size() > 3)
+    return std::to_string(shape.size()) + "-D; only matrices and batches of them can be pruned, reshape it";
+  if (!t.type && !(rule.masks_too && t.is_mask()))
+    return "of " + in_quotes(t.dtype) + ", which is no floating-point type of weights";
+  for (const std::uint64_t side : shape)
+    if (side == 0) return "empty (" + shape_text(shape) + ")";
   const auto m = static_cast<std::uint64_t>(pattern.m);
-  if (edge == tsenor::edge::reject && (shape[0] % m != 0 || shape[1] % m != 0))
+  const std::uint64_t rows = shape[shape.size() - 2], cols = shape.back();
+  if (rule.edge == tsenor::edge::reject && (rows % m != 0 || cols % m != 0))
     return "has a side that is no multiple of " + std::to_string(m) + " (" + shape_text(shape) +
            "); use --edge partial, or another M";
   return "";
 }
 
-// The tensors that the user names, or the 2-D ones if he names none.
-std::vector<tensor_entry> candidates(const input_file& file, const std::vector<tensor_entry>& tensors,
-                                     const settings& s) {
-  if (s.kind == file_kind::npy) return tensors;
-  std::vector<tensor_entry> chosen;
-  if (s.select) {
-    const name_filter select(*s.select);
-    std::copy_if(tensors.begin(), tensors.end(), std::back_inserter(chosen),
-                 [&](const auto& t) { return select.matches(t.name); });
-    if (chosen.empty())
-      throw file.problem("has no tensor with a name that --select " + in_quotes(*s.select) + " matches; change it");
-    return chosen;
-  }
-  const auto is_matrix = [](const auto& t) { return t.shape.size() == 2; };
-  std::copy_if(tensors.begin(), tensors.end(), std::back_inserter(chosen), is_matrix);
-  if (std::none_of(chosen.begin(), chosen.end(), [](const auto& t) { return t.type.has_value(); }))
-    throw file.problem("has no 2-D tensor of F16, BF16 or F32; convert or reshape its weights");
-  return chosen;
+// Why the tensor is not meant; empty if it is.
+std::string not_meant(const tensor_entry& t, const selection_rule& rule) {
+  if (rule.one_matrix) return "";
+  if (rule.select != nullptr) return rule.select->matches(t.name) ? "" : "--select does not match the name";
+  if (const auto remark = rule.remarks->find(t.name); remark != rule.remarks->end())
+    return remark->second + " (--select overrides)";
+  if (const auto what = dense_by_default(t.name)) return *what + " (--select overrides)";
+  return "";
+}
+
+// What is pruned only because the user named it.
+std::string note_on(const tensor_entry& t, const selection_rule& rule) {
+  if (rule.select == nullptr) return "";
+  if (const auto remark = rule.remarks->find(t.name); remark != rule.remarks->end())
+    return in_quotes(t.name) + " is " + remark->second + ", and taken because --select matches it";
+  const auto what = dense_by_default(t.name);
+  return what ? in_quotes(t.name) + " is " + *what + ", and taken because --select matches it" : "";
+}
+
+std::string reason_against(const tensor_entry& t, const std::optional<tsenor::pattern>& pattern,
+                           const selection_rule& rule) {
+  const std::string other = not_meant(t, rule);
+  const std::string shape = t.shape.size() < 2 ? misfit(t, {}, rule) : "";  // 1-D says more than "a norm"
+  if (!other.empty() && (rule.select != nullptr || shape.empty())) return other;
+  if (!shape.empty()) return shape;
+  if (!pattern) return "no --pattern matches the name";
+  const std::string fit = misfit(t, *pattern, rule);
+  return fit.empty() ? rule.objection(t) : fit;
 }
 
 }  // namespace
 
-plan make_plan(const input_file& file, const std::vector<tensor_entry>& tensors, const settings& s) {
-  const bool must_fit = s.kind == file_kind::npy || s.select;
-  plan result;
-  for (const tensor_entry& tensor : candidates(file, tensors, s)) {
-    for (const tsenor::pattern pattern : s.patterns) {
-      const std::string reason = objection(tensor, pattern, s.methods.front().edge);
-      if (reason.empty()) {
-        for (const tsenor::options& options : s.methods) result.tasks.push_back({tensor, pattern, options});
-      } else if (must_fit) {
-        throw file.problem(s.kind == file_kind::npy ? reason
-                                                    : "has a tensor, " + in_quotes(tensor.name) + ", that " + reason);
-      } else {
-        result.skipped.push_back({tensor, pattern, reason});
-      }
+selection select_tensors(const std::string& file, const std::vector<tensor_entry>& tensors,
+                         const selection_rule& rule) {
+  selection result;
+  for (const tensor_entry& t : tensors) {
+    const auto pattern = pattern_for(rule.patterns, t.name);
+    const std::string reason = reason_against(t, pattern, rule);
+    if (!reason.empty()) {
+      result.dense.push_back({t, reason});
+      continue;
     }
+    result.chosen.push_back({t, *pattern});
+    if (const std::string note = note_on(t, rule); !note.empty()) result.notes.push_back(note);
   }
-  return result;
+  if (!result.chosen.empty()) return result;
+  std::string reasons;
+  for (const std::string& line : grouped(result.dense)) reasons += (reasons.empty() ? ": " : "; ") + line;
+  throw failure(exit_code::input, in_quotes(file) + " has nothing to prune" +
+                                      (reasons.empty() ? "; it holds no tensor" : reasons));
+}
+
+std::vector<std::string> grouped(const std::vector<dense_tensor>& dense) {
+  constexpr std::size_t shown = 3;
+  std::vector<std::string> order;
+  std::map<std::string, std::vector<std::string>> names;
+  for (const dense_tensor& d : dense) {
+    auto& group = names[d.reason];
+    if (group.empty()) order.push_back(d.reason);
+    group.push_back(in_quotes(d.tensor.name));
+  }
+  std::vector<std::string> lines;
+  for (const std::string& reason : order) {
+    const auto& group = names[reason];
+    std::string line = reason + ": ";
+    for (std::size_t k = 0; k < group.size() && k < shown; ++k) line += (k > 0 ? ", " : "") + group[k];
+    if (group.size() > shown) line += " and " + std::to_string(group.size() - shown) + " more";
+    lines.push_back(line);
+  }
+  return lines;
 }
 
 }  // namespace tool

@@ -1,12 +1,14 @@
-#include "../pruner.hpp"
+/// \file
+/// Pruned layers on the GPU.
+#pragma once
 
 #include <map>
 
 #include "device.cuh"
+#include "pruner.hpp"
 #include "tsenor/prune/prune.cuh"
 
 namespace tool {
-namespace {
 
 namespace prune = tsenor::prune;
 using bytes = device_array<std::uint8_t>;
@@ -55,29 +57,32 @@ class cuda_pruner : public pruner {
  public:
   const char* device() const override { return "cuda"; }
 
-  pruning prune(layer_data& l, tsenor::pattern nm, const prune::sparsity& rule, const settings& s) override {
+  pruning prune(layer_data& l, tsenor::pattern nm, const prune::sparsity& rule, pruning_method method,
+                const settings& s) override {
     const device_layer d(l);
     pruning result;
     device_timer timer;
-    switch (s.method) {
-      case method_choice::magnitude:
+    switch (method) {
+      case pruning_method::magnitude:
         timer.start();
         require(prune::magnitude(nm, d.view, d.out, rule));
         break;
-      case method_choice::wanda:
+      case pruning_method::wanda:
         timer.start();
         require(prune::wanda(nm, d.view, d.gram.get(), d.norms.get(), d.out, rule));
         break;
-      case method_choice::sparsegpt:
+      case pruning_method::sparsegpt:
         sparsegpt(d, nm, rule, s, timer, result);
         break;
-      case method_choice::alps:
+      case pruning_method::alps:
         alps(l, d, nm, rule, s, timer, result);
         break;
     }
-    if (s.method != method_choice::sparsegpt && s.method != method_choice::alps) result.seconds = timer.stop();
+    if (method != pruning_method::sparsegpt && method != pruning_method::alps) result.seconds = timer.stop();
     if (!l.gram.empty()) result.error = relative_error(d);
     d.pruned.copy_to(l.weights.data());
+    result.mask.resize(l.weights.size());
+    d.mask.copy_to(result.mask.data());
     return result;
   }
 
@@ -147,16 +152,5 @@ class cuda_pruner : public pruner {
   library_handles handles_;
   std::map<std::string, std::unique_ptr<bytes>> prepared_;
 };
-
-}  // namespace
-
-std::unique_ptr<pruner> make_cuda_pruner(std::string& why_not) {
-  int devices = 0;
-  const cudaError_t error = cudaGetDeviceCount(&devices);
-  if (error == cudaSuccess && devices > 0) return std::make_unique<cuda_pruner>();
-  cudaGetLastError();  // what was found is reported here; later calls start clean
-  why_not = std::string("there is no CUDA device (") + cudaGetErrorString(error) + "); check nvidia-smi";
-  return nullptr;
-}
 
 }  // namespace tool

@@ -1,5 +1,5 @@
 /// \file
-/// The one step that differs between the machines: from a matrix to its mask.
+/// The step that differs between the machines: from weights to their mask.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,18 @@
 #include <string>
 #include <vector>
 
-#include "plan.hpp"
 #include "settings.hpp"
-#include "tensor_file.hpp"
 #include "tsenor/report.hpp"
 
 namespace tool {
+
+/// What is searched for.
+struct search {
+  tsenor::pattern pattern;
+  tsenor::options options;
+  importance_choice importance = importance_choice::magnitude;
+  int threads = 0;
+};
 
 struct solution {
   std::vector<std::uint8_t> mask;  ///< [rows, cols], 1 where the weight is kept
@@ -25,31 +31,22 @@ class solver {
  public:
   virtual ~solver() = default;
   virtual const char* device() const = 0;
-  /// `weights` are those of the tensor of `t`. Uses importance and threads of `s`. Throws failure.
-  virtual solution solve(matrix& weights, const task& t, const settings& s) = 0;
+  /// `weights` are `[rows, cols]`. Throws failure.
+  virtual solution solve(const std::vector<float>& weights, std::int64_t rows, std::int64_t cols, const search& s) = 0;
 };
 
 std::unique_ptr<solver> make_cpu_solver();
 
-/// The prices that the published method returns, on the CPU, for the `[m, m]` importances of one tile under exactly N: its m
-/// rows', then its m columns'. They are its plan's potentials.
-std::vector<double> published_prices(const std::vector<double>& importance, tsenor::pattern p);
-
 /// Null where no CUDA device can be used; `why_not` then says why and what to do.
 std::unique_ptr<solver> make_cuda_solver(std::string& why_not);
 
-/// Calls `find` with the weights as doubles where they are, else as floats: widened, weights of 16 bits have the same
-/// masks, and nothing has to be compiled for them.
-template <class Find>
-solution find_in_floats(matrix& m, const Find& find) {
-  if (m.type == weight_type::f64) return find(reinterpret_cast<const double*>(m.data.data()));
-  if (m.type == weight_type::f32) return find(reinterpret_cast<const float*>(m.data.data()));
-  return find(to_floats(m).data());
-}
+/// The prices that the published method returns, on the CPU, for the `[m, m]` importances of one tile under exactly N: its m
+/// rows', then its m columns'. They are its plan's potentials.
+std::vector<float> published_prices(const std::vector<float>& importance, tsenor::pattern p);
 
-/// The number of tiles of the matrix, those at the edge included.
-inline std::int64_t tile_count(const matrix& weights, tsenor::pattern pattern) {
-  return ((weights.rows + pattern.m - 1) / pattern.m) * ((weights.cols + pattern.m - 1) / pattern.m);
+/// The number of tiles of a matrix, those at the edge included.
+inline std::int64_t tile_count(std::int64_t rows, std::int64_t cols, tsenor::pattern pattern) {
+  return ((rows + pattern.m - 1) / pattern.m) * ((cols + pattern.m - 1) / pattern.m);
 }
 
 }  // namespace tool
