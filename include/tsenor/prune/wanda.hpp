@@ -2,6 +2,7 @@
 /// Wanda on the CPU.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -11,6 +12,21 @@
 #include "tsenor/prune/detail/support_cpu.hpp"
 
 namespace tsenor::prune {
+namespace detail {
+
+inline void write_norms(const float* gram, std::int64_t inputs, float* norms) {
+  float smallest = no_factor;
+  for (std::int64_t j = 0; j < inputs; ++j) {
+    const float square = gram[j * inputs + j];
+    norms[j] = is_live(square) ? std::sqrt(square) : 0.f;
+    if (norms[j] > 0) smallest = std::min(smallest, norms[j]);
+  }
+  const float of_dead = factor_of_dead(smallest, false);
+  for (std::int64_t j = 0; j < inputs; ++j)
+    if (!(norms[j] > 0)) norms[j] = of_dead;
+}
+
+}  // namespace detail
 
 /// Wanda (arXiv 2306.11695): keeps the weights of the largest |W_ij| ||X_j||_2, as they were.
 ///
@@ -20,8 +36,10 @@ namespace tsenor::prune {
 /// \param nm       the pattern N:M
 /// \param weights  `[rows, cols]`, one row for each output, one column for each input of the layer; batch = 1
 /// \param gram     `[cols, cols]` dense: the sum of x x^T over the layer's inputs x. Only its diagonal is read. An input whose
-///                 entry is not a positive number (no activation, NaN, infinity) is dead: its weights are worth 0
-/// \param norms    `[cols]`, written: the norms ||X_j||_2, 0 for a dead input
+///                 entry is not a positive number (no activation, NaN, infinity) is dead: its weights are ranked by
+///                 magnitude, below all others
+/// \param norms    `[cols]`, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest of them, -1 where all are
+///                 dead, so that the negative ones count the dead
 /// \param out      where to write; see outputs
 /// \param rule     the structure and the options of its search
 /// \return success, or what was wrong, and then nothing has been written: the errors of find_mask, and invalid_pointer for
@@ -36,11 +54,8 @@ status wanda(cpu_executor cpu, Pattern nm, matrix_view<T> weights, const float* 
   if (const status s = detail::check_layer(nm, rule, from, out); !s) return s;
   if (const status s = detail::check_array(gram, from.cols, "wanda: gram is null or misaligned"); !s) return s;
   if (const status s = detail::check_array(norms, from.cols, "wanda: norms is null or misaligned"); !s) return s;
-  for (std::int64_t j = 0; j < from.cols; ++j) {
-    const float square = gram[j * from.cols + j];
-    norms[j] = detail::is_live(square) ? std::sqrt(square) : 0.f;
-  }
-  return detail::find_support(cpu, nm, rule, from, out, detail::saliency{norms, false});
+  detail::write_norms(gram, from.cols, norms);
+  return detail::find_support(cpu, nm, rule, from, out, detail::saliency{norms, false, norms});
 }
 
 }  // namespace tsenor::prune

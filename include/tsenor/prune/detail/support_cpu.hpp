@@ -25,8 +25,10 @@ void mask_tile_by_rows(pattern nm, structure how, const matrix_view<const T>& w,
   const auto* const from = w.data + row * w.row_stride + col;
   for (int i = 0; i < height; ++i)
     for (int j = 0; j < width; ++j)
-      worth[i * nm.m + j] = tsenor::detail::clean(
-          worth_of(tsenor::detail::to_arithmetic(from[i * w.row_stride + j]), row + i, col + j, 0));
+      worth[i * nm.m + j] =
+          worth_of.rank(tsenor::detail::clean(
+                            worth_of(tsenor::detail::to_arithmetic(from[i * w.row_stride + j]), row + i, col + j, 0)),
+                        col + j);
   for (int i = 0; i < height; ++i)
     for (int j = 0; j < width; ++j) kept[i * nm.m + j] = kept_in_row(worth + i * nm.m, width, j, nm.n);
   for (int i = 0; i < height; ++i) {
