@@ -1,8 +1,8 @@
 // From a tile_picture to SVG: plain shapes and presentation attributes, which every viewer knows.
-#include <iomanip>
 #include <sstream>
 
 #include "picture.hpp"
+#include "print.hpp"
 
 namespace tool {
 namespace {
@@ -30,12 +30,6 @@ std::string xml_text(const std::string& text) {
   return result;
 }
 
-std::string fixed(double x, int digits) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(digits) << x;
-  return text.str();
-}
-
 void draw_text(std::ostream& out, int x, int y, const std::string& text, const char* attributes = "") {
   out << "<text x=\"" << x << "\" y=\"" << y << "\"" << attributes << ">" << xml_text(text) << "</text>\n";
 }
@@ -47,7 +41,8 @@ void begin_cells(std::ostream& out, const char* name, const char* style) {
 }
 
 // Cells shaded by values from 0 to 1.
-void draw_shades(std::ostream& out, const tile_picture& p, const std::vector<double>& values, const char* name,
+template <class Value>
+void draw_shades(std::ostream& out, const tile_picture& p, const std::vector<Value>& values, const char* name,
                  const char* colour) {
   begin_cells(out, name, ("fill=\"" + std::string(colour) + "\"").c_str());
   for (int i = 0; i < p.rows; ++i)
@@ -98,17 +93,16 @@ void begin_panel(std::ostream& out, const tile_picture& p, int index, const std:
   draw_text(out, 0, top - 8, title);
 }
 
-std::string heading(const tile_picture& p, const task& t, const settings& s) {
+std::string heading(const tile_picture& p, const selected_tensor& t, const settings& s) {
   const std::string where = std::to_string(s.picture->row) + "," + std::to_string(s.picture->col);
-  const std::string name = s.kind == file_kind::npy ? s.in.filename().string() : t.tensor.name;
-  return name + ", tile " + where + ": the mask keeps " + fixed(100 * p.kept, 2) + " % of the importance";
+  return t.tensor.name + ", tile " + where + ": the mask keeps " + fixed(100 * p.kept, 2) + " % of the importance";
 }
 
 }  // namespace
 
-std::string svg_of(const tile_picture& p, const task& t, const settings& s) {
+std::string svg_of(const tile_picture& p, const selected_tensor& t, const settings& s) {
   const int width = gap + 3 * (p.cols * cell + margin + gap), height = top + p.rows * cell + bottom;
-  const std::string pattern = std::to_string(t.pattern.n) + ":" + std::to_string(t.pattern.m);
+  const std::string pattern = text_of(t.pattern);
   std::ostringstream out;
   out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << height
       << "\" font-family=\"sans-serif\" font-size=\"11\" fill=\"" << ink << "\">\n<title>" << xml_text(heading(p, t, s))
@@ -121,7 +115,7 @@ std::string svg_of(const tile_picture& p, const task& t, const settings& s) {
   draw_shades(out, p, p.plan, "plan", orange);
   draw_sums(out, p, p.plan, "plan-sums", 1);
   out << "</g>\n";
-  begin_panel(out, p, 2, std::string(name_of(t.options.method)) + ", " + name_of(t.options.constraint) + " " + pattern);
+  begin_panel(out, p, 2, std::string(name_of(s.methods.front().method)) + ", " + name_of(s.methods.front().constraint) + " " + pattern);
   draw_shades(out, p, p.importance, "importance", blue);
   draw_marks(out, p);
   draw_sums(out, p, p.mask, "counts", 0);

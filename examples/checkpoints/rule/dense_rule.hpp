@@ -3,14 +3,24 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
+
+#include "tensor.hpp"
 
 namespace tool {
 
-/// What the tensor is by its name ("an embedding"), if it is one of those that stay dense by default.
-std::optional<std::string> dense_by_default(const std::string& name);
+class dense_rule {
+ public:
+  /// For a checkpoint of these tensors.
+  explicit dense_rule(const std::vector<tensor_entry>& tensors);
 
-/// Whether the pattern of fnmatch, in which * stands for anything, is that of the whole name.
-bool matches_glob(const std::string& glob, const std::string& name);
+  /// What the tensor is ("an embedding"), if it is one of those that stay dense by default.
+  std::optional<std::string> operator()(const tensor_entry& tensor) const;
+
+ private:
+  std::set<std::string> with_experts_;  // what stands before a part with "expert" in it
+};
 
 }  // namespace tool

@@ -1,8 +1,9 @@
 #include "pattern_rules.hpp"
 
+#include <fnmatch.h>
+
 #include <charconv>
 
-#include "dense_rule.hpp"
 #include "failure.hpp"
 
 namespace tool {
@@ -26,7 +27,7 @@ tsenor::pattern parse_pattern(const std::string& text) {
 
 std::optional<tsenor::pattern> pattern_for(const pattern_rules& rules, const std::string& name) {
   for (const pattern_rule& rule : rules)
-    if (matches_glob(rule.glob, name)) return rule.pattern;
+    if (fnmatch(rule.glob.c_str(), name.c_str(), FNM_NOESCAPE) == 0) return rule.pattern;
   return std::nullopt;
 }
 

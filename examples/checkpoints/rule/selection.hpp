@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dense_rule.hpp"
 #include "name_filter.hpp"
 #include "pattern_rules.hpp"
 #include "tensor.hpp"
@@ -45,6 +46,9 @@ struct selection_rule {
 /// Every tensor is either chosen or dense with a reason. `file` is for messages: nothing chosen is a failure(exit_code::input)
 /// that gives the reasons.
 selection select_tensors(const std::string& file, const std::vector<tensor_entry>& tensors, const selection_rule& rule);
+
+/// Adds what is dense or noted in `one`, each thing once, to a selection that stands for several.
+void add_rest(selection& all, const selection& one);
 
 /// The reasons, each with the names of its tensors: "1-D: \"norm\" and 64 more". In the order in which they first appear.
 std::vector<std::string> grouped(const std::vector<dense_tensor>& dense);

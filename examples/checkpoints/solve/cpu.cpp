@@ -50,8 +50,7 @@ class cpu_pruner : public pruner {
  public:
   const char* device() const override { return "cpu"; }
 
-  pruning prune(layer_data& l, tsenor::pattern nm, const tsenor::prune::sparsity& rule, pruning_method method,
-                const settings& s) override {
+  pruning prune(layer_data& l, tsenor::pattern nm, const tsenor::prune::sparsity& rule, const settings& s) override {
     const tsenor::cpu_executor cpu{s.threads};
     const tsenor::matrix_view<const float> view(l.weights.data(), l.rows, l.cols);
     pruning result;
@@ -61,12 +60,12 @@ class cpu_pruner : public pruner {
     out.pruned = l.weights.data();
     out.mask = result.mask.data();
     const auto start = steady::now();
-    require(method == pruning_method::magnitude
+    require(s.method == pruning_method::magnitude
                 ? tsenor::prune::magnitude(cpu, nm, view, out, rule)
                 : tsenor::prune::wanda(cpu, nm, view, l.gram.data(), norms.data(), out, rule));
     result.seconds = seconds_since(start);
-    if (method == pruning_method::wanda)
-      result.dead_inputs = static_cast<int>(std::count(norms.begin(), norms.end(), 0.f));
+    if (s.method == pruning_method::wanda)
+      result.dead_inputs = static_cast<int>(std::count_if(norms.begin(), norms.end(), [](float x) { return x < 0; }));
     return result;
   }
 };

@@ -57,12 +57,11 @@ class cuda_pruner : public pruner {
  public:
   const char* device() const override { return "cuda"; }
 
-  pruning prune(layer_data& l, tsenor::pattern nm, const prune::sparsity& rule, pruning_method method,
-                const settings& s) override {
+  pruning prune(layer_data& l, tsenor::pattern nm, const prune::sparsity& rule, const settings& s) override {
     const device_layer d(l);
     pruning result;
     device_timer timer;
-    switch (method) {
+    switch (s.method) {
       case pruning_method::magnitude:
         timer.start();
         require(prune::magnitude(nm, d.view, d.out, rule));
@@ -78,7 +77,7 @@ class cuda_pruner : public pruner {
         alps(l, d, nm, rule, s, timer, result);
         break;
     }
-    if (method != pruning_method::sparsegpt && method != pruning_method::alps) result.seconds = timer.stop();
+    if (s.method != pruning_method::sparsegpt && s.method != pruning_method::alps) result.seconds = timer.stop();
     if (!l.gram.empty()) result.error = relative_error(d);
     d.pruned.copy_to(l.weights.data());
     result.mask.resize(l.weights.size());

@@ -32,9 +32,8 @@ class pruner {
  public:
   virtual ~pruner() = default;
   virtual const char* device() const = 0;
-  /// By `method`, whatever the settings say. Throws failure.
-  virtual pruning prune(layer_data& l, tsenor::pattern nm, const tsenor::prune::sparsity& rule, pruning_method method,
-                        const settings& s) = 0;
+  /// Throws failure.
+  virtual pruning prune(layer_data& l, tsenor::pattern nm, const tsenor::prune::sparsity& rule, const settings& s) = 0;
 };
 
 /// Magnitude and wanda; settings that ask for another method are a failure(exit_code::device).
