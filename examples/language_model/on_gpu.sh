@@ -34,7 +34,7 @@ if has build; then
   command -v ninja >/dev/null && generator=(-G Ninja)
   step configure cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_ARCHITECTURES=90 \
     -DTSENOR_CUDA=ON -DTSENOR_TESTS=ON -DTSENOR_BENCH=ON -DTSENOR_EXAMPLES=ON
-  step build cmake --build "$build" -j "$(nproc)" --target prune_test bench_prune_gpu tsenor_prune
+  step build cmake --build "$build" -j "$(nproc)" --target prune_test bench_prune_gpu tsenor
 fi
 if has test; then
   step test timeout 120 "$build/bin/prune_test" --gtest_brief=1 "--gtest_output=json:$out/test.json"
@@ -45,7 +45,7 @@ if has bench; then
 fi
 if has experiment; then
   step experiment timeout 420 python3 examples/language_model/run.py --corpus examples/language_model/corpus \
-    --tool "$build/bin/tsenor_prune" --work "$work" --stages train,gram,dense,grid,retrain \
+    --tool "$build/bin/tsenor" --work "$work" --stages train,gram,dense,grid,retrain \
     --train-seconds "${TRAIN_SECONDS:-90}" --patterns "${PATTERNS:-2:4,4:8,8:16,16:32,1:4,2:8,4:16,8:32}" --retrain-steps 150 \
     --test-bytes 500000 --jobs "${JOBS:-8}"
   cp "$work"/*.json "$work"/*.jsonl "$out" 2>/dev/null

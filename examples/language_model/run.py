@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The whole experiment: trains a model, prunes it in every way, judges it, retrains, and writes a report.
 
-    run.py --corpus FOLDER --tool build/.../tsenor_prune --work FOLDER
+    run.py --corpus FOLDER --tool build/.../tsenor --work FOLDER
 
 FOLDER of --corpus is what corpus.py leaves. Every stage resumes: run the same line again after an interruption. The stages
 need PyTorch and one CUDA device, the report needs matplotlib; --stages picks some of them.
@@ -26,7 +26,7 @@ RETRAINED = [
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--corpus", type=pathlib.Path, required=True)
-    p.add_argument("--tool", type=pathlib.Path, required=True, help="the program tsenor_prune")
+    p.add_argument("--tool", type=pathlib.Path, required=True, help="the program tsenor")
     p.add_argument("--work", type=pathlib.Path, required=True, help="folder for all that is made")
     p.add_argument("--stages", default=",".join(ALL_STAGES))
     p.add_argument("--train-seconds", type=float, default=400)

@@ -150,13 +150,14 @@ def dense(s):
 def prune(s, method, pattern, structures):
     """Runs the tool for one pattern; of each structure what it reports of the layers, and the file that it left."""
     out = f"{s.work}/pruned-{method}-{{pattern}}-{{structure}}.safetensors"
-    command = [s.tool, s.work / "model.safetensors", out, "--method", method, "--pattern", pattern]
+    command = [s.tool, "prune", s.work / "model.safetensors", out, "--method", method, "--pattern", pattern]
     command += ["--structure", ",".join(structures), "--gram", s.work / "gram.safetensors", "--device", s.tool_device]
     command += ["--tokens", s.calibration_windows * CONTEXT, "--iterations", s.iterations, "--json"]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{method} {pattern} {','.join(structures)}: the tool ended with {done.returncode}: {done.stderr.strip()}")
-    layers = [json.loads(line) for line in done.stdout.splitlines()]
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    layers = [report for report in reports if "pattern" in report]  # the others say what stayed dense
     files = {x: s.work / f"pruned-{method}-{pattern.replace(':', 'x')}-{x}.safetensors" for x in structures}
     return {x: ([line for line in layers if line["structure"] == x], files[x]) for x in structures}
 

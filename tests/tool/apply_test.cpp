@@ -25,7 +25,8 @@ class Apply : public ToolTest {
 TEST_F(Apply, WithMaskDoesWhatPruneDoes) {
   ASSERT_EQ(run({"mask", path("in.safetensors"), path("masks.safetensors"), "--pattern", "4:8"}).exit_code, 0);
   ASSERT_EQ(run({"check", path("masks.safetensors"), "--pattern", "4:8", "--constraint", "exactly"}).exit_code, 0);
-  const outcome o = run({"apply", path("in.safetensors"), path("masks.safetensors"), path("out.safetensors"), "--json"});
+  const outcome o =
+      run({"apply", path("in.safetensors"), path("masks.safetensors"), path("out.safetensors"), "--json"});
   ASSERT_EQ(o.exit_code, 0) << o.err;
   ASSERT_EQ(run({"prune", path("in.safetensors"), path("pruned.safetensors"), "--pattern", "4:8"}).exit_code, 0);
   EXPECT_EQ(read("out.safetensors"), read("pruned.safetensors"));

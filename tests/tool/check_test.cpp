@@ -21,9 +21,8 @@ floats obedient(int rows, int cols) {
 class Check : public ToolTest {
  protected:
   outcome check(const floats& w, names more = {}) {
-    write("in.safetensors",
-          file_of({{"up.weight", "F32", "[8,12]", bytes_of(w)},
-                   {"lm_head.weight", "F32", "[8,12]", bytes_of(gaussian<float>(96, 3))}}));
+    write("in.safetensors", file_of({{"up.weight", "F32", "[8,12]", bytes_of(w)},
+                                     {"lm_head.weight", "F32", "[8,12]", bytes_of(gaussian<float>(96, 3))}}));
     names arguments = {"check", path("in.safetensors"), "--pattern", "2:4", "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments);
@@ -43,8 +42,8 @@ TEST_F(Check, AcceptsAFileThatHasThePattern) {
 }
 
 TEST_F(Check, FindsTheOneWeightThatBreaksIt) {
-  for (const float w : {1e-6f, -1e-30f, 1e-45f, std::numeric_limits<float>::quiet_NaN(),
-                        -std::numeric_limits<float>::infinity()}) {
+  for (const float w :
+       {1e-6f, -1e-30f, 1e-45f, std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
     floats weights = obedient(8, 12);
     ASSERT_EQ(weights[5 * 12 + 9], 0.f);
     weights[5 * 12 + 9] = w;

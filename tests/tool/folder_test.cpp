@@ -197,7 +197,8 @@ TEST_F(Folder, RefusesOutputsOnOrInTheModelAndFoldersThatAreNotEmpty) {
   EXPECT_EQ(in("empty").size(), 5u);
 }
 
-TEST_F(Folder, LeavesNothingWhereTheDiskIsFull) {  // as `ulimit -f` makes files: no larger than a block of 512 or 1024 bytes
+TEST_F(Folder,
+       LeavesNothingWhereTheDiskIsFull) {  // as `ulimit -f` makes files: no larger than a block of 512 or 1024 bytes
   const std::string line = "ulimit -f 1; exec '" TSENOR_TOOL_PROGRAM "' prune '" + path("model") + "' '" + path("out") +
                            "' --pattern 4:8 --device cpu 2> '" + path("err") + "'";
   const int status = std::system(line.c_str());

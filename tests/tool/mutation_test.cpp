@@ -34,7 +34,8 @@ std::string mutate(std::string file, std::size_t header, std::mt19937& generator
 
 class Mutation : public ToolTest {
  protected:
-  void expect_no_crash(const std::string& command, const std::string& ending, const std::string& valid, std::size_t header, unsigned seed) {
+  void expect_no_crash(const std::string& command, const std::string& ending, const std::string& valid,
+                       std::size_t header, unsigned seed) {
     const std::string in = path("in" + ending), out = path("out" + ending);
     std::mt19937 generator(seed);
     write("in" + ending, valid);

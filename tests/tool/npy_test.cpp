@@ -111,8 +111,8 @@ TEST_F(Npy, KeepsTheMostWithACertificateByDefault) {
   for (const char* constraint : {"exactly", "at-most"})
     for (const char* pattern : {"2:4", "4:8", "8:16", "16:32"}) {
       SCOPED_TRACE(std::string(pattern) + " " + constraint);
-      const auto both = json_lines(
-          run({"inspect", in, "--pattern", pattern, "--constraint", constraint, "--method", "optimal,published", "--json"}));
+      const auto both = json_lines(run({"inspect", in, "--pattern", pattern, "--constraint", constraint, "--method",
+                                        "optimal,published", "--json"}));
       ASSERT_EQ(both.size(), 2u);
       EXPECT_EQ(both[0].at("method"), "optimal");
       EXPECT_EQ(both[1].at("method"), "published");
@@ -172,8 +172,8 @@ TEST_F(Npy, TilesTheEdgesWhenAskedAndElseRefuses) {
   EXPECT_TRUE(fails_in_one_line(run({"mask", in, path("out.npy"), "--pattern", "2:4"}), 3));
   EXPECT_EQ(files(), names{"in.npy"});
   for (const std::string constraint : {"exactly", "at-most"}) {
-    const outcome o =
-        run({"mask", in, path("out.npy"), "--pattern", "2:4", "--edge", "partial", "--constraint", constraint, "--json"});
+    const outcome o = run(
+        {"mask", in, path("out.npy"), "--pattern", "2:4", "--edge", "partial", "--constraint", constraint, "--json"});
     ASSERT_EQ(o.exit_code, 0) << o.err;
     EXPECT_EQ(violations(mask_in("out.npy", 10, 13), 10, 13, 2, 4, constraint == "exactly"), 0);
     EXPECT_EQ(json_lines(o).at(0).at("violations"), 0);

@@ -48,10 +48,16 @@ TEST_F(Rule, LeavesEmbeddingsHeadsRoutersAndTheLikeDense) {
       {"model.layers.0.mlp.up_proj.weight_scale_inv", "a scale"},
       {"model.layers.0.mlp.up_proj.lora_A.weight", "an adapter"},
       {"backbone.layers.0.mixer.A_log", "a state matrix"},
-      {"rnn.weight_ih_l0", "a recurrent layer's"}};
-  const names pruned = {"model.layers.0.attn.heads.1.weight", "model.layers.0.attention.output.dense.weight",
-                        "model.layers.0.mlp.experts.0.gate_proj.weight", "model.layers.0.mlp.gate_proj.weight",
-                        "model.layers.1.mlp.gate.weight"};  // a gate beside no experts is none of theirs
+      {"rnn.weight_ih_l0", "a recurrent layer's"},
+      {"shared.weight", "an embedding"},
+      {"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", "a bias"},
+      {"proj_out.weight", "an output head"}};
+  const names pruned = {"model.layers.0.attn.heads.1.weight",
+                        "model.layers.0.attention.output.dense.weight",
+                        "model.layers.0.mlp.experts.0.gate_proj.weight",
+                        "model.layers.0.mlp.gate_proj.weight",
+                        "model.layers.1.mlp.gate.weight",
+                        "blocks.0.proj_out.weight"};  // a gate beside no experts is none of theirs
   std::vector<tensor> tensors;
   for (const auto& [name, reason] : dense) tensors.push_back(matrix_named(name));
   for (const std::string& name : pruned) tensors.push_back(matrix_named(name));
@@ -105,8 +111,9 @@ TEST_F(Rule, SaysTheSameAsThePythonPackage) {
 }
 
 TEST_F(Rule, GivesEachTensorItsOwnPattern) {
-  const std::vector<tensor> tensors = {matrix_named("a.mlp.up", "[16,16]", 256), matrix_named("b.attn.q", "[16,16]", 256),
-                                       matrix_named("c.attn.k", "[8,8]"), matrix_named("d.other", "[16,16]", 256)};
+  const std::vector<tensor> tensors = {matrix_named("a.mlp.up", "[16,16]", 256),
+                                       matrix_named("b.attn.q", "[16,16]", 256), matrix_named("c.attn.k", "[8,8]"),
+                                       matrix_named("d.other", "[16,16]", 256)};
   const outcome o = with("prune", tensors, {"--pattern", "*.mlp.*=8:16", "--pattern", "*.k=1:4,*attn*=2:8"});
   ASSERT_EQ(o.exit_code, 0) << o.err;
   const auto lines = json_lines(o);

@@ -87,8 +87,10 @@ TEST_F(Safetensors, KeepsTheWeightsThatTheSameMatrixAsNpyKeeps) {
 TEST_F(Safetensors, ListsWhatStaysDenseAndWhy) {
   const std::string in = write("in.safetensors", file_of(model()));
   const names reasons = {"1-D: \"layer.0.bias\"", "no multiple of 4 (5 x 8)", "\"I64\"", "empty (0 x 8)", "a scalar"};
-  for (const names& run_with : std::vector<names>{{"inspect", in}, {"mask", in, path("masks.safetensors")},
-                                                  {"prune", in, path("out.safetensors")}, {"check", in}}) {
+  for (const names& run_with : std::vector<names>{{"inspect", in},
+                                                  {"mask", in, path("masks.safetensors")},
+                                                  {"prune", in, path("out.safetensors")},
+                                                  {"check", in}}) {
     names arguments = run_with;
     arguments.insert(arguments.end(), {"--pattern", "2:4"});
     const outcome table = run(arguments);
@@ -161,7 +163,8 @@ TEST_F(Safetensors, EscapesNamesInWhatItPrints) {
   const outcome table = run({"inspect", in, "--pattern", "2:4"});
   EXPECT_EQ(table.out.find('\033'), std::string::npos);
   EXPECT_NE(table.out.find("two\\nlines"), std::string::npos) << table.out;
-  EXPECT_EQ(json_lines(run({"inspect", in, "--pattern", "2:4", "--json"})).at(0).at("name"), "two\nlines \"quoted\" \033[31m");
+  EXPECT_EQ(json_lines(run({"inspect", in, "--pattern", "2:4", "--json"})).at(0).at("name"),
+            "two\nlines \"quoted\" \033[31m");
   EXPECT_TRUE(fails_in_one_line(run({"inspect", in, "--pattern", "3:5", "--select", "two"}), 3));
 }
 

@@ -73,7 +73,8 @@ std::vector<nlohmann::json> json_lines(const outcome& o) {
   std::istringstream lines(o.out);
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json object = nlohmann::json::parse(line);
-    if (!object.contains("dense") && !object.contains("left_out") && !object.contains("note")) objects.push_back(object);
+    if (!object.contains("dense") && !object.contains("left_out") && !object.contains("note"))
+      objects.push_back(object);
   }
   return objects;
 }

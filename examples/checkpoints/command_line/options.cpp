@@ -21,9 +21,10 @@ void add_common(CLI::App& command, arguments& raw) {
 
 void add_select(CLI::App& command, arguments& raw) {
   command
-      .add_option("--select", raw.select,
-                  "regular expression that the names of the tensors match in part [default: all weights but embeddings, "
-                  "heads, routers and the like, which are listed]")
+      .add_option(
+          "--select", raw.select,
+          "regular expression that the names of the tensors match in part [default: all weights but embeddings, "
+          "heads, routers and the like, which are listed]")
       ->type_name("REGEX");
 }
 
@@ -81,14 +82,16 @@ void add_search(CLI::App& command, arguments& raw, const std::string& of_method)
 void declare_inspect(CLI::App& app, arguments& raw) {
   CLI::App& command = *app.add_subcommand("inspect", "what is in a checkpoint, and what masks would keep of it");
   add_common(command, raw);
-  CLI::Option* const pattern = add_patterns(command, raw, "patterns to try, as in 4:8,8:16 [default: list the tensors]");
+  CLI::Option* const pattern =
+      add_patterns(command, raw, "patterns to try, as in 4:8,8:16 [default: list the tensors]");
   add_search(command, raw, ", or both, as in optimal,published");
-  CLI::Option* const svg = command
-                               .add_option("--svg", raw.svg,
-                                           "draw a tile of the one matrix: importances, the published method's entropic "
-                                           "plan with its sums, and the mask with the weights kept in each row and column")
-                               ->type_name("FILE")
-                               ->needs(pattern);
+  CLI::Option* const svg =
+      command
+          .add_option("--svg", raw.svg,
+                      "draw a tile of the one matrix: importances, the published method's entropic "
+                      "plan with its sums, and the mask with the weights kept in each row and column")
+          ->type_name("FILE")
+          ->needs(pattern);
   command.add_option("--tile", raw.tile, "the tile to draw, counted in tiles from 0 [default: 0,0]")
       ->delimiter(',')
       ->expected(2)
@@ -101,7 +104,8 @@ void declare_mask(CLI::App& app, arguments& raw) {
   CLI::App& command = *app.add_subcommand("mask", "masks into a file: BOOL tensors of the same names, or a uint8 .npy");
   add_common(command, raw);
   command.add_option("OUT", raw.out, ".safetensors, or .npy where IN is one")->required();
-  add_patterns(command, raw, "N:M for all tensors, or NAME=N:M for some; NAME may hold *, and the first that fits counts")
+  add_patterns(command, raw,
+               "N:M for all tensors, or NAME=N:M for some; NAME may hold *, and the first that fits counts")
       ->required();
   add_search(command, raw, "");
 }
@@ -112,23 +116,26 @@ void declare_prune(CLI::App& app, arguments& raw) {
   command.add_option("OUT", raw.out, "the copy, a file or a folder as IN is")->required();
   add_patterns(command, raw, "as for mask; or a list of N:M, with {pattern} in OUT (16:32 becomes 16x32)")->required();
   command
-      .add_option("--method", raw.method,
-                  "magnitude: |w|; wanda: |w| times its input's norm; sparsegpt and alps, which also update what they keep "
-                  "and need a GPU")
+      .add_option(
+          "--method", raw.method,
+          "magnitude: |w|; wanda: |w| times its input's norm; sparsegpt and alps, which also update what they keep "
+          "and need a GPU")
       ->capture_default_str()
       ->check(CLI::IsMember({"magnitude", "wanda", "sparsegpt", "alps"}));
   command
-      .add_option("--structure", raw.structures,
-                  "transposable: N in every row and column, the best such mask; published: the same by the approximation of "
-                  "arXiv 2505.23949; row-wise: standard N:M; row-then-column: the best N of each row and of these the best "
-                  "N of each column; or a list, with {structure} in OUT [default: transposable]")
+      .add_option(
+          "--structure", raw.structures,
+          "transposable: N in every row and column, the best such mask; published: the same by the approximation of "
+          "arXiv 2505.23949; row-wise: standard N:M; row-then-column: the best N of each row and of these the best "
+          "N of each column; or a list, with {structure} in OUT [default: transposable]")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"transposable", "published", "row-wise", "row-then-column"}))
       ->type_name("STRUCTURE,...");
-  command.add_option("--gram", raw.gram,
-                     "checkpoint that holds, for each tensor to prune, an F32 tensor [inputs, inputs] of the same name: the "
-                     "sum of x x^T over the layer's inputs x. All methods but magnitude need it");
+  command.add_option(
+      "--gram", raw.gram,
+      "checkpoint that holds, for each tensor to prune, an F32 tensor [inputs, inputs] of the same name: the "
+      "sum of x x^T over the layer's inputs x. All methods but magnitude need it");
   add_transposed(command, raw);
   command.add_option("--tokens", raw.tokens, "tokens that the gram matrices sum over; matters for dead inputs alone")
       ->capture_default_str()

@@ -9,14 +9,17 @@ namespace tool {
 namespace {
 
 constexpr const char* description =
-    "N:M sparse checkpoints, as they lie on the disk: transposable masks, in which every M x M tile keeps N weights in every\n"
+    "N:M sparse checkpoints, as they lie on the disk: transposable masks, in which every M x M tile keeps N weights in "
+    "every\n"
     "row and in every column, the best of them all with a certificate, or standard ones.\n";
 
 constexpr const char* footer =
-    "tsenor COMMAND --help explains a command. OUT is whole or absent, and IN is never touched. Every report ends with what\n"
+    "tsenor COMMAND --help explains a command. OUT is whole or absent, and IN is never touched. Every report ends with "
+    "what\n"
     "stayed dense and why.\n"
     "\n"
-    "Exit status: 0 done; 1 check: the pattern is broken; 2 wrong usage; 3 a file cannot be used, or nothing in it can be\n"
+    "Exit status: 0 done; 1 check: the pattern is broken; 2 wrong usage; 3 a file cannot be used, or nothing in it can "
+    "be\n"
     "pruned; 4 the CUDA device cannot be used.";
 
 command command_named(const std::string& name) {

@@ -43,7 +43,8 @@ selection match(const checkpoint& in, const checkpoint& masks) {
                                         in_quotes(in.path().string()) + ": " +
                                         (problems.empty() ? "it holds no mask" : problems));
   for (const tensor_entry& t : in.tensors())
-    if (std::none_of(result.chosen.begin(), result.chosen.end(), [&](const auto& c) { return c.tensor.name == t.name; }))
+    if (std::none_of(result.chosen.begin(), result.chosen.end(),
+                     [&](const auto& c) { return c.tensor.name == t.name; }))
       result.dense.push_back({t, "there is no mask for it"});
   return result;
 }
@@ -51,7 +52,8 @@ selection match(const checkpoint& in, const checkpoint& masks) {
 std::vector<std::uint8_t> read_mask(const input_file& file, const tensor_entry& mask, const block& part) {
   std::vector<std::uint8_t> values(part.size());
   file.read(mask.offset + part.offset, values.data(), values.size());
-  if (const auto other = std::find_if(values.begin(), values.end(), [](auto v) { return v > 1; }); other != values.end())
+  if (const auto other = std::find_if(values.begin(), values.end(), [](auto v) { return v > 1; });
+      other != values.end())
     throw file.problem("holds " + std::to_string(*other) + " in the mask " + in_quotes(mask.name) +
                        "; masks are of 0 and 1");
   return values;

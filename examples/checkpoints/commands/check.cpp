@@ -47,8 +47,8 @@ std::uint64_t first_broken(const mask_view& kept, const tensor_entry& t, tsenor:
 std::int64_t count_not_finite(const tensor_entry& t, const block& part, std::vector<std::byte> data) {
   if (!t.type) return 0;
   return visit_weights(matrix{*t.type, part.rows, part.cols, std::move(data)}, [&](const auto* w) {
-    return static_cast<std::int64_t>(std::count_if(
-        w, w + part.size(), [](auto x) { return !std::isfinite(tsenor::detail::to_arithmetic(x)); }));
+    return static_cast<std::int64_t>(
+        std::count_if(w, w + part.size(), [](auto x) { return !std::isfinite(tsenor::detail::to_arithmetic(x)); }));
   });
 }
 
@@ -105,7 +105,8 @@ void print_table(const std::vector<verdict>& verdicts) {
     std::string first = "-";
     if (v.first_element) first = nlohmann::json(indices_of(*v.first_element, v.of.tensor.shape)).dump();
     rows.push_back({escaped(v.of.tensor.name), shape_text(v.of.tensor.shape), text_of(v.of.pattern),
-                    fixed(100 * zero_share(v), 3), std::to_string(v.not_finite), std::to_string(v.rows + v.cols), first});
+                    fixed(100 * zero_share(v), 3), std::to_string(v.not_finite), std::to_string(v.rows + v.cols),
+                    first});
   }
   print_aligned(rows);
 }
@@ -122,14 +123,14 @@ exit_code check(const settings& s) {
     progress_bar progress(weights_of(chosen.chosen));
     for (const selected_tensor& t : chosen.chosen) verdicts.push_back(judge(in, t, s, progress));
   }
-  const auto broken = std::count_if(verdicts.begin(), verdicts.end(), [](const auto& v) { return v.rows + v.cols > 0; });
+  const auto broken =
+      std::count_if(verdicts.begin(), verdicts.end(), [](const auto& v) { return v.rows + v.cols > 0; });
   if (s.json)
     for (const verdict& v : verdicts) print_json(v, s);
   else
     print_table(verdicts);
   print_rest(chosen, in, s.json);
-  if (!s.json)
-    std::cout << '\n' << broken << " of " << verdicts.size() << " tensors break their pattern\n";
+  if (!s.json) std::cout << '\n' << broken << " of " << verdicts.size() << " tensors break their pattern\n";
   flush_output();
   return broken > 0 ? exit_code::violations : exit_code::success;
 }

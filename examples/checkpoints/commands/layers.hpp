@@ -22,8 +22,8 @@ class layer_source {
   /// Both have to outlive it.
   layer_source(const checkpoint& in, const settings& s);
 
-  /// The tensors that are pruned. Where gram matrices fit the other side of tensors, so that --transposed is missing, it throws
-  /// failure(exit_code::input): square ones would be pruned on the wrong side.
+  /// The tensors that are pruned. Where gram matrices fit the other side of tensors, so that --transposed is missing,
+  /// it throws failure(exit_code::input): square ones would be pruned on the wrong side.
   selection select(const pattern_rules& patterns, tsenor::edge edge, const settings& s) const;
 
   /// The `index`-th matrix of a tensor.

@@ -17,8 +17,8 @@ class mask_file {
       : out_(path, staged_output::shape::file) {
     std::vector<tensor_entry> masks;
     for (const selected_tensor& t : chosen) masks.push_back(t.tensor);
-    const std::string header = kind == file_kind::npy ? npy_mask_header(masks.front().rows(), masks.front().cols())
-                                                      : mask_file_header(masks);
+    const std::string header =
+        kind == file_kind::npy ? npy_mask_header(masks.front().rows(), masks.front().cols()) : mask_file_header(masks);
     if (kind == file_kind::npy) masks.front().offset = header.size();
     out_.require_room(header.size() + weights_of(chosen));
     out_.write(0, header.data(), header.size());

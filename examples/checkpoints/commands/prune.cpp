@@ -117,8 +117,9 @@ void print(const std::vector<pruned_tensor>& tensors, const job& j, const settin
 void note_dead(const pruned_tensor& p, selection& rest) {
   if (p.matrices_without_inputs == 0) return;
   selection one;
-  const std::string which = p.matrices == 1 ? "" : " in " + std::to_string(p.matrices_without_inputs) + " of its " +
-                                                       std::to_string(p.matrices) + " matrices";
+  const std::string which = p.matrices == 1 ? ""
+                                            : " in " + std::to_string(p.matrices_without_inputs) + " of its " +
+                                                  std::to_string(p.matrices) + " matrices";
   one.notes.push_back("no input of " + in_quotes(p.tensor.name) + " was active" + which +
                       ": its weights are chosen by magnitude there");
   add_rest(rest, one);

@@ -25,8 +25,8 @@ std::vector<fs::path> files_with(const fs::path& folder, const std::string& endi
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
     if (ends_with(entry.path().filename().string(), ending)) found.push_back(entry.path());
   if (error)
-    throw failure(exit_code::input, in_quotes(folder.string()) + " cannot be listed: " + error.message() +
-                                        "; check its permissions");
+    throw failure(exit_code::input,
+                  in_quotes(folder.string()) + " cannot be listed: " + error.message() + "; check its permissions");
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -66,9 +66,10 @@ file_kind kind_of(const fs::path& path, const char* which) {
   if (path.extension() == ".npy") return file_kind::npy;
   if (path.extension() == ".safetensors") return file_kind::safetensors;
   if (fs::is_directory(path, error) || ends_with(path.filename().string(), index_ending)) return file_kind::folder;
-  throw failure(exit_code::usage, std::string(which) + " " + in_quotes(path.string()) +
-                                      " is of an unknown kind; it has to end in .npy or .safetensors, or be a folder or "
-                                      "its model.safetensors.index.json");
+  throw failure(exit_code::usage,
+                std::string(which) + " " + in_quotes(path.string()) +
+                    " is of an unknown kind; it has to end in .npy or .safetensors, or be a folder or "
+                    "its model.safetensors.index.json");
 }
 
 std::vector<tensor_entry> read_header(const input_file& file, file_kind kind) {

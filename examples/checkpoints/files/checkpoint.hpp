@@ -14,7 +14,8 @@ namespace tool {
 /// How a checkpoint is kept.
 enum class file_kind { npy, safetensors, folder };
 
-/// By the ending of the name, or failure(exit_code::usage) that begins with `which`. What is a folder, or an index, is a folder.
+/// By the ending of the name, or failure(exit_code::usage) that begins with `which`. What is a folder, or an index, is
+/// a folder.
 file_kind kind_of(const std::filesystem::path& path, const char* which);
 
 /// Reads and checks the header of one file, nothing else. The order of the entries is that of their names.

@@ -61,9 +61,8 @@ double largest_finite(const T* weights, std::size_t count) {
 // The power of two that brings weights of 64 bits into the range of floats; 0 where they are in it.
 int exponent_of(const matrix& m) {
   if (m.type != weight_type::f64) return 0;
-  const double largest = visit_weights(m, [&](const auto* w) {
-    return largest_finite(w, static_cast<std::size_t>(m.rows * m.cols));
-  });
+  const double largest =
+      visit_weights(m, [&](const auto* w) { return largest_finite(w, static_cast<std::size_t>(m.rows * m.cols)); });
   constexpr int safe = 60;  // also of the squares
   if (largest == 0 || std::abs(std::ilogb(largest)) <= safe) return 0;
   return std::ilogb(largest);
@@ -118,7 +117,7 @@ std::vector<std::uint8_t> nonzeros(const std::vector<std::byte>& data, const ten
   std::vector<std::uint8_t> result(data.size() / unit);
   for (std::size_t k = 0; k < result.size(); ++k) {
     std::uint64_t bits = 0;
-    std::memcpy(&bits, &data[k * unit], unit);  // little-endian, as the files are
+    std::memcpy(&bits, &data[k * unit], unit);                // little-endian, as the files are
     if (t.type) bits &= ~(std::uint64_t(1) << (t.bits - 1));  // -0.0 is a zero too
     result[k] = bits != 0;
   }

@@ -15,7 +15,8 @@ struct float_weights {
   int exponent = 0;
 };
 
-/// Exact but for weights of 64 bits, which are rounded: masks are searched for among floats, so that one search is compiled.
+/// Exact but for weights of 64 bits, which are rounded: masks are searched for among floats, so that one search is
+/// compiled.
 float_weights to_floats(const matrix& m);
 
 /// The weights of a matrix of 16 or 32 bits from floats, rounded to its own type; else a failure.

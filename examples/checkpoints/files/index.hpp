@@ -19,8 +19,9 @@ weight_map read_index(const input_file& file);
 /// The files that an index names, each once.
 std::vector<std::string> shards_of(const weight_map& index);
 
-/// Where an index and its shards contradict each other: tensors that are not where it says, or that lie in two shards. Each in
-/// words. `tensors[k]` are those of the k-th of shards_of(index). A tensor that the index does not name is none.
+/// Where an index and its shards contradict each other: tensors that are not where it says, or that lie in two shards.
+/// Each in words. `tensors[k]` are those of the k-th of shards_of(index). A tensor that the index does not name is
+/// none.
 std::vector<std::string> contradictions(const weight_map& index, const std::vector<std::vector<tensor_entry>>& tensors);
 
 }  // namespace tool

@@ -30,8 +30,7 @@ void input_file::read(std::uint64_t offset, void* data, std::size_t bytes) const
   while (bytes > 0) {
     const ssize_t got = pread(descriptor_, to, bytes, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0)
-      throw problem("cannot be read to its end; check the disk, and that nothing else writes to the file");
+    if (got <= 0) throw problem("cannot be read to its end; check the disk, and that nothing else writes to the file");
     to += got;
     offset += static_cast<std::uint64_t>(got);
     bytes -= static_cast<std::size_t>(got);

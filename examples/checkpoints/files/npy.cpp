@@ -139,8 +139,9 @@ std::optional<weight_type> type_of(const input_file& file, const std::string& de
   if (descr == "<f8") return weight_type::f64;
   if (descr.substr(0, 2) == ">f")
     throw file.problem("is big-endian (" + in_quotes(descr) + "); save array.astype('<f4')");
-  throw file.problem("holds " + in_quotes(descr) +
-                     "; weights have to be little-endian '<f2', '<f4' or '<f8', masks '|u1' or '|b1'; save array.astype('<f4')");
+  throw file.problem(
+      "holds " + in_quotes(descr) +
+      "; weights have to be little-endian '<f2', '<f4' or '<f8', masks '|u1' or '|b1'; save array.astype('<f4')");
 }
 
 }  // namespace

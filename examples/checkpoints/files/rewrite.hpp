@@ -12,8 +12,8 @@ namespace tool {
 /// Writes the data of a tensor at `offset` bytes from its beginning.
 using tensor_writer = std::function<void(std::uint64_t offset, const std::vector<std::byte>& data)>;
 
-/// Writes the checkpoint to `path`, in the form that it has itself: every byte as it is, but for the data of the tensors `changed`,
-/// which `change` is called for, one after the other, and has to write whole. Whole or absent.
+/// Writes the checkpoint to `path`, in the form that it has itself: every byte as it is, but for the data of the
+/// tensors `changed`, which `change` is called for, one after the other, and has to write whole. Whole or absent.
 void rewrite(const checkpoint& in, const std::filesystem::path& path, std::vector<const tensor_entry*> changed,
              const std::function<void(const tensor_entry&, const tensor_writer&)>& change);
 

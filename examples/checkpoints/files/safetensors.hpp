@@ -17,8 +17,8 @@ struct safetensors_header {
 /// or overlaps.
 safetensors_header read_safetensors_header(const input_file& file);
 
-/// The bytes that come before the data of a file of masks of the given names and shapes, which it makes its entries: BOOL, in
-/// the given order.
+/// The bytes that come before the data of a file of masks of the given names and shapes, which it makes its entries:
+/// BOOL, in the given order.
 std::string mask_file_header(std::vector<tensor_entry>& masks);
 
 }  // namespace tool

@@ -47,8 +47,7 @@ void sync_folder(const fs::path& folder) {
 void check_file(const fs::path& path, const fs::path& named) {
   std::error_code error;
   if (!fs::exists(path, error)) return;
-  if (!fs::is_regular_file(path, error))
-    throw cannot_write(named, "it is not a regular file; choose another file");
+  if (!fs::is_regular_file(path, error)) throw cannot_write(named, "it is not a regular file; choose another file");
   if (access(path.c_str(), W_OK) != 0) throw system_error(named);
 }
 

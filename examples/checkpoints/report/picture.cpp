@@ -13,8 +13,8 @@ namespace {
 // The number of tiles along a side.
 std::uint64_t tiles_along(std::uint64_t side, int m) { return (side + m - 1) / m; }
 
-// The importances of the tile as fractions of the largest, padded with zeros to m x m: what the published method solves. `band`
-// are the rows of the matrix that the tile lies in.
+// The importances of the tile as fractions of the largest, padded with zeros to m x m: what the published method
+// solves. `band` are the rows of the matrix that the tile lies in.
 std::vector<float> padded_importance(const matrix& band, const tile_picture& p, std::int64_t left,
                                      importance_choice choice) {
   const int m = p.pattern.m;

@@ -29,8 +29,8 @@ void print_line(const nlohmann::ordered_json& object);
 /// Says how many weights were not finite, if some were.
 void print_replaced(std::int64_t replaced);
 
-/// The end of every report: what stayed dense and why, other files that were left out, and what a reader may not expect. As text,
-/// tensors with the same reason share a line.
+/// The end of every report: what stayed dense and why, other files that were left out, and what a reader may not
+/// expect. As text, tensors with the same reason share a line.
 void print_rest(const selection& s, const checkpoint& in, bool json);
 
 /// Throws failure(exit_code::input) unless all that was printed has arrived.

@@ -64,8 +64,9 @@ void add(result& r, const matrix& m, int exponent, const solution& found, import
   r.value += sums.kept;
   r.bound += std::max(bound, sums.kept);  // the two are rounded in different orders
   if (!std::isfinite(r.total) || !std::isfinite(r.bound))
-    throw failure(exit_code::input, in_quotes(r.tensor.name) +
-                                        " has weights so large that their importances sum up to infinity; scale it down");
+    throw failure(
+        exit_code::input,
+        in_quotes(r.tensor.name) + " has weights so large that their importances sum up to infinity; scale it down");
   r.violations += found.violations;
   r.replaced += found.summary.replaced;
   r.seconds += found.seconds;

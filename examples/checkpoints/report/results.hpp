@@ -47,8 +47,8 @@ struct importance_sums {
 };
 importance_sums sums_of(const matrix& m, const std::vector<std::uint8_t>& mask, importance_choice importance);
 
-/// Adds a block, with the exponent of the floats that were solved. Throws failure(exit_code::input) where a sum leaves the range
-/// of double.
+/// Adds a block, with the exponent of the floats that were solved. Throws failure(exit_code::input) where a sum leaves
+/// the range of double.
 void add(result& r, const matrix& m, int exponent, const solution& found, importance_choice importance);
 
 /// One object a line, or a table for people.

@@ -115,7 +115,9 @@ std::string svg_of(const tile_picture& p, const selected_tensor& t, const settin
   draw_shades(out, p, p.plan, "plan", orange);
   draw_sums(out, p, p.plan, "plan-sums", 1);
   out << "</g>\n";
-  begin_panel(out, p, 2, std::string(name_of(s.methods.front().method)) + ", " + name_of(s.methods.front().constraint) + " " + pattern);
+  begin_panel(
+      out, p, 2,
+      std::string(name_of(s.methods.front().method)) + ", " + name_of(s.methods.front().constraint) + " " + pattern);
   draw_shades(out, p, p.importance, "importance", blue);
   draw_marks(out, p);
   draw_sums(out, p, p.mask, "counts", 0);

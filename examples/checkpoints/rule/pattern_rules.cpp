@@ -44,7 +44,8 @@ std::vector<pattern_rules> parse_patterns(const std::vector<std::string>& values
   }
   if (named.empty()) return plain;
   if (plain.size() > 1)
-    throw failure(exit_code::usage, "--pattern takes a list N:M,N:M, or NAME=N:M with at most one N:M for all other names");
+    throw failure(exit_code::usage,
+                  "--pattern takes a list N:M,N:M, or NAME=N:M with at most one N:M for all other names");
   if (!plain.empty()) named.push_back(plain.front().front());
   return {named};
 }

@@ -21,8 +21,8 @@ using pattern_rules = std::vector<pattern_rule>;
 /// Empty where no rule matches.
 std::optional<tsenor::pattern> pattern_for(const pattern_rules& rules, const std::string& name);
 
-/// What the values of --pattern ask for: one set of rules, or with a plain list N:M,N:M several, each of one pattern for all. Throws
-/// failure(exit_code::usage).
+/// What the values of --pattern ask for: one set of rules, or with a plain list N:M,N:M several, each of one pattern
+/// for all. Throws failure(exit_code::usage).
 std::vector<pattern_rules> parse_patterns(const std::vector<std::string>& values);
 
 std::string text_of(tsenor::pattern p);

@@ -77,8 +77,8 @@ selection select_tensors(const std::string& file, const std::vector<tensor_entry
   if (!result.chosen.empty()) return result;
   std::string reasons;
   for (const std::string& line : grouped(result.dense)) reasons += (reasons.empty() ? ": " : "; ") + line;
-  throw failure(exit_code::input, in_quotes(file) + " has nothing to prune" +
-                                      (reasons.empty() ? "; it holds no tensor" : reasons));
+  throw failure(exit_code::input,
+                in_quotes(file) + " has nothing to prune" + (reasons.empty() ? "; it holds no tensor" : reasons));
 }
 
 void add_rest(selection& all, const selection& one) {

@@ -43,14 +43,15 @@ struct selection_rule {
   std::function<std::string(const tensor_entry&)> objection = [](const tensor_entry&) { return std::string(); };
 };
 
-/// Every tensor is either chosen or dense with a reason. `file` is for messages: nothing chosen is a failure(exit_code::input)
-/// that gives the reasons.
+/// Every tensor is either chosen or dense with a reason. `file` is for messages: nothing chosen is a
+/// failure(exit_code::input) that gives the reasons.
 selection select_tensors(const std::string& file, const std::vector<tensor_entry>& tensors, const selection_rule& rule);
 
 /// Adds what is dense or noted in `one`, each thing once, to a selection that stands for several.
 void add_rest(selection& all, const selection& one);
 
-/// The reasons, each with the names of its tensors: "1-D: \"norm\" and 64 more". In the order in which they first appear.
+/// The reasons, each with the names of its tensors: "1-D: \"norm\" and 64 more". In the order in which they first
+/// appear.
 std::vector<std::string> grouped(const std::vector<dense_tensor>& dense);
 
 }  // namespace tool

@@ -5,7 +5,8 @@
 namespace tool {
 namespace {
 
-constexpr const char* without = "this program was built without CUDA; configure it with -DTSENOR_CUDA=ON, or use --device cpu";
+constexpr const char* without =
+    "this program was built without CUDA; configure it with -DTSENOR_CUDA=ON, or use --device cpu";
 
 }  // namespace
 

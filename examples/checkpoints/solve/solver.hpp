@@ -40,8 +40,8 @@ std::unique_ptr<solver> make_cpu_solver();
 /// Null where no CUDA device can be used; `why_not` then says why and what to do.
 std::unique_ptr<solver> make_cuda_solver(std::string& why_not);
 
-/// The prices that the published method returns, on the CPU, for the `[m, m]` importances of one tile under exactly N: its m
-/// rows', then its m columns'. They are its plan's potentials.
+/// The prices that the published method returns, on the CPU, for the `[m, m]` importances of one tile under exactly N:
+/// its m rows', then its m columns'. They are its plan's potentials.
 std::vector<float> published_prices(const std::vector<float>& importance, tsenor::pattern p);
 
 /// The number of tiles of a matrix, those at the edge included.
