@@ -45,8 +45,8 @@ TEST_F(Check, FindsTheOneWeightThatBreaksIt) {
   for (const float w :
        {1e-6f, -1e-30f, 1e-45f, std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
     floats weights = obedient(8, 12);
-    ASSERT_EQ(weights[5 * 12 + 9], 0.f);
-    weights[5 * 12 + 9] = w;
+    ASSERT_EQ(weights[5 * 12 + 10], 0.f);
+    weights[5 * 12 + 10] = w;
     const outcome o = check(weights);
     EXPECT_EQ(o.exit_code, 1) << w;
     EXPECT_EQ(o.err, "");

@@ -142,7 +142,7 @@ TEST_F(Folder, RefusesAnIndexThatContradictsItsShardsAndNamesAllOfIt) {
   places.emplace_back("x", "model-00003.safetensors");
   places.emplace_back("y", "model-00004.safetensors");
   with(places);
-  expect_refused("model-00003.safetensors\\\" does not exist");
+  expect_refused("model-00003.safetensors\" does not exist");
   expect_refused("model-00004.safetensors");
 }
 

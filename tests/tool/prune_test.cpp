@@ -136,6 +136,8 @@ TEST_F(PruneTool, RefusesWrongUsage) {
   expect_refused(2, prune("out.safetensors", "magnitude", "2:4", {"--structure", "row-wise,transposable"}));
   expect_refused(2, prune("out.npy", "magnitude", "2:4", {}));
   expect_refused(2, prune("in.safetensors", "magnitude", "2:4", {}));
+  expect_refused(
+      2, prune("gram.safetensors", "magnitude", "2:4", {"--gram", write("gram.safetensors", file_of(grams()))}));
   EXPECT_EQ(read("in.safetensors"), file_of(model()));
 }
 
@@ -158,6 +160,82 @@ TEST_F(PruneTool, SaysThatAMethodNeedsAGpu) {
     expect_refused(4, o);
     EXPECT_NE(o.err.find("needs a CUDA device"), std::string::npos) << o.err;
   }
+}
+
+TEST_F(PruneTool, PrunesByMagnitudeWhereNoInputWasActiveAndSaysSo) {
+  auto sums = grams();
+  sums[0].data = bytes_of(floats(256));
+  const std::string gram = write("gram.safetensors", file_of(sums));
+  for (const char* structure : {"row-wise", "transposable"}) {
+    const outcome o = prune("out.safetensors", "wanda", "2:4", {"--gram", gram, "--structure", structure, "--json"});
+    ASSERT_EQ(o.exit_code, 0) << o.err;
+    ASSERT_EQ(prune("magnitude.safetensors", "magnitude", "2:4", {"--structure", structure}).exit_code, 0);
+    EXPECT_EQ(pruned("out.safetensors"), pruned("magnitude.safetensors")) << structure;
+    EXPECT_NE(o.out.find("no input of \\\"a.weight\\\" was active"), std::string::npos) << o.out;
+  }
+}
+
+TEST_F(PruneTool, CountsWeightsThatAreNotFinite) {
+  auto tensors = model();
+  auto weights = numbers_in<float>(tensors[0].data);
+  weights[3] = std::numeric_limits<float>::quiet_NaN();
+  weights[70] = -std::numeric_limits<float>::infinity();
+  tensors[0].data = bytes_of(weights);
+  write("in.safetensors", file_of(tensors));
+  const outcome o = prune("out.safetensors", "magnitude", "2:4", {"--json"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(json_lines(o)[0].at("replaced"), 2);
+  EXPECT_EQ(json_lines(o)[1].at("replaced"), 0);
+  const outcome table = prune("out.safetensors", "magnitude", "2:4", {});
+  EXPECT_NE(table.out.find("2 weights were NaN"), std::string::npos) << table.out;
+}
+
+floats transposed(const floats& values, std::size_t rows, std::size_t cols) {
+  floats result(values.size());
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < cols; ++j) result[j * rows + i] = values[i * cols + j];
+  return result;
+}
+
+TEST_F(PruneTool, PrunesWeightsThatAreStoredTransposed) {
+  const floats weights = gaussian<float>(128, 1);  // [8, 16]
+  const tensor stored = {"a.weight", "F32", "[16,8]", bytes_of(transposed(weights, 8, 16))};
+  write("in.safetensors", file_of({stored}));
+  const names more = {
+      "--gram", write("gram.safetensors", file_of({grams()[0]})), "--structure", "row-wise", "--transposed", "a\\.w"};
+  const outcome o = prune("out.safetensors", "wanda", "4:8", more);
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  const floats after = numbers_in<float>(data_of(read("out.safetensors"), file_of({stored}), {stored})[0]);
+  EXPECT_EQ(transposed(after, 16, 8), best_of_rows(weights, norms(), 4, 8));
+}
+
+TEST_F(PruneTool, StopsWhereGramMatricesFitTheOtherSide) {
+  auto tensors = model();
+  tensors[0].shape = "[16,8]";
+  write("in.safetensors", file_of(tensors));
+  const names gram = {"--gram", write("gram.safetensors", file_of(grams()))};
+  const outcome o = prune("out.safetensors", "wanda", "2:4", gram);  // b.weight, which is square, would be wrong too
+  expect_refused(3, o);
+  for (const char* text : {"\"a.weight\" (16 x 8, gram 16 x 16)", "--transposed"})
+    EXPECT_NE(o.err.find(text), std::string::npos) << text << " is not in " << o.err;
+}
+
+TEST_F(PruneTool, TakesAGramMatrixForEachOfABatch) {
+  const floats weights = gaussian<float>(256, 6);
+  const tensor experts = {"mlp.experts.up", "F32", "[2,8,16]", bytes_of(weights)};
+  floats gram(512);
+  for (std::size_t k = 0; k < 16; ++k) {
+    gram[17 * k] = 1;
+    gram[256 + 17 * k] = norms()[k] * norms()[k];
+  }
+  write("in.safetensors", file_of({experts}));
+  const std::string file = write("gram.safetensors", file_of({{"mlp.experts.up", "F32", "[2,16,16]", bytes_of(gram)}}));
+  const outcome o = prune("out.safetensors", "wanda", "4:8", {"--gram", file, "--structure", "row-wise"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  const floats after = numbers_in<float>(data_of(read("out.safetensors"), file_of({experts}), {experts})[0]);
+  const floats ones(16, 1.f), one(weights.begin(), weights.begin() + 128), two(weights.begin() + 128, weights.end());
+  EXPECT_EQ(floats(after.begin(), after.begin() + 128), best_of_rows(one, ones, 4, 8));
+  EXPECT_EQ(floats(after.begin() + 128, after.end()), best_of_rows(two, norms(), 4, 8));
 }
 
 }  // namespace

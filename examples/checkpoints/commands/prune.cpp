@@ -110,7 +110,6 @@ void print(const std::vector<pruned_tensor>& tensors, const job& j, const settin
   }
   print_aligned(rows);
   print_replaced(replaced);
-  std::cout << '\n';
 }
 
 // The notes that the inputs of a tensor call for.
@@ -160,6 +159,7 @@ exit_code prune(const settings& s) {
   const std::unique_ptr<pruner> machine = make_pruner(s);
   for (const job& j : jobs) {
     const std::vector<pruned_tensor> done = run(j, in, layers, *machine, s);
+    if (&j != &jobs.front() && !s.json) std::cout << '\n';
     print(done, j, s, machine->device());
     for (const pruned_tensor& p : done) note_dead(p, rest);
   }
