@@ -27,6 +27,7 @@ if not _libraries:
 torch.ops.load_library(_libraries[0])
 
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
+from .ao import TransposableSparsifier  # noqa: E402
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
 from .masks import (  # noqa: E402
     MaskViolations,
@@ -53,6 +54,7 @@ __all__ = [
     "MaskRefresh",
     "MaskViolations",
     "TileReports",
+    "TransposableSparsifier",
     "TransposableSparsity",
     "apply_mask",
     "check_mask",
