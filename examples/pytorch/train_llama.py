@@ -1,8 +1,9 @@
 """Trains a small sparse Llama, refreshes its masks, saves, reloads, finalizes and exports it, in plain Hugging Face style.
 
     python train_llama.py FOLDER
-    accelerate launch --num_processes 2 --cpu --use_fsdp --fsdp_version 2 --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP \\
-        --fsdp_transformer_layer_cls_to_wrap LlamaDecoderLayer train_llama.py FOLDER
+    accelerate launch --num_processes 2 --use_fsdp --fsdp_version 2 --fsdp_state_dict_type SHARDED_STATE_DICT \\
+        --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP --fsdp_transformer_layer_cls_to_wrap LlamaDecoderLayer \\
+        train_llama.py FOLDER
 
 Both find the same masks. FOLDER/plain is what `from_pretrained` reads, with zeros where the masks prune.
 """
@@ -21,7 +22,8 @@ import tsenor_torch
 def make_model():
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=128, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2
+        vocab_size=128, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2,
     )
     model = LlamaForCausalLM(config)
     plan = tsenor_torch.sparsify(model, 8, 16)
@@ -63,8 +65,10 @@ def main(folder):
         plain.load_state_dict({name: value.cpu() for name, value in sparse.items()})
         tsenor_torch.finalize(plain)
         plain.save_pretrained(folder / "plain")
-        save_file({name: value != 0 for name, value in plain.state_dict().items() if "_proj" in name}, folder / "masks.safetensors")
-        program = torch.export.export(plain, (torch.zeros(1, 32, dtype=torch.int64),), {"use_cache": False}, strict=False)
+        masks = {name: value != 0 for name, value in plain.state_dict().items() if "_proj" in name}
+        save_file(masks, folder / "masks.safetensors")
+        ids = torch.zeros(1, 32, dtype=torch.int64)
+        program = torch.export.export(plain, (ids,), {"use_cache": False}, strict=False)
         torch.export.save(program, folder / "plain.pt2")
         loaded, ids = AutoModelForCausalLM.from_pretrained(folder / "plain"), torch.arange(32)[None]
         print("same logits:", torch.equal(loaded(ids).logits, plain(ids).logits))

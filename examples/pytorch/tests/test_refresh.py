@@ -207,7 +207,7 @@ def test_importance_of_ones_own(device):
     with pytest.raises(ValueError, match="'?typo"):
         refresh(model, importance={"typo": score})
     with pytest.raises(ValueError, match="shape"):
-        refresh(model, importance={"0.weight": score.t()})
+        refresh(model, importance={"0.weight": score})
 
 
 def test_a_step_without_refresh_walks_over_nothing():

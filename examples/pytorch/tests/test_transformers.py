@@ -104,7 +104,7 @@ def test_the_readmes_script_and_the_same_fully_sharded(tmp_path):
     said = launched(SCRIPT, str(folders[0]), folder=tmp_path)
     assert "goes on after step 10" in said and "same logits: True" in said
     fsdp = [
-        "--num_processes", "2", "--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
+        "--num_processes", "2", "--main_process_ip", "127.0.0.1", "--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
         "--fsdp_transformer_layer_cls_to_wrap", "LlamaDecoderLayer", "--fsdp_state_dict_type", "SHARDED_STATE_DICT",
     ]
     said = launched(
