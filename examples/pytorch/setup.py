@@ -12,7 +12,7 @@ from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, C
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
-TYPES = ("f32", "f16", "bf16")
+TYPES = ("f32", "f64", "f16", "bf16")
 
 
 def cusparselt():
@@ -39,7 +39,8 @@ def cpp_runtime():
 
 
 def extension():
-    sources = ["csrc/find_ops.cpp", "csrc/sparse24_ops.cpp", "csrc/linear24_step.cpp"]
+    names = ("arguments", "arguments24", "autograd", "find_ops", "keep", "linear24_step", "sparse24_ops")
+    sources = [f"csrc/{name}.cpp" for name in names]
     sources += [f"csrc/cpu_{t}.cpp" for t in TYPES]
     cxx = ["-O3", "-std=c++17", "-Wno-psabi"]
     if os.environ.get("TSENOR_TORCH_CUDA", "1") == "0" or CUDA_HOME is None:
@@ -47,7 +48,7 @@ def extension():
             "tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx},
             extra_link_args=cpp_runtime()
         )
-    sources += [f"csrc/cuda_{t}_{importance}.cu" for t in TYPES for importance in ("magnitude", "wanda")]
+    sources += [f"csrc/cuda_{t}.cu" for t in TYPES]
     cxx.append("-DTSENOR_TORCH_CUDA")
     arguments = {"include_dirs": [str(INCLUDE)], "libraries": [], "extra_link_args": cpp_runtime()}
     if library := cusparselt():
