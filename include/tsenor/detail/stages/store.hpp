@@ -121,7 +121,9 @@ template <class L, class Weight, class Importance>
 TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                                    const mask_bits<L>& mask, const fixed_prices<L>& price, const tally<L>& t,
                                    int unit) {
-  const typename L::index in_row = L::count(mask.rows), in_col = L::count(mask.cols);
+  using bits = typename L::bits;  // the published method may keep what lies outside a smaller tile
+  const typename L::index in_row = L::count(mask.rows & bits(first_members<L>(at.cols))),
+                          in_col = L::count(mask.cols & bits(first_members<L>(at.rows)));
   double kept = 0, open = 0, least = t.least_of_exact;
   l.for_each_lane([&](int k) {
     kept += L::own(t.kept, k);
