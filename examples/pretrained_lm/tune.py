@@ -51,7 +51,8 @@ class Masks:
 
     @torch.no_grad()
     def apply(self):
-        torch._foreach_mul_(list(self.kept), list(self.kept.values()))
+        for weight, kept in self.kept.items():
+            weight.mul_(kept)
 
 
 def _approximate(x, weight, mask):

@@ -118,7 +118,7 @@ def test_blocks_are_calibrated_on_pruned_blocks():
         assert torch.equal(a, b), name
 
 
-def test_bfloat16_is_the_rounded_result_of_float32_inputs():
+def test_models_in_bfloat16_stay_in_it():
     model = llama().bfloat16()
     report = prune(model, method="alps")
     assert all(p.dtype == torch.bfloat16 for p in model.parameters()) and mean_error(report) < 0.2
@@ -366,14 +366,15 @@ def test_operators_run_on_the_current_stream():
     weight, gram = (t.cuda() for t in layer())
     expected = {method: call(method, weight, gram, 4, 8)[0] for method in METHODS}
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     for method in METHODS:
-        late = torch.zeros_like(gram)
         with torch.cuda.stream(side):
+            late = torch.zeros_like(gram)
             torch.cuda._sleep(20_000_000)  # on another stream the gram matrix would still be 0
             late.copy_(gram)
             found, _ = call(method, weight, late, 4, 8)
         side.synchronize()
-        assert torch.equal(found, expected[method]), method
+        torch.testing.assert_close(found, expected[method], rtol=1e-4, atol=1e-6)
 
 
 def test_progress_and_report_print(capsys):

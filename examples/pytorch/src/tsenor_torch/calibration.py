@@ -65,7 +65,8 @@ class Chain:
 def prepared(model):
     """The model as it is run for calibration: in evaluation mode, and experts one by one, so that each one's inputs are seen."""
     was_training = model.training
-    experts = model.get_experts_implementation() if hasattr(model, "get_experts_implementation") else None
+    settable = hasattr(model, "set_experts_implementation")
+    experts = getattr(model.config, "_experts_implementation", None) if settable else None
     model.eval()
     if experts is not None:
         model.set_experts_implementation("eager")
