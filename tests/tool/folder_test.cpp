@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 
 #include "tool_test.hpp"
 
@@ -205,6 +206,35 @@ TEST_F(Folder,
   EXPECT_EQ(WEXITSTATUS(status), 3);
   EXPECT_NE(read("err").find("File too large"), std::string::npos) << read("err");
   EXPECT_EQ(files(), (names{"err", "model"}));
+}
+
+// The lines of README.md that begin with the program's name, in the section about it.
+std::string commands_of_the_readme() {
+  std::ifstream readme(TSENOR_README);
+  std::string lines;
+  bool inside = false;
+  for (std::string line; std::getline(readme, line);) {
+    if (line.rfind("## ", 0) == 0) inside = line == "## The program";
+    if (inside && line.rfind("tsenor ", 0) == 0) lines += line + " > /dev/null || exit 1\n";
+  }
+  return lines;
+}
+
+TEST_F(Folder, DoesWhatTheReadmeShows) {
+  std::string lines = commands_of_the_readme();
+  for (std::size_t at = lines.find('#'); at != std::string::npos; at = lines.find('#'))  // comments
+    lines.erase(at, lines.find(" > /dev/null", at) - at);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 4);
+  const auto square = [](const std::string& name, unsigned seed) {
+    return tensor{name, "F32", "[32,32]", bytes_of(gaussian<float>(1024, seed))};
+  };
+  write("model/" + a, file_of({square("layers.0.mlp.up.weight", 1), square("layers.0.attn.q.weight", 2)}));
+  write("model/" + b, file_of({square("lm_head.weight", 3)}));
+  write("model/model.safetensors.index.json",
+        index_of({{"layers.0.mlp.up.weight", a}, {"layers.0.attn.q.weight", a}, {"lm_head.weight", b}}));
+  write("readme.sh", "cd '" + path("") + "'\ntsenor() { '" TSENOR_TOOL_PROGRAM "' \"$@\"; }\n" + lines);
+  EXPECT_EQ(std::system(("sh '" + path("readme.sh") + "'").c_str()), 0) << lines;
+  EXPECT_EQ(files(), (names{"masks.safetensors", "model", "out", "readme.sh"}));
 }
 
 TEST_F(Folder, WritesNothingWhenNothingFits) {
