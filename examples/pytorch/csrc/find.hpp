@@ -1,6 +1,6 @@
 /// \file
-/// find_mask for one type of weights, without a word of PyTorch: each type and importance is instantiated in a source of its
-/// own, so that they compile side by side, and without PyTorch's headers quickly.
+/// find_mask for one type of weights, without a word of PyTorch, so that the sources that instantiate it compile quickly: one
+/// for double, whose importances are doubles, and one for all other types.
 #pragma once
 
 #include <cstdint>

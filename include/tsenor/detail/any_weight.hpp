@@ -8,11 +8,17 @@
 
 namespace tsenor::detail {
 
-// All but double, whose importances are doubles and have a solver of their own.
 enum class weight_format : std::uint8_t { binary32, binary16, bfloat16, e4m3, e5m2, binary64 };
 
 // In memory that problem::format tells about. It has no definition, so that nothing counts in its size by mistake.
 struct any_weight;
+
+// Whether an importance gives doubles for doubles. With one that does not, doubles have a solver of their own.
+template <class Importance, class = double>
+inline constexpr bool treats_doubles = false;
+template <class Importance>
+inline constexpr bool treats_doubles<
+    Importance, std::invoke_result_t<const Importance&, double, std::int64_t, std::int64_t, std::int64_t>> = true;
 
 template <class Weight>
 constexpr weight_format format_of() {

@@ -163,10 +163,10 @@ status check_problem(problem<Weight, Importance>& p, const options& opts) {
   return s.ok() ? check_outputs(p) : s;
 }
 
-// A checked call as the solver gets it: where the type of the weights is to be a value, double excepted, without that type.
+// A checked call as the solver gets it: without the type of its weights where that is to be a value.
 template <bool AnyWeight, class Weight, class Importance>
 decltype(auto) as_solved(const problem<Weight, Importance>& p) {
-  if constexpr (AnyWeight && !std::is_same_v<Weight, double>) {
+  if constexpr (AnyWeight && (!std::is_same_v<Weight, double> || treats_doubles<Importance>)) {
     const auto& w = p.weights;
     const auto& pruned = p.out.pruned;
     mask_outputs<any_weight> out;
@@ -174,7 +174,7 @@ decltype(auto) as_solved(const problem<Weight, Importance>& p) {
     out.packed = p.out.packed;
     out.pruned = {reinterpret_cast<any_weight*>(pruned.data), pruned.row_stride, pruned.batch_stride};
     out.reports = p.out.reports;
-    out.prices = p.out.prices;
+    out.prices = reinterpret_cast<float*>(p.out.prices);  // see with_price_type
     return problem<any_weight, Importance>{
         {reinterpret_cast<const any_weight*>(w.data), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride},
         p.format,

@@ -56,14 +56,18 @@ template <class L, class Weight, class Importance>
 TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                                         std::int64_t tile, const tile_scale& scale, bool at_most) {
   using index = typename L::index;
-  const price_type<Weight>* from = p.out.prices + tile * 2 * p.nm.m;
+  const auto price_of = [&](int k) {
+    return with_price_type(p, [&](auto price) {
+      return double(reinterpret_cast<const decltype(price)*>(p.out.prices)[tile * 2 * p.nm.m + k]);
+    });
+  };
   const double per_unit = power_of_two(fixed_bits - unit_exponent<Importance>(scale));
   const double most = at_most ? 0. : 1 << weight_bits;
   typename L::template lane_array<std::int32_t> col;
   bool numbers = at.exists;
   l.for_each_lane([&](int k) {
     const bool counts = at.exists && k < p.nm.m;
-    const double u = counts ? double(from[k]) : 0., v = counts ? double(from[p.nm.m + k]) * per_unit : 0.;
+    const double u = counts ? price_of(k) : 0., v = counts ? price_of(p.nm.m + k) * per_unit : 0.;
     numbers = numbers && is_finite(u) && is_finite(v);
     col.of(k) = int(v > most ? most : v > -(1 << weight_bits) ? v : -(1 << weight_bits));
   });

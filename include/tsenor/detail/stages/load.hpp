@@ -57,6 +57,8 @@ template <class Weight, class Importance, class F>
 TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f) {
   if constexpr (std::is_same_v<Weight, any_weight>) {
     if (p.format == weight_format::binary32) return f(float{});
+    if constexpr (treats_doubles<Importance>)
+      if (p.format == weight_format::binary64) return f(double{});
     switch (p.format) {
       case weight_format::binary16:
         return f(float16{});
@@ -70,6 +72,15 @@ TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f
   } else {
     return f(Weight{});
   }
+}
+
+// f of a value of the type that prices have in memory.
+template <class Weight, class Importance, class F>
+TSENOR_FN auto with_price_type(const problem<Weight, Importance>& p, const F& f) {
+  if constexpr (std::is_same_v<Weight, any_weight>)
+    return p.format == weight_format::binary64 ? f(double{}) : f(float{});
+  else
+    return f(price_type<Weight>{});
 }
 
 // Weights of type T, which with_weight_type says.
@@ -100,8 +111,9 @@ struct raw_importances {
   const problem<Weight, Importance>& p;
   const tile_position& at;
   row kept[L::holds_tile ? L::width : 1];
-  bits top =
-      0;  // the largest of a lane; of numbers that are not negative ordered as the numbers, NaN and negative ones above
+  int exponent = 0, replaced = 0;  // of doubles among weights of any type, which are kept cleaned and scaled
+  // The largest bits of a lane: ordered as numbers that are not negative are, NaN and negative ones above.
+  bits top = 0;
 
   TSENOR_FN raw_importances(L& l_, const problem<Weight, Importance>& p_, const tile_position& at_)
       : l(l_), p(p_), at(at_) {}
@@ -110,61 +122,110 @@ struct raw_importances {
     if constexpr (in_tile)
       return l.importance.element(i, j);
     else
-      return with_weight_type(
-          p, [&](auto weight) { return inside(i, j) ? importance_at<decltype(weight)>(p, at, i, j) : value(0); });
+      return with_weight_type(p, [&](auto weight) {
+        return inside(i, j) ? value(importance_at<decltype(weight)>(p, at, i, j)) : value(0);
+      });
   }
   TSENOR_FN void keep(int i, const row& x) {
     if constexpr (L::holds_tile) kept[i] = x;
     if constexpr (in_tile) l.importance.set_col_entry(i, x);
-    top = largest(top, same_bits<bits>(x));
   }
 };
 
-// Fills `raw`; `Whole`: no entry is outside.
-template <bool Whole, class L, class Weight, class Importance>
-TSENOR_FN void fill(raw_importances<L, Weight, Importance>& raw) {
-  using value = importance_value<Weight>;
-  TSENOR_UNROLL for (int i = 0; i < L::width; i++)
-      raw.keep(i, L::template lane_by_lane<value>([&](int j) {
-                 return Whole || raw.inside(i, j) ? importance_at<Weight>(raw.p, raw.at, i, j) : value(0);
-               }));
-}
-// The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
-// treated as floats.
-template <bool Whole, class L, class Importance>
-TSENOR_STAGE void fill(raw_importances<L, any_weight, Importance>& raw) {
-  const auto& p = raw.p;
-  const tile_position& at = raw.at;
-  constexpr int rows = L::one_at_a_time ? 1 : L::width < 32 ? L::width : 32;
-  for (int first = 0; first < L::width; first += rows) {
-    typename L::template lane_value<float> w[rows];
-    with_weight_type(p, [&](auto weight) {
-      using T = decltype(weight);
-      TSENOR_UNROLL for (int i = 0; i < rows; i++) w[i] = L::template lane_by_lane<float>([&](int j) {
-        return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(p, at, first + i, j)) : 0.f;
-      });
-    });
-    TSENOR_UNROLL for (int i = 0; i < rows; i++)
-        raw.keep(first + i, L::template lane_by_lane<float>([&](int j) {
-                   const bool inside = Whole || raw.inside(first + i, j);
-                   return inside ? float(p.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
-                 }));
-  }
-}
-
-// Counts what is to be replaced, finds the largest importance of the rest.
-template <class L, class Raw, class Value>
-TSENOR_FN int count_unclean(L& l, Raw& raw, Value& largest) {
+// Counts what is to be replaced of ask(i, j), finds the largest importance of the rest.
+template <class L, class Ask, class Value>
+TSENOR_FN int count_unclean(L& l, const Ask& ask, Value& largest) {
   int replaced = 0;
   Value most = 0;
   for (int i = 0; i < L::width; i++)
     l.for_each_lane([&](int j) {
-      const Value x = clean(raw.ask(i, j));
-      replaced += unclean(raw.ask(i, j));
+      const Value x = clean(ask(i, j));
+      replaced += unclean(ask(i, j));
       most = most > x ? most : x;
     });
   largest = l.tile_max(most);
   return l.tile_sum(replaced);
+}
+
+// Fills `raw` with importances of weights of type T; `Whole`: no entry is outside.
+template <class T, bool Whole, class L, class Weight, class Importance>
+TSENOR_FN void fill_as(raw_importances<L, Weight, Importance>& raw) {
+  using value = importance_value<Weight>;
+  using bits = typename raw_importances<L, Weight, Importance>::bits;
+  const auto& p = raw.p;
+  const tile_position& at = raw.at;
+  bits top = 0;
+  TSENOR_UNROLL for (int i = 0; i < L::width; i++) {
+    const auto x = L::template lane_by_lane<value>(
+        [&](int j) { return Whole || raw.inside(i, j) ? importance_at<T>(p, at, i, j) : value(0); });
+    raw.keep(i, x);
+    top = largest(top, same_bits<bits>(x));
+  }
+  raw.top = top;
+}
+
+// Doubles as floats, scaled by a power of two.
+template <bool Whole, class L, class Importance>
+TSENOR_FN void fill_from_doubles(raw_importances<L, any_weight, Importance>& raw) {
+  using bits = typename L::template lane_value<std::uint64_t>;
+  const auto& p = raw.p;
+  const tile_position& at = raw.at;
+  const auto ask = [&](int i, int j) { return Whole || raw.inside(i, j) ? importance_at<double>(p, at, i, j) : 0.; };
+  bits top = 0;
+  for (int i = 0; i < L::width; i++)
+    top = largest(top, same_bits<bits>(L::template lane_by_lane<double>([&](int j) { return ask(i, j); })));
+  double most = double_of_bits(L::tile_largest(top));
+  const bool dirty = raw.l.any_tile(!is_clean(most));
+  if (dirty) raw.replaced = count_unclean(raw.l, ask, most);
+  raw.exponent = exponent_of(most);
+  TSENOR_UNROLL for (int i = 0; i < L::width; i++) {
+    const auto x = L::template lane_by_lane<double>([&](int j) { return dirty ? clean(ask(i, j)) : ask(i, j); });
+    const typename L::real scaled = scaled_lanes<L>(x, raw.exponent);
+    raw.keep(i, scaled);
+    raw.top = largest(raw.top, same_bits<decltype(raw.top)>(scaled));
+  }
+}
+
+// Weights read as their type says, as many rows as there are registers for, and then treated as floats, so that an importance
+// is compiled once.
+template <bool Whole, class L, class Importance>
+TSENOR_FN void fill_from_floats(raw_importances<L, any_weight, Importance>& raw) {
+  const auto& p = raw.p;
+  const tile_position& at = raw.at;
+  constexpr int rows = L::width < 32 ? L::width : 32;
+  for (int first = 0; first < L::width; first += rows) {
+    typename L::real w[rows];
+    with_weight_type(p, [&](auto weight) {
+      using T = decltype(weight);
+      TSENOR_UNROLL for (int i = 0; i < rows; i++) w[i] = L::template lane_by_lane<float>([&](int j) {
+        return Whole || raw.inside(first + i, j) ? float(to_arithmetic(weight_at<T>(p, at, first + i, j))) : 0.f;
+      });
+    });
+    TSENOR_UNROLL for (int i = 0; i < rows; i++) {
+      const auto x = L::template lane_by_lane<float>([&](int j) {
+        const bool inside = Whole || raw.inside(first + i, j);
+        return inside ? float(p.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
+      });
+      raw.keep(first + i, x);
+      raw.top = largest(raw.top, same_bits<decltype(raw.top)>(x));
+    }
+  }
+}
+
+template <bool Whole, class L, class Weight, class Importance>
+TSENOR_FN void fill(raw_importances<L, Weight, Importance>& raw) {
+  fill_as<Weight, Whole>(raw);
+}
+template <bool Whole, class L, class Importance>
+TSENOR_STAGE void fill(raw_importances<L, any_weight, Importance>& raw) {
+  if constexpr (treats_doubles<Importance>)
+    if (raw.p.format == weight_format::binary64) return fill_from_doubles<Whole>(raw);
+  if constexpr (L::one_at_a_time)
+    with_weight_type(raw.p, [&](auto weight) {
+      if constexpr (!std::is_same_v<decltype(weight), double>) fill_as<decltype(weight), Whole>(raw);
+    });
+  else
+    fill_from_floats<Whole>(raw);
 }
 
 // Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
@@ -182,7 +243,8 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   value largest;
   std::memcpy(&largest, &most, sizeof largest);
   const bool dirty = l.any_tile(!is_clean(largest));
-  const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
+  const auto ask = [&](int i, int j) { return raw.ask(i, j); };
+  const int replaced = dirty ? count_unclean(l, ask, largest) : 0;
   const int exponent = exponent_of(largest);
   const auto square = [](const auto& x) { return squares_after_scaling<Importance> ? x * x : x; };
   const bool whole = L::plain || (L::one_at_a_time && rows == L::width && cols == L::width);
@@ -198,7 +260,7 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
   } else {
     TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw.kept[i]);
   }
-  return {exponent, square(detail::scaled_down(largest, exponent)), replaced};
+  return {raw.exponent + exponent, square(detail::scaled_down(largest, exponent)), raw.replaced + replaced};
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

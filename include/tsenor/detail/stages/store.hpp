@@ -88,12 +88,13 @@ TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const ti
 template <class L, class Weight, class Importance>
 TSENOR_FN typename L::template lane_value<double> original_row(const problem<Weight, Importance>& p,
                                                                const tile_position& at, int i, bool as_it_is) {
-  return with_weight_type(p, [&](auto weight) {
-    using T = decltype(weight);
-    return as_it_is ? L::template lane_by_lane<double>([&](int j) { return double(importance_at<T>(p, at, i, j)); })
-                    : L::template lane_by_lane<double>(
-                          [&](int j) { return j < at.cols ? double(clean(importance_at<T>(p, at, i, j))) : 0.; });
-  });
+  return with_weight_type(
+      p, [&](auto weight) __attribute__((always_inline)) {
+        using T = decltype(weight);
+        return as_it_is ? L::template lane_by_lane<double>([&](int j) { return double(importance_at<T>(p, at, i, j)); })
+                        : L::template lane_by_lane<double>(
+                              [&](int j) { return j < at.cols ? double(clean(importance_at<T>(p, at, i, j))) : 0.; });
+      });
 }
 
 // Value and bound in double, from the original importances.
@@ -138,17 +139,16 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
 
 // A lane stores the prices of its row and its column, 0 outside the tile. One beyond the range of its type becomes the last
 // of the range: any finite prices bound the optimum.
-template <class L, class Weight, class Importance, class Value>
+template <class Stored, class L, class Weight, class Importance, class Value>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const tile_prices<L, Value>& price, double unit) {
-  using stored = price_type<Weight>;
-  constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
-  const auto finite = [](double x) { return stored(x > most ? most : x < -most ? -most : x); };
-  stored* to = p.out.prices + tile * 2 * p.nm.m;
+  constexpr double most = std::is_same_v<Stored, double> ? DBL_MAX : double(FLT_MAX);
+  const auto finite = [](double x) { return Stored(x > most ? most : x < -most ? -most : x); };
+  Stored* to = reinterpret_cast<Stored*>(p.out.prices) + tile * 2 * p.nm.m;
   l.for_each_lane([&](int k) {
     if (k >= p.nm.m || !at.exists) return;
-    to[k] = k < at.rows ? finite(unit * double(L::own(price.row, k))) : stored(0);
-    to[p.nm.m + k] = k < at.cols ? finite(unit * double(L::own(price.col, k))) : stored(0);
+    to[k] = k < at.rows ? finite(unit * double(L::own(price.row, k))) : Stored(0);
+    to[p.nm.m + k] = k < at.cols ? finite(unit * double(L::own(price.col, k))) : Stored(0);
   });
 }
 
@@ -158,7 +158,8 @@ TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_posi
                      const effort& spent) {
   const double unit = power_of_two(unit_exponent<Importance>(scale));
   if (p.out.reports) store_report(l, p, at, tile, mask, price, unit, scale.replaced, spent);
-  if (p.out.prices) store_prices(l, p, at, tile, price, unit * price.unit);
+  if (p.out.prices)
+    with_price_type(p, [&](auto stored) { store_prices<decltype(stored)>(l, p, at, tile, price, unit * price.unit); });
   if (p.out.pruned.data)  // after the report: it may be in place
     with_weight_type(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
   store_masks(l, p, at, mask.rows);
