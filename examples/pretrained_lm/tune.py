@@ -56,8 +56,8 @@ class Masks:
 
 
 def _approximate(x, weight, mask):
-    weight = weight.to(x.dtype)
-    return _Masked.apply(x, weight, torch.where(mask, weight, 0).detach())
+    weight = weight.bfloat16()  # as autocast would have it
+    return _Masked.apply(x.bfloat16(), weight, torch.where(mask, weight, 0).detach())
 
 
 def train_step(s, model, optimizer, windows, step):
