@@ -12,7 +12,7 @@ from torch.utils.cpp_extension import CUDA_HOME, TORCH_LIB_PATH, BuildExtension,
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
-TYPES = ("f32", "f16", "bf16")
+TYPES = ("f32", "f64", "f16", "bf16")
 
 
 def cusparselt():
@@ -39,7 +39,8 @@ def cpp_runtime():
 
 
 def extension():
-    sources = ["csrc/find_ops.cpp", "csrc/sparse24_ops.cpp", "csrc/linear24_step.cpp"]
+    names = ("arguments", "arguments24", "autograd", "find_ops", "keep", "linear24_step", "sparse24_ops")
+    sources = [f"csrc/{name}.cpp" for name in names]
     sources += [f"csrc/cpu_{t}.cpp" for t in TYPES]
     cxx = ["-O3", "-std=c++17", "-Wno-psabi"]
     if os.environ.get("TSENOR_TORCH_CUDA", "1") == "0" or CUDA_HOME is None:
@@ -47,8 +48,7 @@ def extension():
             "tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx},
             extra_link_args=cpp_runtime()
         )
-    sources += [f"csrc/cuda_{t}_{importance}.cu" for t in TYPES for importance in ("magnitude", "wanda")]
-    sources += ["csrc/prune_ops.cpp", "csrc/prune_cuda.cu"]
+    sources += [f"csrc/cuda_{t}.cu" for t in TYPES] + ["csrc/prune_ops.cpp", "csrc/prune_cuda.cu"]
     cxx.append("-DTSENOR_TORCH_CUDA")
     arguments = {"include_dirs": [str(INCLUDE)], "libraries": ["cublas"], "extra_link_args": cpp_runtime()}
     # The pruners take PyTorch's handle of cuSOLVER, which is in a library that PyTorch itself loads late; that brings cuSOLVER.

@@ -73,8 +73,7 @@ void check_pattern(const Tensor& matrices, const asked& a, const char* name) {
   const tsenor::options o = options_of(a);
   TORCH_CHECK_VALUE(a.m >= tsenor::min_tile && a.m <= tsenor::max_tile && a.n >= 1 && a.n <= a.m,
                     "tsenor: unsupported pattern ", a.n, ":", a.m, ": choose 1 <= n <= m and 2 <= m <= 64");
-  TORCH_CHECK_VALUE(matrices.layout() == at::kStrided && matrices.dim() >= 2, "tsenor: ", name,
-                    " must be a strided tensor [..., rows, cols], not ", matrices.layout(), " ", matrices.sym_sizes());
+  TORCH_CHECK_VALUE(matrices.dim() >= 2, "tsenor: ", name, " must be [..., rows, cols], not ", matrices.sym_sizes());
   if (o.edge == tsenor::edge::partial) return;
   TORCH_CHECK_VALUE(matrices.sym_size(-2) % a.m == 0 && matrices.sym_size(-1) % a.m == 0, "tsenor: rows and cols of ",
                     name, " ", matrices.sym_sizes(), " must be multiples of M = ", a.m,

@@ -76,6 +76,16 @@ void check_linear24(const Tensor& x, const Tensor& weight, const optional_tensor
   if (mask) check_dense(*mask, "mask", weight.sym_sizes().vec(), at::kBool, weight);
 }
 
+void check_linear24_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const optional_tensor& pruned,
+                             const optional_tensor& transposed, const optional_tensor& mask) {
+  check_device(x, "x", weight);
+  TORCH_CHECK_VALUE(weight.dim() == 2 && x.dim() == 2 && x.sym_size(1) == weight.sym_size(1),
+                    "tsenor: x must be [tokens, ", weight.sym_size(-1), "], not ", x.sym_sizes());
+  check_dense(dy, "dy", {x.sym_size(0), weight.sym_size(0)}, x.scalar_type(), weight);
+  check_product(dy, pruned, transposed, weight.sym_size(1), true);
+  if (mask) check_dense(*mask, "mask", weight.sym_sizes().vec(), at::kBool, weight);
+}
+
 namespace {
 
 void check_product_op(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
@@ -92,11 +102,15 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(
       "check_linear24(Tensor x, Tensor weight, Tensor? bias, Tensor? pruned, Tensor? compressed, Tensor? transposed, "
       "Tensor? mask, ScalarType type) -> ()");
+  library.def(
+      "check_linear24_backward(Tensor dy, Tensor x, Tensor weight, Tensor? pruned, Tensor? transposed, Tensor? mask) "
+      "-> ()");
 }
 TORCH_LIBRARY_IMPL(tsenor, CompositeImplicitAutograd, library) {
   library.impl("check_compress", &check_compress);
   library.impl("check_product", &check_product_op);
   library.impl("check_linear24", &check_linear24);
+  library.impl("check_linear24_backward", &check_linear24_backward);
 }
 
 }  // namespace

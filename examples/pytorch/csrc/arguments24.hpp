@@ -23,4 +23,7 @@ void check_linear24(const Tensor& x, const Tensor& weight, const optional_tensor
                     const optional_tensor& compressed, const optional_tensor& transposed, const optional_tensor& mask,
                     at::ScalarType type);
 
+void check_linear24_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const optional_tensor& pruned,
+                             const optional_tensor& transposed, const optional_tensor& mask);
+
 }  // namespace tsenor_torch

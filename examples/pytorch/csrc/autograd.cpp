@@ -1,11 +1,10 @@
 // What PyTorch's own operators do about gradients and versions, for those that have no derivative, and for prune_.
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/library.h>
 
 #include <vector>
 
-#include "arguments.hpp"
+#include "arguments24.hpp"
 #include "node.hpp"
 
 namespace tsenor_torch {
@@ -47,11 +46,6 @@ void count_versions(const c10::OperatorHandle& op, c10::DispatchKeySet keys, tor
   for (const Tensor& t : written) torch::autograd::impl::bump_version(t);
 }
 
-template <class Signature>
-c10::TypedOperatorHandle<Signature> operator_named(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
 using find_mask_signature = std::tuple<Tensor, Tensor>(const Tensor&, std::int64_t, std::int64_t,
                                                        const optional_tensor&, const optional_tensor&, std::string,
                                                        std::string, std::string, bool);
@@ -62,14 +56,13 @@ using prune_signature = void(Tensor, std::int64_t, std::int64_t, const optional_
 void prune_(c10::DispatchKeySet keys, Tensor weight, std::int64_t n, std::int64_t m, const optional_tensor& importance,
             const optional_tensor& column_norms, const optional_tensor& mask, std::string method,
             std::string constraint, std::string edge) {
-  const bool learns = torch::autograd::compute_requires_grad(weight);
-  if (!learns && !torch::autograd::isFwGradDefined(weight)) {
+  if (!is_tracked(weight)) {
     static const auto itself = operator_named<prune_signature>("tsenor::prune_");
     const at::AutoDispatchBelowAutograd below;
     return itself.redispatch(keys & c10::after_autograd_keyset, weight, n, m, importance, column_norms, mask, method,
                              constraint, edge);
   }
-  torch::autograd::check_inplace(weight, learns);
+  torch::autograd::check_inplace(weight, weight.requires_grad());
   static const auto find_mask = operator_named<find_mask_signature>("tsenor::find_mask");
   const Tensor kept =
       std::get<0>(find_mask.call(weight, n, m, importance, column_norms, method, constraint, edge, false));
@@ -77,13 +70,27 @@ void prune_(c10::DispatchKeySet keys, Tensor weight, std::int64_t n, std::int64_
   weight.masked_fill_(kept.logical_not(), 0);
 }
 
+using product_signature = Tensor(const Tensor&, const optional_tensor&, const optional_tensor&, c10::SymInt);
+
+/// linear24's sparse products alone: where somebody asks for a gradient, they are PyTorch's dense ones.
+template <bool OfTransposed>
+Tensor product(c10::DispatchKeySet keys, const Tensor& x, const optional_tensor& pruned,
+               const optional_tensor& compressed, c10::SymInt features) {
+  constexpr const char* name = OfTransposed ? "tsenor::linear24_input_gradient" : "tsenor::linear24_forward";
+  static const auto itself = operator_named<product_signature>(name);
+  if (!is_tracked(x, pruned)) return below_autograd(itself, keys, x, pruned, compressed, features);
+  check_product(x, pruned, compressed, features, OfTransposed);
+  TORCH_CHECK_NOT_IMPLEMENTED(pruned, "the derivative of ", name, " needs the pruned weights: give them, or call linear24");
+  return OfTransposed ? at::mm(x, *pruned) : at::linear(x, *pruned);
+}
+
 TORCH_LIBRARY_IMPL(tsenor, Autograd, library) {
   using torch::CppFunction;
   for (const char* name : {"find_mask", "find_mask_", "find_mask_host_seconds", "sparse24_compress_",
                            "linear24_vendors_compress", "linear24_measure", "linear24_choice"})
     library.impl(name, CppFunction::makeFromBoxedFunction<&not_differentiable>());
-  for (const char* name : {"linear24_forward", "linear24_input_gradient"})  // linear24 has their derivatives
-    library.impl(name, torch::autograd::autogradNotImplementedFallback());
+  library.impl("linear24_forward", &product<false>);
+  library.impl("linear24_input_gradient", &product<true>);
   library.impl("prune_", &prune_);
 }
 

@@ -46,8 +46,6 @@ template <class Weight>
 tsenor::status find_on_cpu(const request& r, int threads);
 
 template <class Weight>
-tsenor::status find_by_magnitude_on_cuda(const request& r, CUstream_st* stream);
-template <class Weight>
-tsenor::status find_by_wanda_on_cuda(const request& r, CUstream_st* stream);
+tsenor::status find_on_cuda(const request& r, CUstream_st* stream);
 
 }  // namespace tsenor_torch

@@ -55,7 +55,7 @@ request request_of(const search& s, const Tensor& matrices) {
   r.pattern = {int(s.pattern.n), int(s.pattern.m)};
   r.options = options_of(s.pattern);
   r.options.start = s.warm ? tsenor::start::warm : tsenor::start::cold;
-  r.weights = matrices.data_ptr();
+  r.weights = s.prune ? matrices.mutable_data_ptr() : const_cast<void*>(matrices.const_data_ptr());
   r.batch = matrices.size(0), r.rows = matrices.size(1), r.cols = matrices.size(2);
   r.batch_stride = batch_stride_of(matrices), r.row_stride = row_stride_of(matrices);
   r.prune = s.prune;
@@ -139,7 +139,7 @@ void prune_(Tensor weight, std::int64_t n, std::int64_t m, const optional_tensor
   search s{importance ? *importance : weight, pattern, importance.has_value()};
   s.column_norms = column_norms.value_or(Tensor());
   s.mask = mask.value_or(Tensor());
-  s.prune = !importance && writable(weight, lies_transposed(weight)).in_place();
+  s.prune = !importance && fits_in_place(weight, matrices_of(weight, lies_transposed(weight)));
   if (!s.prune && !mask) s.mask = at::empty_like(weight, weight.options().dtype(at::kBool));
   run(s);
   if (!s.prune) weight.masked_fill_(s.mask.logical_not(), 0);

@@ -21,16 +21,12 @@ Tensor keep(const Tensor& weight, const Tensor& mask, std::string gradient) {
   return at::where(mask, weight, 0);
 }
 
-Tensor keep_autograd(const Tensor& weight, const Tensor& mask, std::string gradient) {
+Tensor keep_autograd(c10::DispatchKeySet keys, const Tensor& weight, const Tensor& mask, std::string gradient) {
   using namespace torch::autograd;
   if (gradient != "straight_through") return keep(weight, mask, gradient);  // where has the masked one
-  const bool learns = compute_requires_grad(weight);
-  Tensor kept;
-  {
-    const at::AutoDispatchBelowADInplaceOrView below;
-    kept = keep(weight, mask, gradient);
-  }
-  if (learns) {
+  static const auto itself = operator_named<Tensor(const Tensor&, const Tensor&, std::string)>("tsenor::keep");
+  const Tensor kept = below_autograd(itself, keys, weight, mask, gradient);
+  if (compute_requires_grad(weight)) {
     auto node = make_node<KeepBackward>();
     node->set_next_edges(collect_next_edges(weight));
     set_history(kept, node);

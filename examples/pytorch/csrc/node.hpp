@@ -3,6 +3,7 @@
 /// torch.func's transforms.
 #pragma once
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/VariableTypeUtils.h>
 
 #include <memory>
@@ -18,6 +19,24 @@ auto make_node(Arguments&&... arguments) {
     return std::make_shared<T>(std::forward<Arguments>(arguments)...);
   else
     return c10::make_intrusive<T>(std::forward<Arguments>(arguments)...);
+}
+
+template <class Signature>
+c10::TypedOperatorHandle<Signature> operator_named(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+/// Whether an operator on these tensors is to have a derivative, backward or forward.
+template <class... Tensors>
+bool is_tracked(const Tensors&... tensors) {
+  return torch::autograd::compute_requires_grad(tensors...) || (torch::autograd::isFwGradDefined(tensors) || ...);
+}
+
+/// The operator's kernel below autograd; under torch.func's transforms, the operator at the next level.
+template <class Signature, class... Arguments>
+auto below_autograd(const c10::TypedOperatorHandle<Signature>& op, c10::DispatchKeySet keys, Arguments&&... arguments) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return op.redispatch(keys & c10::after_ADInplaceOrView_keyset, std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace tsenor_torch

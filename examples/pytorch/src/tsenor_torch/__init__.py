@@ -28,6 +28,7 @@ torch.ops.load_library(_libraries[0])
 
 from . import alps, pruners  # noqa: E402,F401  the pruners' operators
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
+from .ao import TransposableSparsifier  # noqa: E402
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
 from .masks import (  # noqa: E402
     MaskViolations,
@@ -58,6 +59,7 @@ __all__ = [
     "MaskViolations",
     "PruneReport",
     "TileReports",
+    "TransposableSparsifier",
     "TransposableSparsity",
     "apply_mask",
     "check_mask",

@@ -41,8 +41,16 @@ def _(compressed, transposed, weight, keep=None, mask=None, pruned=None):
 @torch.library.register_fake("tsenor::linear24")
 def _(x, weight, bias, pruned, compressed, transposed, mask, type):
     _ops.check_linear24(x, weight, bias, pruned, compressed, transposed, mask, type)
-    dtype = type if torch.is_autocast_enabled(x.device.type) else x.dtype
-    return x.new_empty((*x.shape[:-1], weight.shape[0]), dtype=dtype)
+    device = x.device.type
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return x.new_empty((*x.shape[:-1], weight.shape[0]), dtype=type if autocast else x.dtype)
+
+
+@torch.library.register_fake("tsenor::linear24_backward")
+def _(dy, x, weight, pruned, transposed, mask, wanted):
+    _ops.check_linear24_backward(dy, x, weight, pruned, transposed, mask)
+    shapes = x.shape, weight.shape, weight.shape[:1]
+    return tuple(dy.new_empty(shape if want else (0,)) for shape, want in zip(shapes, wanted))
 
 
 @torch.library.register_fake("tsenor::linear24_forward")

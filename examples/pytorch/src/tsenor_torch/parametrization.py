@@ -90,6 +90,8 @@ class TransposableSparsity(Masked):
         if self.frozen:
             return
         weight = self.arriving() if weight is None else weight.detach()
+        if importance is not None and importance.shape != weight.shape:
+            raise ValueError(f"tsenor: importance of shape {tuple(importance.shape)} for a weight of {tuple(weight.shape)}")
         self._find(weight if importance is None else sharding.placed(importance.detach(), weight).relu())
         if not weight.is_meta:
             self._note()

@@ -123,13 +123,22 @@ class MaskRefresh:
     def _register(self, optimizer):
         if not hasattr(optimizer, "register_step_post_hook"):
             raise TypeError(f"{type(optimizer).__name__} has no step hooks: pass optimizer=None, and call step() after each step")
-        self.handles.append(optimizer.register_step_post_hook(lambda *_: self.step()))
+        self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
         if self.decay:
             self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))
 
     def _now(self, layer):
         sparsity = layer.sparsity
         return self.schedule(self.clock.steps, sparsity.n, sparsity.m) if self.schedule else sparsity.n
+
+
+def is_rehearsal(optimizer):
+    """Whether a step is the one with rate 0 and gradients 0 by which ``torch.distributed.checkpoint`` makes an optimizer's state
+    before it loads it. No training: the steps counted have been loaded already."""
+    if any(float(group.get("lr", 1)) for group in optimizer.param_groups):
+        return False
+    gradients = (p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
+    return not any(bool(sharding.local(gradient).any()) for gradient in gradients)
 
 
 def inner(optimizer):

@@ -182,12 +182,20 @@ def _raise_refusals(model, layers):
 
 def refresh_layers(layers, importance=None):
     if isinstance(importance, dict):
-        if unknown := set(importance) - {layer.name for layer in layers}:
-            raise ValueError(f"tsenor: importance of {', '.join(sorted(unknown))}, which is no sparse weight")
-        given = importance
-        importance = lambda name, _: given.get(name)  # noqa: E731
+        given, importance = _checked(importance, layers), lambda name, _: given.get(name)
     for layer in layers:
         layer.sparsity.refresh(importance=importance(layer.name, layer.stored()) if importance else None)
+
+
+def _checked(importance, layers):
+    """A dictionary of importances, of weights that there are, in their shapes; a ValueError names all that are not."""
+    shapes = {layer.name: layer.sparsity.mask.shape for layer in layers}
+    problems = [f"{name} is no sparse weight" for name in importance if name not in shapes]
+    problems += [f"{name} has shape {tuple(it.shape)}, the weight {tuple(shapes[name])}"
+                 for name, it in importance.items() if name in shapes and it.shape != shapes[name]]
+    if problems:
+        raise ValueError("tsenor: importance:\n  " + "\n  ".join(problems))
+    return importance
 
 
 def freeze(model, frozen=True):

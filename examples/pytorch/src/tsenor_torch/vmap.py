@@ -61,10 +61,47 @@ def _(info, in_dims, weight, mask, *gradient):
 
 
 @torch.library.register_vmap("tsenor::linear24")
-def _(info, in_dims, x, *layer):
-    if any(dim is not None for dim in in_dims[1:]):
-        raise NotImplementedError("tsenor: vmap over the weights of linear24: only over x; several layers are a loop")
-    return _ops.linear24(x.movedim(in_dims[0], 0), *layer), 0
+def _(info, in_dims, x, weight, bias, pruned, compressed, transposed, mask, type):
+    x = _leading(x, in_dims[0], info.batch_size)
+    if _is_one_layer(in_dims[1:]):
+        return _ops.linear24(x, weight, bias, pruned, compressed, transposed, mask, type), 0
+    size, device = info.batch_size, x.device.type
+    operand = _dense(size, (in_dims[1], in_dims[3], in_dims[6]), weight, pruned, mask)
+    y = x.to(type).reshape(size, -1, x.shape[-1]) @ operand.mT
+    if bias is not None:
+        y = y + _leading(bias, in_dims[2], size).to(type).unsqueeze(1)
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return y.to(type if autocast else x.dtype).view(*x.shape[:-1], -1), 0
+
+
+@torch.library.register_vmap("tsenor::linear24_backward")
+def _(info, in_dims, dy, x, weight, pruned, transposed, mask, wanted):
+    size = info.batch_size
+    dy, x = (_leading(t, dim, size) for t, dim in zip((dy, x), in_dims))
+    dx, dw, db = (dy.new_empty(size, 0) for _ in range(3))
+    if wanted[0] and _is_one_layer(in_dims[2:]):
+        rows = (t.flatten(0, 1) for t in (dy, x))
+        dx = _ops.linear24_backward(*rows, weight, pruned, transposed, mask, [True, False, False])[0].view(x.shape)
+    elif wanted[0]:
+        dx = dy @ _dense(size, (in_dims[2], in_dims[3], in_dims[5]), weight, pruned, mask)
+    if wanted[1]:
+        dw = dy.mT @ x
+        dw = dw if mask is None else torch.where(_leading(mask, in_dims[5], size), dw, 0)
+    return (dx, dw, dy.sum(1) if wanted[2] else db), (0, 0, 0)
+
+
+def _is_one_layer(in_dims):
+    return all(dim is None for dim in in_dims)
+
+
+def _dense(size, dims, weight, pruned, mask):
+    """What autograd takes for the weights of the layers, ``[size, out, in]``: the pruned ones as values."""
+    if pruned is None:
+        raise NotImplementedError("tsenor: vmap over layers of linear24 needs the pruned weights, which a layer with sparse "
+                                  "products in both passes does not have")
+    weight, pruned, mask = (_leading(t, dim, size) for t, dim in zip((weight, pruned, mask), dims))
+    learns = weight if mask is None else torch.where(mask, weight, 0)
+    return pruned + (learns - learns.detach()).to(pruned.dtype)
 
 
 def _require_batched(name, **dims):

@@ -148,12 +148,14 @@ struct lanes : lane_values<Width> {
     coarse_tile r;
     const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
     std::int16_t* to = r.x[0];
+    const narrow lowest = narrow{} + std::int16_t(least);
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
       std::memcpy(&a, from + k, sizeof a);
       std::memcpy(&b, from + k + TSENOR_VECTOR_LANES, sizeof b);
       narrow x = both_narrowed(a >> shift, b >> shift);
-      x = x > std::int16_t(least) ? x : narrow{} + std::int16_t(least);
+      const narrow more = x > lowest;  // by its name: nvcc 11 takes no other vector for a condition
+      x = more ? x : lowest;
       std::memcpy(to + k, &x, sizeof x);
     }
     return r;

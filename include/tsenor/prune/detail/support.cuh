@@ -91,10 +91,14 @@ status find_support(Pattern nm, const sparsity& rule, const matrix_view<const T>
 template <class Pattern, class T>
 status prune_by_saliency(Pattern nm, const sparsity& rule, const matrix_view<const T>& w, const outputs<T>& out,
                          const saliency& worth_of, cudaStream_t stream) {
-  mask_outputs<T> found;
-  found.mask = out.mask;
-  found.pruned = out.pruned;
-  return find_support(nm, rule, tsenor::detail::stored(w), tsenor::detail::stored(found), worth_of, stream);
+  if constexpr (tsenor::detail::check_types<T, saliency>()) {
+    mask_outputs<T> found;
+    found.mask = out.mask;
+    found.pruned = out.pruned;
+    return find_support(nm, rule, tsenor::detail::stored(w), tsenor::detail::stored(found), worth_of, stream);
+  } else {
+    return {};
+  }
 }
 
 }  // namespace TSENOR_ABI
