@@ -1,4 +1,5 @@
-"""Trains a small sparse Llama, refreshes its masks, saves, reloads, finalizes and exports it, in plain Hugging Face style.
+"""Trains a small sparse Llama, refreshes its masks, saves, reloads, finalizes and exports it, in plain Hugging Face
+style.
 
     python train_llama.py FOLDER
     accelerate launch --num_processes 2 --use_fsdp --fsdp_version 2 --fsdp_state_dict_type SHARDED_STATE_DICT \\
