@@ -56,6 +56,12 @@ def test_every_weight_is_in_the_plan_with_its_reason():
     )
 
 
+def test_of_zeros_nothing_is_lost():
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
+    torch.nn.init.zeros_(model[0].weight)
+    assert float(sparsify(model, 8, 16)[0].kept) == 1
+
+
 def test_a_dry_run_changes_nothing():
     model = two_layers()
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -159,7 +159,8 @@ def _make(entry, mask, arguments, problems):
         return None
     if sparsity.found and not sharding.is_sharded(weight):
         size = weight.abs().double()
-        entry.kept = torch.where(sparsity.mask, size, 0).sum() / size.sum()
+        lost = torch.where(sparsity.mask, 0, size).sum()
+        entry.kept = 1 - lost / size.sum().clamp(min=torch.finfo(torch.double).tiny)  # of zeros alone nothing is lost
     if old:
         sparsity.clock = old.clock
     return sparsity
