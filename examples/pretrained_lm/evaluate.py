@@ -23,7 +23,8 @@ def document_losses(model, test, device, batch):
 
 
 def resampled(losses, sizes):
-    """Mean losses a token of resamples of the articles; the same draws for the same articles, so that differences pair."""
+    """Mean losses a token of resamples of the articles; the same draws for the same articles, so that differences
+    pair."""
     losses, sizes = torch.as_tensor(losses, dtype=torch.float64), torch.as_tensor(sizes, dtype=torch.float64)
     draws = torch.randint(len(sizes), (RESAMPLES, len(sizes)), generator=torch.Generator().manual_seed(0))
     return losses[draws].sum(1) / sizes[draws].sum(1)

@@ -7,8 +7,10 @@ from matplotlib.figure import Figure
 from findings import by_kind, m_of
 
 STYLES = {
-    "row-wise": ("standard (rows only)", "C1", "x--"), "transposable": ("transposable, optimal", "C0", "o-"),
-    "published": ("transposable, published method", "C2", "s:"), "row-then-column": ("rows, then columns (Bi-NM)", "C3", "v:"),
+    "row-wise": ("standard (rows only)", "C1", "x--"),
+    "transposable": ("transposable, optimal", "C0", "o-"),
+    "published": ("transposable, published method", "C2", "s:"),
+    "row-then-column": ("rows, then columns (Bi-NM)", "C3", "v:"),
 }
 
 
@@ -20,7 +22,9 @@ def perplexity_line(plot, r, method, structure, patterns, shift):
     values = [r.dense["perplexity"] * q for _, run in runs for q in r.perplexities(run, r.dense)]
     middle, low, high = values[::3], values[1::3], values[2::3]
     bars = [[a - b for a, b in zip(middle, low)], [b - a for a, b in zip(middle, high)]]
-    plot.errorbar([m * shift for m, _ in runs], middle, yerr=bars, fmt=style, color=color, capsize=2, markersize=4, label=label)
+    plot.errorbar(
+        [m * shift for m, _ in runs], middle, yerr=bars, fmt=style, color=color, capsize=2, markersize=4, label=label
+    )
 
 
 def perplexities(r, path):
@@ -49,7 +53,9 @@ def cost_by_kind(plot, r, pattern):
     quotients = {m: by_kind(a, b) for m, a, b in runs if a and b}
     kinds = list(next(iter(quotients.values()), {}))
     for k, (method, values) in enumerate(quotients.items()):
-        plot.bar([x + 0.2 * k - 0.3 for x in range(len(kinds))], [values.get(kind, 0) for kind in kinds], 0.2, label=method)
+        plot.bar(
+            [x + 0.2 * k - 0.3 for x in range(len(kinds))], [values.get(kind, 0) for kind in kinds], 0.2, label=method
+        )
     plot.set_xticks(range(len(kinds)), [re.sub(r"^.*\.|_proj", "", kind) for kind in kinds])
     plot.axhline(1, color="gray", linewidth=0.8)
     plot.set_ylabel("error, transposable / standard")
@@ -64,7 +70,7 @@ def errors_by_depth(plot, r, pattern):
             blocks = {}
             for name, error in run["layers"].items():
                 blocks.setdefault(int(re.search(r"\.(\d+)\.", name)[1]), []).append(error)
-            plot.semilogy(list(blocks), [sum(v) / len(v) for v in blocks.values()], label=method)
+            plot.semilogy(list(blocks), [sum(v) / len(v) for v in blocks.values()], "o-", markersize=3, label=method)
     plot.set_xlabel("block")
     plot.set_ylabel("error of the outputs, mean of the block's layers")
     plot.set_title(f"{pattern} transposable: by depth")

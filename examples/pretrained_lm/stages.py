@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from functools import partial
 
 import torch
 
@@ -64,9 +65,15 @@ def dense(s):
     model = load_model(s)
     layers = [w for name, w in model.named_parameters() if w.dim() == 2 and "layers" in name]
     conditions = {
-        "device": torch.cuda.get_device_name() if s.device.type == "cuda" else "CPU", "dtype": str(s.dtype).removeprefix("torch."),
-        "torch": torch.__version__, "context": s.context, "calibration_tokens": s.calibration * s.context, "tokens": test.tokens,
-        "train_tokens": len(train), "parameters": sum(p.numel() for p in model.parameters()), "pruned": sum(w.numel() for w in layers),
+        "device": torch.cuda.get_device_name() if s.device.type == "cuda" else "CPU",
+        "dtype": str(s.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "context": s.context,
+        "calibration_tokens": s.calibration * s.context,
+        "tokens": test.tokens,
+        "train_tokens": len(train),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "pruned": sum(w.numel() for w in layers),
         "layers": len(layers),
     }
     write(target, {**conditions, **evaluate.score(model, test, s.device)})
@@ -76,13 +83,20 @@ def new_cell(s, model, batches, method, pattern, structure):
     """Prunes the model; what grid.jsonl says of that."""
     n, m = map(int, pattern.split(":"))
     begin = time.monotonic()
-    report = prune_model(model, batches, method=method, n=n, m=m, progress=False, iterations=s.iterations, **STRUCTURES[structure])
+    report = prune_model(
+        model, batches, method=method, n=n, m=m, progress=False, iterations=s.iterations, **STRUCTURES[structure]
+    )
     if s.device.type == "cuda":
         torch.cuda.synchronize()
     return {
-        "method": method, "pattern": pattern, "structure": structure, "seconds": time.monotonic() - begin,
-        "pruning_seconds": sum(x.seconds for x in report.pruned), "dead_inputs": sum(x.dead_inputs for x in report.pruned),
-        "layers": {x.name: x.error for x in report.pruned}, "fallen_back": [x.name for x in report.fallen_back],
+        "method": method,
+        "pattern": pattern,
+        "structure": structure,
+        "seconds": time.monotonic() - begin,
+        "pruning_seconds": sum(x.seconds for x in report.pruned),
+        "dead_inputs": sum(x.dead_inputs for x in report.pruned),
+        "layers": {x.name: x.error for x in report.pruned},
+        "fallen_back": [x.name for x in report.fallen_back],
     }
 
 
@@ -121,7 +135,7 @@ def speed(s):
     weight, seconds = torch.randn(8192, 8192, device=s.device), {}
     mask = torch.empty_like(weight, dtype=torch.bool)
     for method, constraint in (("optimal", "exactly"), ("published", "at_most")):
-        call = lambda: torch.ops.tsenor.find_mask_(mask, weight, 8, 16, method=method, constraint=constraint)  # noqa: E731, B023
+        call = partial(torch.ops.tsenor.find_mask_, mask, weight, 8, 16, method=method, constraint=constraint)
         call()
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         begin.record()

@@ -8,8 +8,9 @@ import assets
 import evaluate
 from stages import append, load_model, load_text, new_cell, read_lines
 
-# Method, pattern, structure, and what the backward pass multiplies by: 'exact' is what the forward pass does; 'bi-nm' also leaves out
-# what breaks the pattern in the columns, so that sparse hardware could do it, and the gradient of the inputs is approximate.
+# Method, pattern, structure, and what the backward pass multiplies by: 'exact' is what the forward pass does; 'bi-nm'
+# also leaves out what breaks the pattern in the columns, so that sparse hardware could do it, and the gradient of the
+# inputs is approximate.
 CONFIGURATIONS = [
     ("dense", "", "", "exact"),
     ("alps", "16:32", "transposable", "exact"),
@@ -56,8 +57,8 @@ class Masks:
 
 
 def _approximate(x, weight, mask):
-    weight = weight.to(x.dtype)
-    return _Masked.apply(x, weight, torch.where(mask, weight, 0).detach())
+    weight = weight.bfloat16()  # as autocast would have it
+    return _Masked.apply(x.bfloat16(), weight, torch.where(mask, weight, 0).detach())
 
 
 def train_step(s, model, optimizer, windows, step):
@@ -77,7 +78,8 @@ def windows_of(s, train, generator):
 
 
 def train(s, model, masks, text, test):
-    """Runs `tune_steps` steps, and goes on until `tune_seconds` have passed; scores at both, the scoring not in the seconds."""
+    """Runs `tune_steps` steps, and goes on until `tune_seconds` have passed; scores at both, the scoring not in the
+    seconds."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=s.rate, betas=(0.9, 0.95), weight_decay=0.0)
     generator, scores, seconds, step = torch.Generator().manual_seed(3), {}, 0.0, 0
     while "steps" not in scores or "seconds" not in scores:
@@ -117,4 +119,6 @@ def tune(s):
             masks.kept = {}
         found = {"configuration": configuration, "before": before, **train(s, model, masks, text, test)}
         append(target, found)
-        print(f"{' '.join(configuration)}: {before['perplexity']:.3f} to {found['steps']['perplexity']:.3f}", flush=True)
+        print(
+            f"{' '.join(configuration)}: {before['perplexity']:.3f} to {found['steps']['perplexity']:.3f}", flush=True
+        )

@@ -1,4 +1,5 @@
-"""Trains a small sparse Llama, refreshes its masks, saves, reloads, finalizes and exports it, in plain Hugging Face style.
+"""Trains a small sparse Llama, refreshes its masks, saves, reloads, finalizes and exports it, in plain Hugging Face
+style.
 
     python train_llama.py FOLDER
     accelerate launch --num_processes 2 --use_fsdp --fsdp_version 2 --fsdp_state_dict_type SHARDED_STATE_DICT \\
@@ -42,6 +43,21 @@ def train(model, optimizer, accelerator, steps):
     return loss.item()
 
 
+def export(sparse, folder):
+    """The plain model of a sparse state_dict: for `from_pretrained`, and as a program."""
+    plain, _ = make_model()
+    plain.load_state_dict(sparse)
+    tsenor_torch.finalize(plain)
+    plain.save_pretrained(folder / "plain")
+    masks = {name: value != 0 for name, value in plain.state_dict().items() if "_proj" in name}
+    save_file(masks, folder / "masks.safetensors")
+    ids = torch.arange(32)[None]
+    program = torch.export.export(plain, (ids,), {"use_cache": False}, strict=False)
+    torch.export.save(program, folder / "plain.pt2")
+    loaded = AutoModelForCausalLM.from_pretrained(folder / "plain")
+    print("same logits:", torch.equal(loaded(ids).logits, plain(ids).logits))
+
+
 def main(folder):
     accelerator = Accelerator()
     model, plan = make_model()
@@ -61,17 +77,7 @@ def main(folder):
 
     sparse = accelerator.get_state_dict(model)  # whole tensors, on rank 0
     if accelerator.is_main_process:
-        plain, _ = make_model()
-        plain.load_state_dict({name: value.cpu() for name, value in sparse.items()})
-        tsenor_torch.finalize(plain)
-        plain.save_pretrained(folder / "plain")
-        masks = {name: value != 0 for name, value in plain.state_dict().items() if "_proj" in name}
-        save_file(masks, folder / "masks.safetensors")
-        ids = torch.zeros(1, 32, dtype=torch.int64)
-        program = torch.export.export(plain, (ids,), {"use_cache": False}, strict=False)
-        torch.export.save(program, folder / "plain.pt2")
-        loaded, ids = AutoModelForCausalLM.from_pretrained(folder / "plain"), torch.arange(32)[None]
-        print("same logits:", torch.equal(loaded(ids).logits, plain(ids).logits))
+        export({name: value.cpu() for name, value in sparse.items()}, folder)
     accelerator.wait_for_everyone()
     accelerator.end_training()
 

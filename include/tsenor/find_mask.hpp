@@ -1,5 +1,5 @@
 /// \file
-/// find_mask on the CPU: plain C++17 (g++ >= 12 or clang++ >= 14), no CUDA toolkit.
+/// find_mask on the CPU: plain C++17 (g++ >= 11 or clang++ >= 13), no CUDA toolkit.
 #pragma once
 
 #include <cstdint>
@@ -82,7 +82,7 @@ template <int N, int M, class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
   detail::check_static_pattern<N, M>();
-  if constexpr (detail::check_types<T, Importance>())
+  if constexpr (detail::check_host_types<T, Importance>())
     return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
                                                            importance);
   else
@@ -95,7 +95,7 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
-  if constexpr (detail::check_types<T, Importance>())
+  if constexpr (detail::check_host_types<T, Importance>())
     return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
   else
     return {};

@@ -66,6 +66,15 @@ inline constexpr bool is_seen_as_it_is =
     true;
 #endif
 
+// Whether a functor can be called on the CPU as far as its kind goes: not a lambda whose operator is `__device__` alone.
+template <class Importance>
+inline constexpr bool is_for_the_host =
+#if defined(__CUDACC_EXTENDED_LAMBDA__)
+    !__nv_is_extended_device_lambda_closure_type(Importance);
+#else
+    true;
+#endif
+
 template <class Importance, class Weight>
 inline constexpr bool is_importance =
     !is_seen_as_it_is<Importance> ||

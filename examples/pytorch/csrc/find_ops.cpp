@@ -162,13 +162,14 @@ double host_seconds(const Tensor& mask, const Tensor& weight, std::int64_t n, st
 }
 
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
-  // The strides say which of equally good masks it is. Tensors are not keyword-only: vmap and DTensor know no such tensors.
+  // The strides say which of equally good masks it is. Tensors are not keyword-only, as vmap knows no such tensors.
   const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag, at::Tag::needs_fixed_stride_order};
   const std::string worth = ", int n, int m, Tensor? importance=None, Tensor? column_norms=None";
   const std::string words = ", *, str method='optimal', str constraint='exactly', str edge='reject'";
   const std::string schemas[] = {
       "find_mask(Tensor weight" + worth + words + ", bool with_report=False) -> (Tensor mask, Tensor report)",
-      "find_mask_(Tensor(a!) mask, Tensor weight" + worth + ", Tensor(b!)? prices=None" + words + ", bool warm=False) -> ()",
+      "find_mask_(Tensor(a!) mask, Tensor weight" + worth + ", Tensor(b!)? prices=None" + words +
+          ", bool warm=False) -> ()",
       "prune_(Tensor(a!) weight" + worth + ", Tensor(b!)? mask=None" + words + ") -> ()"};
   for (const std::string& schema : schemas) library.def(schema.c_str(), tags);
   library.def("find_mask_host_seconds(Tensor(a!) mask, Tensor weight, int n, int m, int calls) -> float");

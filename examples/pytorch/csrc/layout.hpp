@@ -10,8 +10,8 @@ namespace tsenor_torch {
 
 using at::Tensor;
 
-/// Whether a matrix is solved transposed, because its columns lie closer together than its rows: so a transposed view gets the
-/// transposed mask, bit for bit, and is not copied. With equal strides the longer side counts as the rows.
+/// Whether a matrix is solved transposed, because its columns lie closer together than its rows: so a transposed view
+/// gets the transposed mask, bit for bit, and is not copied. With equal strides the longer side counts as the rows.
 inline bool lies_transposed(const Tensor& t) {
   return t.stride(-2) != t.stride(-1) ? t.stride(-2) < t.stride(-1) : t.size(-2) < t.size(-1);
 }

@@ -1,4 +1,5 @@
-"""Runs a script under `accelerate launch` with FSDP2 where there is no GPU, for which accelerate has no choice: gloo on the CPU.
+"""Runs a script under `accelerate launch` with FSDP2 where there is no GPU, for which accelerate has no choice: gloo on
+the CPU.
 
     accelerate launch --num_processes 2 --use_fsdp --fsdp_version 2 .. cpu_fsdp.py SCRIPT ARGUMENTS
 """

@@ -16,7 +16,8 @@ def llama(**config):
 
 
 def mixtral():
-    return transformer("MixtralForCausalLM", config="MixtralConfig", num_key_value_heads=1, num_local_experts=4, **SMALL)
+    experts = {"num_key_value_heads": 1, "num_local_experts": 4}
+    return transformer("MixtralForCausalLM", config="MixtralConfig", **experts, **SMALL)
 
 
 def gpt2():
@@ -30,11 +31,13 @@ def gpt_oss():
 
 
 def vit():
-    return transformer("ViTForImageClassification", config="ViTConfig", image_size=32, patch_size=8, num_labels=16, **SMALL)
+    images = {"image_size": 32, "patch_size": 8, "num_labels": 16}
+    return transformer("ViTForImageClassification", config="ViTConfig", **images, **SMALL)
 
 
 def two_layers(device=None):
-    return torch.nn.Sequential(torch.nn.Linear(32, 64, device=device), torch.nn.ReLU(), torch.nn.Linear(64, 32, device=device))
+    first, last = torch.nn.Linear(32, 64, device=device), torch.nn.Linear(64, 32, device=device)
+    return torch.nn.Sequential(first, torch.nn.ReLU(), last)
 
 
 def sparsity_of(module, tensor="weight"):

@@ -1,4 +1,5 @@
-"""What two processes do in test_sharding.py: ``torchrun --nproc-per-node 2 ranks.py FOLDER``. Each rank writes what it saw."""
+"""What two processes do in test_sharding.py: ``torchrun --nproc-per-node 2 ranks.py FOLDER``. Each rank writes what it
+saw."""
 
 import json
 import sys
@@ -14,6 +15,7 @@ from torch.distributed.tensor import Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
 import tsenor_torch
+from tsenor_torch import plain_state_dict
 from tsenor_torch.sparsify import sparse_layers
 
 
@@ -93,7 +95,7 @@ def fsdp2(folder):
     result = {
         "masks": same(masks(alone), masks(model)), "weights": same(alone.state_dict(), full),
         "flips": all(torch.equal(refreshes[0].flips[k], refreshes[1].flips[k]) for k in refreshes[0].flips),
-        "plain": same(tsenor_torch.plain_state_dict(alone.state_dict()), whole(tsenor_torch.plain_state_dict(model.state_dict()))),
+        "plain": same(plain_state_dict(alone.state_dict()), whole(plain_state_dict(model.state_dict()))),
         "finalize": refused(lambda: tsenor_torch.finalize(model)),
     }
     tsenor_torch.sparsify(alone, 4, 8)
@@ -127,7 +129,7 @@ def checkpoints(folder):
     third = shard(model_of(2))
     set_model_state_dict(third, full, options=StateDictOptions(full_state_dict=True))
     fourth = shard(model_of(2))
-    fourth_refused = refused(lambda: fourth.load_state_dict(tsenor_torch.plain_state_dict(model.state_dict())))
+    fourth_refused = refused(lambda: fourth.load_state_dict(plain_state_dict(model.state_dict())))
     return {
         "sharded": same(masks(model), masks(other)), "steps": sparse_layers(other)[0].sparsity.clock.steps,
         "full": same(masks(model), masks(third)), "dense": [fourth_refused, same(masks(model), masks(fourth))],

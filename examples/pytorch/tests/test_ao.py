@@ -24,7 +24,9 @@ def test_everything_by_default():
     assert len(sparsifier.prepare(model).sparse) == 2
 
 
-@pytest.mark.parametrize("config", [[{"tensor_fqn": "1.weight"}], [{"fqn": "0.weight"}], [{"tensor_fqn": "0.weight", "k": 1}], []])
+@pytest.mark.parametrize(
+    "config", [[{"tensor_fqn": "1.weight"}], [{"fqn": "0.weight"}], [{"tensor_fqn": "0.weight", "k": 1}], []]
+)
 def test_wrong_entries_are_errors(config):
     sparsifier = TransposableSparsifier(8, 16)
     with pytest.raises((ValueError, TypeError)):

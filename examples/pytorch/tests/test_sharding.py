@@ -15,9 +15,10 @@ HERE = Path(__file__).parent
 def launched(*command, folder):
     """Two processes of a script; what went wrong, if something did."""
     source = os.pathsep.join([str(HERE.parent / "src"), str(HERE), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": source, "CUDA_VISIBLE_DEVICES": "", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": source, "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"GLOO_SOCKET_IFNAME": "lo"}
     arguments = [sys.executable, *command]
-    ended = subprocess.run(arguments, env=environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(arguments, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-6000:]
     return ended.stdout
 
@@ -26,7 +27,8 @@ def launched(*command, folder):
 def seen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     launched(
-        "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(HERE / "ranks.py"), str(folder), folder=folder
+        "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2",
+        str(HERE / "ranks.py"), str(folder), folder=folder
     )
     first, second = (json.loads((folder / f"rank{k}.json").read_text()) for k in (0, 1))
     assert first == second

@@ -56,6 +56,12 @@ def test_every_weight_is_in_the_plan_with_its_reason():
     )
 
 
+def test_of_zeros_nothing_is_lost():
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16))
+    torch.nn.init.zeros_(model[0].weight)
+    assert float(sparsify(model, 8, 16)[0].kept) == 1
+
+
 def test_a_dry_run_changes_nothing():
     model = two_layers()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -100,7 +106,7 @@ def test_parameters_can_be_named():
         ({"patterns": {"0": (5, 24)}}, "0.weight: 64 x 32 is not made of whole 24 x 24 tiles"),
         ({"mask": "ones"}, "'ones'"),
         ({"mask": torch.ones(64, 32)}, "one mask for 2 weights"),
-        ({"mask": {"0.weight": torch.ones(64, 32)}}, "0.weight: the mask keeps more than 8 in 256 rows and columns of 16 x 16 tiles"),
+        ({"mask": {"0.weight": torch.ones(64, 32)}}, "0.weight: the mask keeps more than 8 in 256 rows and columns"),
         ({"mask": {"0.weight": torch.ones(32, 64)}}, "shape"),
         ({"mask": {"weight": torch.ones(32, 64)}}, "'weight' is none of the weights"),
         ({"mask": "zeros"}, "2.weight: the mask keeps more"),

@@ -10,7 +10,16 @@ from oracle import counts_of
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_ema_multi_avg_fn
 
 import tsenor_torch
-from tsenor_torch import Linear24, MaskRefresh, TransposableSparsity, finalize, freeze, plain_state_dict, refresh, sparsify
+from tsenor_torch import (
+    Linear24,
+    MaskRefresh,
+    TransposableSparsity,
+    finalize,
+    freeze,
+    plain_state_dict,
+    refresh,
+    sparsify,
+)
 
 
 def sparse(device="cpu", n=8, m=16, **arguments):
@@ -154,7 +163,8 @@ def test_finalize_keeps_ties_and_takes_linear24_out():
 @pytest.mark.parametrize("average", [{}, {"avg_fn": get_ema_avg_fn(0.9)}, {"multi_avg_fn": get_ema_multi_avg_fn(0.9)}])
 def test_masks_survive_averaging(use_buffers, average):
     model = sparse()
-    optimizer, ema = torch.optim.Adam(model.parameters(), lr=0.05), AveragedModel(model, use_buffers=use_buffers, **average)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    ema = AveragedModel(model, use_buffers=use_buffers, **average)
     MaskRefresh(model, optimizer)
     for _ in range(4):
         train(model, optimizer, 1)

@@ -80,7 +80,8 @@ def test_a_gate_is_a_router_only_beside_experts():
 
 
 def test_heads_of_attention_are_no_output_heads():
-    model = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.ModuleDict({"heads": torch.nn.Linear(32, 32)})])})
+    block = torch.nn.ModuleDict({"heads": torch.nn.Linear(32, 32)})
+    model = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([block])})
     model["head"] = torch.nn.Linear(32, 32)
     assert set(pruned(model)) == {"blocks.0.heads.weight"}
 

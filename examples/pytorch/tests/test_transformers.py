@@ -76,8 +76,8 @@ def trained(folder, until, resume=None, tied=True):
     model = llama(tie_word_embeddings=tied)
     sparsify(model, 8, 16)
     arguments = transformers.TrainingArguments(
-        str(folder), per_device_train_batch_size=8, max_steps=until, save_steps=4, learning_rate=0.02, report_to=[], seed=1,
-        use_cpu=True, disable_tqdm=True, lr_scheduler_type="constant",
+        str(folder), per_device_train_batch_size=8, max_steps=until, save_steps=4, learning_rate=0.02, report_to=[],
+        seed=1, use_cpu=True, disable_tqdm=True, lr_scheduler_type="constant",
     )
     trainer = transformers.Trainer(model, arguments, train_dataset=Numbers())
     handle = MaskRefresh(model, trainer.create_optimizer(), every=3)
@@ -104,7 +104,8 @@ def test_the_readmes_script_and_the_same_fully_sharded(tmp_path):
     said = launched(SCRIPT, str(folders[0]), folder=tmp_path)
     assert "goes on after step 10" in said and "same logits: True" in said
     fsdp = [
-        "--num_processes", "2", "--main_process_ip", "127.0.0.1", "--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
+        "--num_processes", "2", "--main_process_ip", "127.0.0.1", "--use_fsdp", "--fsdp_version", "2",
+        "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
         "--fsdp_transformer_layer_cls_to_wrap", "LlamaDecoderLayer", "--fsdp_state_dict_type", "SHARDED_STATE_DICT",
     ]
     said = launched(

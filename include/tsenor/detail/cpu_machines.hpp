@@ -16,6 +16,7 @@
 #include <immintrin.h>
 #endif
 
+#include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 

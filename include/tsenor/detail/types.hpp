@@ -22,6 +22,15 @@ constexpr bool check_types() {
   return is_weight<T> && is_importance<Importance, storage_t<T>>;
 }
 
+// The same for a call that runs on the CPU.
+template <class T, class Importance>
+constexpr bool check_host_types() {
+  static_assert(is_for_the_host<Importance>,
+                "tsenor: the importance is a lambda for the GPU alone: to be called on the CPU it must be __host__ "
+                "__device__");
+  return check_types<T, Importance>() && is_for_the_host<Importance>;
+}
+
 // The same for a call that makes the importance an argument of a kernel.
 template <class T, class Importance>
 constexpr bool check_kernel_types() {

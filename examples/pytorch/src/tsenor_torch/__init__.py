@@ -8,11 +8,13 @@
 >>> mask.sum(1).unique()
 tensor([64])
 
-The operators are in ``torch.ops.tsenor``: ``find_mask(weight, n, m, importance=None, column_norms=None, *,
-method='optimal', constraint='exactly', edge='reject', with_report=False) -> (mask, report)``, ``report`` ``[tiles, 4]``
-float64 for :func:`tile_reports`, or ``[0, 4]``; ``find_mask_(mask, weight, n, m, ..., prices=None, warm=False)``, which
-writes into ``mask``, bool or uint8: ``prices`` ``[tiles, 2, m]`` float32 are written, and under ``warm`` read first, which
-makes masks of slightly changed weights cheaper; ``prune_(weight, n, m, ..., mask=None)``; ``keep(weight, mask, gradient)``.
+The operators are in ``torch.ops.tsenor``. ``find_mask(weight, n, m, importance=None, column_norms=None, *,
+method='optimal', constraint='exactly', edge='reject', with_report=False)`` returns ``(mask, report)``, ``report``
+``[tiles, 4]`` float64 for :func:`tile_reports`, or ``[0, 4]``. ``find_mask_(mask, weight, n, m, ..., prices=None,
+warm=False)`` writes into ``mask``, bool or uint8; ``prices`` ``[tiles, 2, m]`` float32 are written, and under ``warm`` read
+first, which makes masks of slightly changed weights cheaper. ``prune_(weight, n, m, ..., mask=None)`` and ``keep(weight,
+mask, gradient)`` are what the functions of these names call.
+
 They behave as PyTorch's own do: under autograd, inference mode, torch.compile, export, torch.func and CUDA graphs, with
 meta tensors, and with DTensors whose shards are whole tiles.
 """
@@ -24,11 +26,18 @@ import torch
 _libraries = list(Path(__file__).parent.glob("_ops*.so"))
 if not _libraries:
     raise ImportError("tsenor_torch has no operators: install it, with `pip install --no-build-isolation` on its folder")
-torch.ops.load_library(_libraries[0])
+try:
+    torch.ops.load_library(_libraries[0])
+except OSError as error:
+    raise ImportError(
+        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}. Built for another one? Then build "
+        "them again: pip install --no-build-isolation --force-reinstall --no-deps on the folder of tsenor_torch"
+    ) from error
 
 from . import alps, pruners  # noqa: E402,F401  the pruners' operators
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
 from .ao import TransposableSparsifier  # noqa: E402
+from .build import build_info  # noqa: E402
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
 from .masks import (  # noqa: E402
     MaskViolations,
@@ -50,7 +59,7 @@ from .sparsify import finalize, freeze, plain_state_dict, refresh, sparsify  # n
 if torch.distributed.is_available():
     from . import dtensor  # noqa: F401  and to DTensor
 
-__version__ = "0.1.0"
+__version__ = build_info()["version"]
 
 __all__ = [
     "LayerReport",
@@ -62,6 +71,7 @@ __all__ = [
     "TransposableSparsifier",
     "TransposableSparsity",
     "apply_mask",
+    "build_info",
     "check_mask",
     "compress24",
     "decreasing_n",

@@ -6,7 +6,8 @@ from .pruners import _check_damping, _library, _rank_dead, _Rule, clean_gram, is
 
 
 def inputs_cpu(gram, damping=0.01):
-    """H, its eigenvectors as rows, their values, and the scale D (negative for dead inputs): float64 ``[2 in + 2, in]``."""
+    """H, its eigenvectors as rows, their values, and the scale D (negative for dead inputs): float64 ``[2 in + 2,
+    in]``."""
     if gram.dim() != 2 or gram.shape[0] != gram.shape[1] or gram.dtype != torch.float32:
         raise ValueError(f"tsenor: gram must be float32 [in, in], not {gram.dtype} {list(gram.shape)}")
     _check_damping(damping)
@@ -21,8 +22,16 @@ def inputs_cpu(gram, damping=0.01):
 
 
 def alps_cpu(
-    weight, inputs, n, m, *, iterations=300,
-    structure="transposable", method="optimal", constraint="exactly", edge="reject",
+    weight,
+    inputs,
+    n,
+    m,
+    *,
+    iterations=300,
+    structure="transposable",
+    method="optimal",
+    constraint="exactly",
+    edge="reject",
 ):
     rule = _Rule(weight, n, m, structure, method, constraint, edge)
     cols = weight.shape[1]
@@ -38,7 +47,8 @@ def alps_cpu(
 
 
 class _Schedule:
-    """When the penalty rho changes, and when the iteration begins again or stops: that of the authors' implementation."""
+    """When the penalty rho changes, and when the iteration begins again or stops: that of the authors'
+    implementation."""
 
     def __init__(self):
         self.rho, self.raised = 0.1, False
@@ -95,7 +105,8 @@ class _Run:
         return k
 
     def finish(self, steps=10):
-        """The support of B, of W D where inputs are dead, and the best weights on it that some steps of conjugate gradients find, each row by itself."""
+        """The support of B, of W D where inputs are dead, and the best weights on it that some steps of conjugate
+        gradients find, each row by itself."""
         x, mask = self._project(torch.where(self.dead, self.wide, self.b))
         residual = torch.where(mask, self.y - x @ self.h, 0)
         direction, square = residual, residual.square().sum(1)

@@ -11,8 +11,8 @@ class TransposableSparsifier:
     >>> sparsifier.step()  # finds masks anew, after optimizer.step()
     >>> sparsifier.squash_mask()  # plain, pruned parameters
 
-    ``prepare`` takes ``tensor_fqn`` or ``module_fqn`` of each dictionary, and ``n`` and ``m`` if they differ. Further arguments are
-    sparsify's. The state is the model's: save ``model.state_dict()``.
+    ``prepare`` takes ``tensor_fqn`` or ``module_fqn`` of each dictionary, and ``n`` and ``m`` if they differ. Further
+    arguments are sparsify's. The state is the model's: save ``model.state_dict()``.
     """
 
     def __init__(self, n, m, **arguments):

@@ -29,14 +29,17 @@ class Chain:
             self.hidden.append(hidden)
             self.calls.append(calls)
         if not self.hidden:
-            raise ValueError("tsenor: no calibration batches: give at least one tensor of token ids, [sequences, tokens]")
+            raise ValueError(
+                "tsenor: no calibration batches: give at least one tensor of token ids, [sequences, tokens]"
+            )
 
     @property
     def tokens(self):
         return sum(h.shape[:-1].numel() for h in self.hidden)
 
     def see(self, matrices):
-        """Runs the block that is next, without going on, and returns {name: Gram} of those matrices that inputs came to."""
+        """Runs the block that is next, without going on, and returns {name: Gram} of those matrices that inputs came
+        to."""
         with _Watch(matrices) as watch:
             for number in range(len(self.hidden)):
                 watch.inputs.clear()
@@ -63,7 +66,8 @@ class Chain:
 
 @contextlib.contextmanager
 def prepared(model):
-    """The model as it is run for calibration: in evaluation mode, and experts one by one, so that each one's inputs are seen."""
+    """The model as it is run for calibration: in evaluation mode, and experts one by one, so that each one's inputs
+    are seen."""
     was_training = model.training
     settable = hasattr(model, "set_experts_implementation")
     experts = getattr(model.config, "_experts_implementation", None) if settable else None
@@ -105,7 +109,10 @@ def _capture(model, blocks, arguments):
         for hook in hooks:
             hook.remove()
     if [call[0] for call in calls] != list(blocks):
-        raise ValueError(f"tsenor: the model ran {len(calls)} of its {len(blocks)} blocks, or not one after the other: name them with blocks=")
+        raise ValueError(
+            f"tsenor: the model ran {len(calls)} of its {len(blocks)} blocks, or not one after the other: "
+            "name them with blocks="
+        )
     return hidden[0], [others for _, others in calls]
 
 
@@ -116,11 +123,16 @@ def _arguments(model, batch, number):
     if hasattr(batch, "keys"):
         mask = batch["attention_mask"] if "attention_mask" in batch else None
         if mask is not None and not mask.bool().all():
-            raise ValueError(f"tsenor: calibration batch {number} has padding: calibrate on windows of one length, without any")
+            raise ValueError(
+                f"tsenor: calibration batch {number} has padding: calibrate on windows of one length, without any"
+            )
         return (), {**{k: batch[k].to(device) for k in batch.keys()}, **named}
     batch = batch if isinstance(batch, (tuple, list)) else (batch,)
     if not all(isinstance(t, torch.Tensor) for t in batch):
-        raise TypeError(f"tsenor: calibration batch {number} must be a tensor, a tuple of tensors or a dictionary, not {type(batch[0]).__name__}")
+        raise TypeError(
+            f"tsenor: calibration batch {number} must be a tensor, a tuple of tensors or a dictionary, "
+            f"not {type(batch[0]).__name__}"
+        )
     if any(t.numel() == 0 for t in batch):
         raise ValueError(f"tsenor: calibration batch {number} is empty: {[list(t.shape) for t in batch]}")
     return tuple(t.to(device) for t in batch), named
@@ -130,8 +142,8 @@ def _check_hidden(hidden, where):
     wrong = int((~hidden.isfinite()).sum())
     if wrong:
         raise ValueError(
-            f"tsenor: {where}: {wrong} of {hidden.numel()} values are NaN or infinite: check the calibration data, and that the "
-            "model runs in a type with enough range"
+            f"tsenor: {where}: {wrong} of {hidden.numel()} values are NaN or infinite: check the calibration data, "
+            "and that the model runs in a type with enough range"
         )
 
 

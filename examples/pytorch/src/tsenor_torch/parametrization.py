@@ -21,12 +21,14 @@ def check_pattern(n, m):
 class TransposableSparsity(Masked):
     """Keeps n of m weights in the rows and columns of each tile; for ``torch.nn.utils.parametrize``.
 
-    :func:`sparsify` makes these. The dense weight stays the parameter, under ``parametrizations.weight.original``. The mask is
-    part of the state_dict (see :class:`Masked`); it changes when :meth:`refresh` is called, which :class:`MaskRefresh` does. The
-    prices that warm starts begin from are not: after loading, the next refresh is a cold one.
+    :func:`sparsify` makes these. The dense weight stays the parameter, under ``parametrizations.weight.original``. The
+    mask is part of the state_dict (see :class:`Masked`); it changes when :meth:`refresh` is called, which
+    :class:`MaskRefresh` does. The prices that warm starts begin from are not: after loading, the next refresh is a cold
+    one.
 
     Arguments:
-        weight: the tensor that will be parametrized, for shape, type and device; its mask is found at once, unless it is on 'meta'.
+        weight: the tensor that will be parametrized, for shape, type and device; its mask is found at once, unless it
+            is on 'meta'.
         n, m: the pattern, 1 <= n <= m, 2 <= m <= 64.
         gradient: 'straight_through' (all weights learn, so that those pruned may return) or 'masked' (only those kept).
         mask: a mask of the weight's shape to be kept from here on, instead of the best one.
@@ -36,7 +38,8 @@ class TransposableSparsity(Masked):
     shardable = True
 
     def __init__(
-        self, weight, n, m, *, gradient="straight_through", mask=None, method="optimal", constraint="exactly", edge="reject"
+        self, weight, n, m, *, gradient="straight_through", mask=None, method="optimal", constraint="exactly",
+        edge="reject"
     ):
         check_pattern(n, m)
         if gradient not in GRADIENTS:
@@ -79,7 +82,7 @@ class TransposableSparsity(Masked):
 
     def _until_this(self):
         if not self.owner:
-            raise RuntimeError("tsenor: refresh(weight) needs the weight of a parametrization that sparsify has not made")
+            raise RuntimeError("tsenor: refresh(weight) needs a weight where sparsify has not made the parametrization")
         stages = list(self.owner[0])
         return stages[: stages.index(self) + 1]
 
@@ -91,7 +94,7 @@ class TransposableSparsity(Masked):
             return
         weight = self.arriving() if weight is None else weight.detach()
         if importance is not None and importance.shape != weight.shape:
-            raise ValueError(f"tsenor: importance of shape {tuple(importance.shape)} for a weight of {tuple(weight.shape)}")
+            raise ValueError(f"tsenor: an importance has shape {(*importance.shape,)}, the weight {(*weight.shape,)}")
         self._find(weight if importance is None else sharding.placed(importance.detach(), weight).relu())
         if not weight.is_meta:
             self._note()
@@ -142,7 +145,8 @@ class TransposableSparsity(Masked):
 
 
 def insert(module, tensor, sparsity):
-    """Makes ``sparsity`` the parametrization of a module's tensor, in the place of the one of this kind if there is one."""
+    """Makes ``sparsity`` the parametrization of a module's tensor, in the place of the one of this kind if there is
+    one."""
     old = found_in(module, tensor)
     sparsity.order = old.order if old else list(module._parameters)
     if old:

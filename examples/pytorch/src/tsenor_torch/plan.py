@@ -122,12 +122,13 @@ def _choose(target, pattern, name, out, picked, meant):
 
 
 def _entry(target, pattern, reason, edge):
-    """The entry of a weight that stays dense for a reason, or else gets a pattern, if its shape has one; and a problem."""
+    """The entry of a weight that stays dense for a reason, or else gets a pattern, if its shape has one; and a
+    problem."""
     sparsity = found_in(target.module, target.tensor)
     weight = target.weight if sparsity is None else sparsity.mask
     entry, problem = Entry(target.name, tuple(weight.shape), reason=reason, target=target), ""
     if not reason and sharding.is_sharded(weight):
-        problem = "is a DTensor already: sparsify the model before fully_shard (tensor parallel layers are not supported)"
+        problem = "is a DTensor already: sparsify before fully_shard (tensor parallel layers are not supported)"
     elif not reason and weight.numel() == 0:
         problem = "has no elements: if something has partitioned it, sparsify the model before"
     elif not reason:

@@ -18,7 +18,9 @@ class PruneFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         layers = [[x.name, list(x.view.shape), x.n, x.m] for block in plan for x in block]
         identity = {
-            **settings._asdict(), "layers": layers, "weights": _digest(p for _, p in model.named_parameters()),
+            **settings._asdict(),
+            "layers": layers,
+            "weights": _digest(p for _, p in model.named_parameters()),
             "batches": _digest(_tensors(batches)),
         }
         known = self.path / "settings.json"
@@ -27,8 +29,8 @@ class PruneFolder:
             other = [key for key in identity if identity[key] != before.get(key)]
             if other:
                 raise ValueError(
-                    f"tsenor: {known} is of a pruning with other {', '.join(other)}: resume it with the same dense model, data and "
-                    "settings, or name another folder"
+                    f"tsenor: {known} is of a pruning with other {', '.join(other)}: resume it with the same dense "
+                    "model, data and settings, or name another folder"
                 )
         _write(known, lambda to: to.write_text(json.dumps(identity)))
 
@@ -47,7 +49,9 @@ class PruneFolder:
             weights = {matrix.name: matrix.view.contiguous() for matrix in matrices}
             _write(self._weights(k), lambda to: torch.save(weights, to))
         rows = json.dumps([row._asdict() for row in found])
-        _write(self.path / f"block-{k:04}.json", lambda to: to.write_text(rows))  # the last: it says that the block is done
+        _write(
+            self.path / f"block-{k:04}.json", lambda to: to.write_text(rows)
+        )  # the last: it says that the block is done
 
     def _weights(self, k):
         return self.path / f"block-{k:04}.pt"

@@ -1,21 +1,22 @@
-"""The layer-wise pruners as operators: ``torch.ops.tsenor.magnitude_``, ``wanda_``, ``sparsegpt_``, ``alps_``, ``gram_``.
+"""The layer-wise pruners as operators, in ``torch.ops.tsenor``.
 
-All of them take a float32 ``weight`` ``[out, in]`` that is pruned in place, a pattern ``n``, ``m``, and return the mask, bool:
+All of them take a float32 ``weight`` ``[out, in]`` that is pruned in place, a pattern ``n``, ``m``, and return the
+mask, bool:
 
-    gram_(gram, inputs)                                    adds inputs^T inputs, ``[tokens, in]``, to ``gram`` ``[in, in]``
+    gram_(gram, inputs)                           adds inputs^T inputs, ``[tokens, in]``, to ``gram`` ``[in, in]``
     magnitude_(weight, n, m, *, structure='transposable', method='optimal', constraint='exactly', edge='reject') -> mask
     wanda_(weight, gram, n, m, *, ...) -> mask
     sparsegpt_(weight, gram, n, m, *, tokens=1, damping=0.01, ...) -> mask
-    alps_inputs(gram, damping=0.01) -> inputs              the eigenvectors: once for a gram matrix, whatever the pattern
+    alps_inputs(gram, damping=0.01) -> inputs     the eigenvectors: once for a gram matrix, whatever the pattern
     alps_(weight, inputs, n, m, *, iterations=300, ...) -> (mask, iterations taken)
 
-``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three are find_mask's. Inputs of the layer without
-activations, or with NaN or infinite ones, are dead: their weights are ranked by magnitude, below all others.
+``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three are find_mask's. Inputs of the layer
+without activations, or with NaN or infinite ones, are dead: their weights are ranked by magnitude, below all others.
 
-On a GPU these are the pruners of ``tsenor/prune/``: on the current stream, with PyTorch's handles of cuBLAS and cuSOLVER, and with
-memory of PyTorch's allocator. ``alps_`` waits for the stream every third iteration, the others do not, but for what cuSOLVER does. On
-the CPU they are the same algorithms in PyTorch's operations, below: rounding differs, and so may choices that are nearly ties.
-Wrong arguments are a ValueError, and leave the weight as it was.
+On a GPU these are the pruners of ``tsenor/prune/``: on the current stream, with PyTorch's handles of cuBLAS and
+cuSOLVER, and with memory of PyTorch's allocator. ``alps_`` waits for the stream every third iteration, the others do
+not, but for what cuSOLVER does. On the CPU they are the same algorithms in PyTorch's operations, below: rounding
+differs, and so may choices that are nearly ties. Wrong arguments are a ValueError, and leave the weight as it was.
 """
 
 import torch
@@ -28,11 +29,13 @@ _library.define("gram_(Tensor(a!) gram, Tensor inputs) -> ()")
 _library.define(f"magnitude_(Tensor(a!) weight, int n, int m, *, {_RULE}) -> Tensor mask")
 _library.define(f"wanda_(Tensor(a!) weight, Tensor gram, int n, int m, *, {_RULE}) -> Tensor mask")
 _library.define(
-    f"sparsegpt_(Tensor(a!) weight, Tensor gram, int n, int m, *, int tokens=1, float damping=0.01, {_RULE}) -> Tensor mask"
+    "sparsegpt_(Tensor(a!) weight, Tensor gram, int n, int m, *, int tokens=1, float damping=0.01, "
+    f"{_RULE}) -> Tensor mask"
 )
 _library.define("alps_inputs(Tensor gram, float damping=0.01) -> Tensor inputs")
 _library.define(
-    f"alps_(Tensor(a!) weight, Tensor inputs, int n, int m, *, int iterations=300, {_RULE}) -> (Tensor mask, int iterations)"
+    "alps_(Tensor(a!) weight, Tensor inputs, int n, int m, *, int iterations=300, "
+    f"{_RULE}) -> (Tensor mask, int iterations)"
 )
 
 
@@ -60,12 +63,15 @@ class _Rule:
             raise ValueError(f"tsenor: unsupported pattern {n}:{m}: choose 1 <= n <= m and 2 <= m <= 64")
         rows, cols = weight.shape
         if edge == "reject" and (cols % m or (structure != "row-wise" and rows % m)):
-            raise ValueError(f"tsenor: {rows} x {cols} is not made of whole {m} x {m} tiles; edge='partial' takes smaller ones")
+            raise ValueError(
+                f"tsenor: {rows} x {cols} is not made of whole {m} x {m} tiles; edge='partial' takes smaller ones"
+            )
         self.n, self.m, self.structure = n, m, structure
         self.options = {"method": method, "constraint": constraint, "edge": edge}
 
     def mask(self, importance, dead):
-        """The best mask of ``importance`` ``[rows, cols]``; in rows, those of the columns ``dead`` come after all others."""
+        """The best mask of ``importance`` ``[rows, cols]``; in rows, those of the columns ``dead`` come after all
+        others."""
         importance = torch.nan_to_num(importance, nan=0.0)
         if self.structure == "transposable":
             return torch.ops.tsenor.find_mask(importance.contiguous(), self.n, self.m, **self.options)[0]
@@ -122,8 +128,17 @@ def wanda_cpu(weight, gram, n, m, *, structure="transposable", method="optimal",
 
 
 def sparsegpt_cpu(
-    weight, gram, n, m, *, tokens=1, damping=0.01,
-    structure="transposable", method="optimal", constraint="exactly", edge="reject",
+    weight,
+    gram,
+    n,
+    m,
+    *,
+    tokens=1,
+    damping=0.01,
+    structure="transposable",
+    method="optimal",
+    constraint="exactly",
+    edge="reject",
 ):
     rule = _Rule(weight, n, m, structure, method, constraint, edge)
     _check_gram(gram, weight)
@@ -150,8 +165,8 @@ def _check_damping(damping):
 
 
 def _inverse_factor(gram, live, tokens, damping):
-    """U, upper triangular with U^T U = H^-1, H = 2 gram / tokens damped. With J the reversal of order and L the Cholesky factor
-    of J H J, U is J L^-1 J."""
+    """U, upper triangular with U^T U = H^-1, H = 2 gram / tokens damped. With J the reversal of order and L the
+    Cholesky factor of J H J, U is J L^-1 J."""
     h = clean_gram(gram).double() * (2 / tokens)
     h.diagonal().copy_(torch.where(live, h.diagonal(), 1))
     h.diagonal().add_(damping * h.diagonal().mean())
@@ -171,5 +186,10 @@ def _prune_panel(w, mask, u):
     return errors
 
 
-for _name, _kernel in (("gram_", gram_cpu), ("magnitude_", magnitude_cpu), ("wanda_", wanda_cpu), ("sparsegpt_", sparsegpt_cpu)):
+for _name, _kernel in (
+    ("gram_", gram_cpu),
+    ("magnitude_", magnitude_cpu),
+    ("wanda_", wanda_cpu),
+    ("sparsegpt_", sparsegpt_cpu),
+):
     _library.impl(_name, _kernel, "CPU")

@@ -37,41 +37,62 @@ class Matrix(NamedTuple):
 
 
 def prune_model(
-    model, batches=None, *, method="alps", n=16, m=32, structure="transposable", patterns=None, exclude=(), select=None,
-    blocks=None, resume=None, progress=True, damping=0.01, iterations=300, mask_method="optimal", constraint="exactly", edge="reject",
+    model,
+    batches=None,
+    *,
+    method="alps",
+    n=16,
+    m=32,
+    structure="transposable",
+    patterns=None,
+    exclude=(),
+    select=None,
+    blocks=None,
+    resume=None,
+    progress=True,
+    damping=0.01,
+    iterations=300,
+    mask_method="optimal",
+    constraint="exactly",
+    edge="reject",
 ):
-    """Prunes the linear layers of a model in place, block by block, each calibrated on what the pruned blocks before it give.
+    """Prunes the linear layers of a model in place, block by block, each calibrated on what the pruned blocks before
+    it give.
 
-    Which weights are pruned by default is the rule of :mod:`tsenor_torch.targets`: those of linear layers, Conv1D and experts that
-    lie in the model's blocks, not embeddings, heads, ties and routers. Experts are pruned each by itself.
+    Which weights are pruned by default is the rule of :mod:`tsenor_torch.targets`: those of linear layers, Conv1D and
+    experts that lie in the model's blocks, not embeddings, heads, ties and routers. Experts are pruned each by itself.
 
     Arguments:
-        model: on one device, in any type of 16 bits or more; pruners compute in float32, and kept weights are rounded back.
-        batches: calibration data, an iterable of token ids ``[sequences, tokens]``, of tuples, or of dictionaries for the model;
-            without padding. 128 sequences of 2048 tokens are usual. 'magnitude' works without, and then reports no errors.
+        model: on one device, in any type of 16 bits or more; pruners compute in float32, and kept weights are rounded
+            back.
+        batches: calibration data, an iterable of token ids ``[sequences, tokens]``, of tuples, or of dictionaries for
+            the model; without padding. 128 sequences of 2048 tokens are usual. 'magnitude' works without, and then
+            reports no errors.
         method: 'magnitude', 'wanda', 'sparsegpt' or 'alps'.
         n, m: the pattern: n of m weights are kept; 1 <= n <= m, 2 <= m <= 64.
-        structure: 'transposable' (n in the rows and columns of every m x m tile), 'row-wise' (standard n:m: n of m inputs of every
-            output) or 'row-then-column' (transposable, chosen greedily).
-        patterns, exclude, select: which weights get which pattern, as in :func:`sparsify`: ``patterns={"*.mlp.*": (8, 16)}``,
-            ``exclude="*.layers.0.*"``.
+        structure: 'transposable' (n in the rows and columns of every m x m tile), 'row-wise' (standard n:m: n of m
+            inputs of every output) or 'row-then-column' (transposable, chosen greedily).
+        patterns, exclude, select: which weights get which pattern, as in :func:`sparsify`: ``patterns={"*.mlp.*": (8,
+            16)}``, ``exclude="*.layers.0.*"``.
         blocks: the modules that are run one after the other; default: the longest list of layers in the model.
-        resume: a folder. What is done is kept there block by block, and a call with the same model, data and settings goes on from
-            there, to the same bits on the same machine.
+        resume: a folder. What is done is kept there block by block, and a call with the same model, data and settings
+            goes on from there, to the same bits on the same machine.
         progress: whether to show a bar.
         damping: what is added to the diagonal of a gram matrix, relative to its mean, 1e-6 to 1e6.
         iterations: of alps, at most.
         mask_method, constraint, edge: how a transposable mask is searched for, as in find_mask.
 
-    Returns a :class:`PruneReport`, a list of :class:`LayerReport` that prints as a table: of each layer the error of its outputs, the
-    magnitude kept, the seconds, or why it stayed dense. Layers that saw less than a quarter token for each of their inputs, such as
-    experts that nobody asked, are pruned by magnitude, and the report names them.
+    Returns a :class:`PruneReport`, a list of :class:`LayerReport` that prints as a table: of each layer the error of
+    its outputs, the magnitude kept, the seconds, or why it stayed dense. Layers that saw less than a quarter token
+    for each of their inputs, such as experts that nobody asked, are pruned by magnitude, and the report names them.
 
-    Raises ValueError for wrong arguments and for calibration data that is empty, too little, padded, or gives NaN; nothing has been
-    changed then, but where a NaN comes up in a later block. Takes memory for one block's inputs and their gram matrices, and
-    time for three runs of the model and the pruning itself.
+    Raises ValueError for wrong arguments and for calibration data that is empty, too little, padded, or gives NaN;
+    nothing has been changed then, but where a NaN comes up in a later block. Takes memory for one block's inputs and
+    their gram matrices, and time for three runs of the model and the pruning itself.
     """
-    settings = Settings(method, structure, damping, iterations, {"method": mask_method, "constraint": constraint, "edge": edge})
+    settings = Settings(
+        method, structure, damping, iterations, {"method": mask_method, "constraint": constraint, "edge": edge}
+    )
     _check(model, settings, batches)
     check_pattern(n, m)
     blocks = list(blocks) if blocks is not None else _find_blocks(model)
@@ -115,7 +136,9 @@ def _check(model, settings, batches):
 def _find_blocks(model):
     """The list of modules that holds the most matrices, the outermost of several."""
     names = [t.module_name for t in targets(model) if not t.reason]
-    lists = {k: m for k, m in model.named_modules() if isinstance(m, (torch.nn.ModuleList, torch.nn.Sequential)) and len(m)}
+    lists = {
+        k: m for k, m in model.named_modules() if isinstance(m, (torch.nn.ModuleList, torch.nn.Sequential)) and len(m)
+    }
     counts = {k: sum(name.startswith(f"{k}." if k else "") for name in names) for k in lists}
     best = max(counts, key=counts.get, default=None)
     if best is None or counts[best] == 0:
@@ -157,7 +180,9 @@ def _obstacle(target, m, block_of, settings):
 
 def _matrices(target, n, m):
     weight = target.weight.detach()
-    matrices = [(target.name, weight)] if weight.dim() < 3 else [(f"{target.name}[{k}]", w) for k, w in enumerate(weight)]
+    matrices = (
+        [(target.name, weight)] if weight.dim() < 3 else [(f"{target.name}[{k}]", w) for k, w in enumerate(weight)]
+    )
     flip = target.transposed
     return [Matrix(name, w.mT if flip else w, n, m, flip) for name, w in matrices if w.dim() == 2]
 
@@ -168,7 +193,8 @@ def _check_tokens(chain, plan):
     widest = max((matrix for block in plan for matrix in block), key=lambda matrix: matrix.view.shape[1])
     if chain.tokens < ENOUGH * widest.view.shape[1]:
         raise ValueError(
-            f"tsenor: {chain.tokens} tokens of calibration data are too few for {widest.name} with its {widest.view.shape[1]} inputs: "
+            f"tsenor: {chain.tokens} tokens of calibration data are too few for {widest.name} with its "
+            f"{widest.view.shape[1]} inputs: "
             f"give at least {int(ENOUGH * widest.view.shape[1])}, better a hundred times as many"
         )
 
@@ -194,8 +220,16 @@ def _prune(matrix, gram, settings, spectra):
     magnitudes = before.abs()
     kept = float(torch.where(mask, magnitudes, 0).sum() / magnitudes.sum().clamp(min=torch.finfo(torch.float32).tiny))
     return LayerReport(
-        matrix.name, tuple(matrix.view.shape), f"{matrix.n}:{matrix.m}", method, reason, tokens,
-        inputs - int(is_live(gram.matrix).sum()) if gram else 0, _error(before, matrix.view, gram), kept, seconds,
+        matrix.name,
+        tuple(matrix.view.shape),
+        f"{matrix.n}:{matrix.m}",
+        method,
+        reason,
+        tokens,
+        inputs - int(is_live(gram.matrix).sum()) if gram else 0,
+        _error(before, matrix.view, gram),
+        kept,
+        seconds,
     )
 
 

@@ -39,7 +39,13 @@ class PruneReport(list):
         head = ("layer", "shape", "pattern", "method", "error", "kept", "dead", "s", "")
         widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
-        return "\n".join([*lines, f"{len(self.pruned)} pruned, {len(self.fallen_back)} of them by magnitude for want of data; {len(self.dense)} dense"])
+        return "\n".join(
+            [
+                *lines,
+                f"{len(self.pruned)} pruned, {len(self.fallen_back)} of them by magnitude for want of data; "
+                f"{len(self.dense)} dense",
+            ]
+        )
 
 
 def _row(x):
@@ -47,4 +53,14 @@ def _row(x):
     shape = " x ".join(map(str, x.shape))
     if not x.pattern:
         return x.name, shape, "dense", "", "", "", "", "", x.reason
-    return (x.name, shape, x.pattern, x.method, number(x.error, 4), number(x.kept, 4), str(x.dead_inputs), f"{x.seconds:.2f}", x.reason)
+    return (
+        x.name,
+        shape,
+        x.pattern,
+        x.method,
+        number(x.error, 4),
+        number(x.kept, 4),
+        str(x.dead_inputs),
+        f"{x.seconds:.2f}",
+        x.reason,
+    )

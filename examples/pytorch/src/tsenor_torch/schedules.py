@@ -4,12 +4,12 @@ import torch
 
 from . import sharding
 from .linear24 import Linear24
-from .sparsify import _raise_refusals, one_clock, refresh_layers, sparse_layers
+from .sparsify import raise_refusals, one_clock, refresh_layers, sparse_layers
 
 
 def decreasing_n(start, steps, shape=3):
-    """A schedule of N: from M at step ``start`` down to the layer's own N at ``start + steps``, quickly at first (``shape`` 1:
-    evenly; 3: as pruning usually goes).
+    """A schedule of N: from M at step ``start`` down to the layer's own N at ``start + steps``, quickly at first
+    (``shape`` 1: evenly; 3: as pruning usually goes).
 
     >>> MaskRefresh(model, optimizer, every=16, schedule=decreasing_n(100, 1000))
     """
@@ -28,17 +28,20 @@ class MaskRefresh:
 
     Arguments:
         model: sparse already; wrapped by DDP, by ``fully_shard``, by accelerate or torch.compile as it is trained.
-        optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself, where an
-            engine owns the optimizer (DeepSpeed).
-        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n`; n where None.
+        optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
+            where an engine owns the optimizer (DeepSpeed).
+        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n`; n where
+            None.
         importance: see :func:`tsenor_torch.refresh`; called at each refresh.
-        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient. With ``optimizer=None``
-            call :meth:`decay_gradients` before the step.
-        measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim tensors.
+        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient. With
+            ``optimizer=None`` call :meth:`decay_gradients` before the step.
+        measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
+            tensors.
 
-    Steps are counted in the model, and are part of its state_dict: a training that is resumed goes on in the same phase.
-    Frozen masks stay. Sharded models: all ranks take part in a refresh. :meth:`remove` ends it. ValueError if the model has no
-    sparse weights, or is wrapped in a way that masks cannot follow (FSDP1, tensor parallel, shards that cut tiles).
+    Steps are counted in the model, and are part of its state_dict: a training that is resumed goes on in the same
+    phase. Frozen masks stay. Sharded models: all ranks take part in a refresh. :meth:`remove` ends it. ValueError if
+    the model has no sparse weights, or is wrapped in a way that masks cannot follow (FSDP1, tensor parallel, shards
+    that cut tiles).
     """
 
     def __init__(
@@ -113,7 +116,7 @@ class MaskRefresh:
         self.layers = sparse_layers(self.model)
         if not self.layers and not self.checked:
             raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
-        _raise_refusals(self.model, self.layers)
+        raise_refusals(self.model, self.layers)
         self.clock = one_clock(self.layers) if self.layers else self.clock
         self.changes = self.clock.changes
         self.compressed = [layer.module for layer in self.layers if isinstance(layer.module, Linear24)]
@@ -122,7 +125,8 @@ class MaskRefresh:
 
     def _register(self, optimizer):
         if not hasattr(optimizer, "register_step_post_hook"):
-            raise TypeError(f"{type(optimizer).__name__} has no step hooks: pass optimizer=None, and call step() after each step")
+            kind = type(optimizer).__name__
+            raise TypeError(f"{kind} has no step hooks: pass optimizer=None, and call step() after each step")
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
         if self.decay:
             self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))
@@ -133,8 +137,8 @@ class MaskRefresh:
 
 
 def is_rehearsal(optimizer):
-    """Whether a step is the one with rate 0 and gradients 0 by which ``torch.distributed.checkpoint`` makes an optimizer's state
-    before it loads it. No training: the steps counted have been loaded already."""
+    """Whether a step is the one with rate 0 and gradients 0 by which ``torch.distributed.checkpoint`` makes an
+    optimizer's state before it loads it. No training: the steps counted have been loaded already."""
     if any(float(group.get("lr", 1)) for group in optimizer.param_groups):
         return False
     gradients = (p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None)

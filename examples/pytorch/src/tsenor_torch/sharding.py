@@ -1,7 +1,8 @@
-"""Weights of which every rank holds a part: masks of whole tiles are found where the weights are, and then put together.
+"""Weights of which every rank holds a part: masks of whole tiles are found where the weights are, and then put
+together.
 
-A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes them. Its layer multiplies by the whole weight, so every
-rank keeps the whole mask, a byte a weight; they are exchanged when masks are found, and in no other step.
+A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes them. Its layer multiplies by the whole weight,
+so every rank keeps the whole mask, a byte a weight; they are exchanged when masks are found, and in no other step.
 """
 
 import torch
@@ -12,7 +13,8 @@ def is_sharded(weight):
 
 
 def problem(weight, m):
-    """Why the mask of a weight cannot be found part by part; empty where it can. The same on every rank, without communication."""
+    """Why the mask of a weight cannot be found part by part; empty where it can. The same on every rank, without
+    communication."""
     if not is_sharded(weight):
         return ""
     from .dtensor import require_whole_tiles
@@ -25,19 +27,22 @@ def problem(weight, m):
 
 
 def whole(part, weight):
-    """The whole bool tensor of which this rank's ``part`` lies where its part of ``weight`` does. All ranks have to call it."""
+    """The whole bool tensor of which this rank's ``part`` lies where its part of ``weight`` does. All ranks have to
+    call it."""
     if not is_sharded(weight):
         return part
     from torch.distributed.tensor import DTensor
 
     sharded = DTensor.from_local(
-        part.to(torch.uint8), weight.device_mesh, weight.placements, run_check=False, shape=weight.shape, stride=weight.stride()
+        part.to(torch.uint8), weight.device_mesh, weight.placements, run_check=False, shape=weight.shape,
+        stride=weight.stride()
     )
     return sharded.full_tensor().bool()
 
 
 def placed(tensor, weight):
-    """A tensor that every rank has, as a DTensor placed like ``weight``, or replicated where its shape is another one."""
+    """A tensor that every rank has, as a DTensor placed like ``weight``, or replicated where its shape is another
+    one."""
     if not is_sharded(weight):
         return tensor
     from torch.distributed.tensor import Replicate, distribute_tensor
@@ -55,7 +60,8 @@ def refusals(model, layers):
     """What of a model cannot have its masks found anew, a line each, see :class:`tsenor_torch.MaskRefresh`."""
     flat = [name for name, module in model.named_modules() if _is(module, "FullyShardedDataParallel")]
     if flat:
-        return [f"{flat[0] or 'the model'} is wrapped by FullyShardedDataParallel (FSDP1), whose weights are flattened: use fully_shard"]
+        what = flat[0] or "the model"
+        return [f"{what} is wrapped by FullyShardedDataParallel (FSDP1), whose weights are flattened: use fully_shard"]
     fully_sharded = any(_is(module, "FSDPModule") for module in model.modules())
     found = []
     for layer in layers:
@@ -67,8 +73,8 @@ def refusals(model, layers):
         elif why := problem(weight, layer.sparsity.m):
             found.append(f"{layer.name}: {why}")
         elif weight.shape != layer.sparsity.mask.shape:
-            found.append(f"{layer.name} has shape {tuple(weight.shape)} and its mask {tuple(layer.sparsity.mask.shape)}: "
-                         "something (DeepSpeed's ZeRO-3?) has flattened or partitioned the weight")
+            shapes = f"{tuple(weight.shape)}, and its mask {tuple(layer.sparsity.mask.shape)}"
+            found.append(f"{layer.name} has shape {shapes}: something (DeepSpeed's ZeRO-3?) has partitioned the weight")
     return found
 
 

@@ -56,30 +56,34 @@ def one_clock(layers):
 
 
 def sparsify(
-    model, n=None, m=None, *, patterns=None, exclude=(), select=None, mask=None, dry_run=False, edge="reject", **arguments
+    model, n=None, m=None, *, patterns=None, exclude=(), select=None, mask=None, dry_run=False, edge="reject",
+    **arguments
 ):
-    """Makes weights of ``model`` transposable n:m sparse, in place, all that fit or none; returns the plan, a table when printed.
+    """Makes weights of ``model`` transposable n:m sparse, in place, all that fit or none; returns the plan, a table
+    when printed.
 
     >>> plan = tsenor_torch.sparsify(model, 8, 16)
 
-    By default these are the weights that :func:`tsenor_torch.targets.targets` yields without a reason: linear layers, Conv1D,
-    attention projections and expert batches; not embeddings, output heads, routers and tied weights. Those of a shape that no tile
-    divides stay dense, and the plan says so. What is sparse already gets the new pattern and arguments.
+    By default these are the weights that :func:`tsenor_torch.targets.targets` yields without a reason: linear layers,
+    Conv1D, attention projections and expert batches; not embeddings, output heads, routers and tied weights. Those of a
+    shape that no tile divides stay dense, and the plan says so. What is sparse already gets the new pattern and
+    arguments.
 
     Arguments:
         n, m: the pattern, for all that ``patterns`` does not name; left out, nothing else becomes sparse.
-        patterns: pattern by name, ``{"*.mlp.*": (8, 16), "lm_head": "2:4", "*.k_proj": None}``. Names are those of parameters or
-            of modules, with ``*``, ``?`` and ``[..]``; the first that fits counts. None is dense. A name without wildcards is
-            meant: it is pruned though it would stay dense by default, and an error if it cannot be.
+        patterns: pattern by name, ``{"*.mlp.*": (8, 16), "lm_head": "2:4", "*.k_proj": None}``. Names are those of
+            parameters or of modules, with ``*``, ``?`` and ``[..]``; the first that fits counts. None is dense. A name
+            without wildcards is meant: it is pruned though it would stay dense by default, and an error if it cannot
+            be.
         exclude: names of what stays dense.
         select: ``select(name, module)`` picks modules, those that would stay dense by default as well.
-        mask: masks to be kept from here on, as after :func:`freeze`: ``{name: tensor}``, one tensor where one weight fits, or
-            'zeros', the zeros that the weights have.
+        mask: masks to be kept from here on, as after :func:`freeze`: ``{name: tensor}``, one tensor where one weight
+            fits, or 'zeros', the zeros that the weights have.
         dry_run: only the plan; masks are found for it, and forgotten.
         edge, arguments: those of :class:`TransposableSparsity`: gradient, method, constraint.
 
-    Raises ValueError, with everything that is wrong in it, if a name matches nothing, a weight that is meant does not fit, a mask
-    breaks its pattern, or nothing is left to be made sparse. The model then is as it was.
+    Raises ValueError, with everything that is wrong in it, if a name matches nothing, a weight that is meant does not
+    fit, a mask breaks its pattern, or nothing is left to be made sparse. The model then is as it was.
     """
     default = _default(n, m, patterns)
     plan, problems = make_plan(model, default, patterns, exclude, select, edge)
@@ -155,7 +159,8 @@ def _make(entry, mask, arguments, problems):
         return None
     if sparsity.found and not sharding.is_sharded(weight):
         size = weight.abs().double()
-        entry.kept = torch.where(sparsity.mask, size, 0).sum() / size.sum()
+        lost = torch.where(sparsity.mask, 0, size).sum()
+        entry.kept = 1 - lost / size.sum().clamp(min=torch.finfo(torch.double).tiny)  # of zeros alone nothing is lost
     if old:
         sparsity.clock = old.clock
     return sparsity
@@ -164,18 +169,18 @@ def _make(entry, mask, arguments, problems):
 def refresh(model, importance=None):
     """Finds all masks of a model anew, now, but for frozen ones.
 
-    ``importance`` takes the place of the weights' magnitudes: ``importance(name, parameter)`` returns a tensor of the weight's
-    shape or None, or it is a dictionary name -> tensor. Negative importances count as 0. If the model is sharded, all ranks have
-    to call this.
+    ``importance`` takes the place of the weights' magnitudes: ``importance(name, parameter)`` returns a tensor of the
+    weight's shape or None, or it is a dictionary name -> tensor. Negative importances count as 0. If the model is
+    sharded, all ranks have to call this.
     """
     layers = sparse_layers(model)
     if not layers:
         raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
-    _raise_refusals(model, layers)
+    raise_refusals(model, layers)
     refresh_layers(layers, importance)
 
 
-def _raise_refusals(model, layers):
+def raise_refusals(model, layers):
     if found := sharding.refusals(model, layers):
         raise ValueError("tsenor: masks cannot be found anew:\n  " + "\n  ".join(found))
 
@@ -205,16 +210,18 @@ def freeze(model, frozen=True):
 
 
 def finalize(model):
-    """Makes every sparse weight a plain parameter, the same one, pruned: no parametrization, no mask, zeros in the weights.
+    """Makes every sparse weight a plain parameter, the same one, pruned: no parametrization, no mask, zeros in the
+    weights.
 
-    Ties and other parameters stay as they are. A model that is sharded is not finalized in place: see :func:`plain_state_dict`.
+    Ties and other parameters stay as they are. A model that is sharded is not finalized in place: see
+    :func:`plain_state_dict`.
     """
     layers = sparse_layers(model)
     if sharded := [layer.name for layer in layers if sharding.is_sharded(layer.stored())]:
-        raise ValueError(f"tsenor: {sharded[0]} is sharded: gather the state_dict, and load plain_state_dict(it) into a plain model")
+        raise ValueError(f"tsenor: {sharded[0]} is sharded: load plain_state_dict(its whole state) into a plain model")
     _raise_if_unfound(layers)
     if any(layer.module is model for layer in layers if isinstance(layer.module, Linear24)):
-        raise ValueError("tsenor: the model is a Linear24 itself, which nothing can be put in the place of: use its plain()")
+        raise ValueError("tsenor: the model is a Linear24 itself, which cannot be replaced in place: use its plain()")
     if layers:
         one_clock(layers).changes += 1
     for layer in layers:
@@ -230,16 +237,18 @@ def finalize(model):
 
 def _raise_if_unfound(layers):
     if unfound := [layer.name for layer in layers if not layer.sparsity.found]:
-        raise ValueError(f"tsenor: the masks of {', '.join(unfound)} were never found: refresh(model) when the weights are there")
+        raise ValueError(f"tsenor: masks never found, refresh(model) when the weights are there: {', '.join(unfound)}")
 
 
 KEY = re.compile(r"(?P<module>.*?)parametrizations\.(?P<tensor>\w+)\.(?P<stage>\d+)\.$")
 
 
 def plain_state_dict(state):
-    """The state_dict that ``finalize`` would leave, of the state_dict of a sparse model: plain names, pruned weights, no masks.
+    """The state_dict that ``finalize`` would leave, of the state_dict of a sparse model: plain names, pruned weights,
+    no masks.
 
-    Nothing is changed; tensors that are not pruned are the same ones. Also of sharded models, where all ranks have to call it.
+    Nothing is changed; tensors that are not pruned are the same ones. Also of sharded models, where all ranks have to
+    call it.
     """
     plain = dict(state)
     for key in [k for k in state if k.endswith("mask") and k[: -len("mask")] + "pattern" in state]:

@@ -54,15 +54,15 @@ class Clock:
     def warn(self):
         self.warned = True
         warnings.warn(
-            "tsenor: sparse weights have changed since their masks were found, and no MaskRefresh follows them (copies of a model have "
-            "none): call MaskRefresh(model, optimizer), refresh(model) now and then, or freeze(model) to keep the masks",
+            "tsenor: sparse weights have changed since their masks were found, and no MaskRefresh follows them (copies "
+            "of a model have none): call MaskRefresh(model, optimizer), refresh(model) now and then, or freeze(model)",
             stacklevel=3,
         )
 
 
 class Seen:
-    """The version of a parameter when its mask was found, None where it has none, and the steps of all optimizers until then. A
-    copied parameter begins at 0."""
+    """The version of a parameter when its mask was found, None where it has none, and the steps of all optimizers until
+    then. A copied parameter begins at 0."""
 
     def __init__(self, version=0):
         self.version, self.steps = version, _optimizer_steps
@@ -72,9 +72,9 @@ class Seen:
 
 
 class Masked(torch.nn.Module):
-    """A module with a mask of ``shape``. The mask is no buffer: DDP broadcasts no buffers that it does not see, and averages of
-    models do not mix them. It moves with the module, and is in its state_dict: ``mask``, and ``pattern``, the integers
-    (N, M, N of this mask, steps of the optimizer, whether the mask is frozen)."""
+    """A module with a mask of ``shape``. The mask is no buffer: DDP broadcasts no buffers that it does not see, and
+    averages of models do not mix them. It moves with the module, and is in its state_dict: ``mask``, and ``pattern``,
+    the integers (N, M, N of this mask, steps of the optimizer, whether the mask is frozen)."""
 
     def __init__(self, shape, n, m, device):
         super().__init__()
@@ -110,8 +110,8 @@ class Masked(torch.nn.Module):
         """Says what is wrong, and brings the mask to the weight's device, where sharding has moved that alone."""
         if not self.found and not weight.is_meta:
             raise RuntimeError(
-                "tsenor: a mask was never found, because its weight was on 'meta': call tsenor_torch.refresh(model) or load a "
-                "state_dict, when the weights are there"
+                "tsenor: a mask was never found, because its weight was on 'meta': call tsenor_torch.refresh(model) or "
+                "load a state_dict, when the weights are there"
             )
         if sharding.is_sharded(weight):
             raise RuntimeError("tsenor: a layer multiplies by a DTensor: tensor parallel layers cannot be sparsified")
@@ -149,7 +149,8 @@ class Masked(torch.nn.Module):
     def _mismatch(self, mask, pattern):
         n, m = (self.n, self.m) if pattern.is_meta else pattern[:2].tolist()
         if (n, m) != (self.n, self.m):
-            return f"the state_dict has masks of {n}:{m}, the model of {self.n}:{self.m}: sparsify(model, {n}, {m}) before loading"
+            what = f"the state_dict has masks of {n}:{m}, the model of {self.n}:{self.m}"
+            return f"{what}: sparsify(model, {n}, {m}) before loading"
         if mask.shape != self.mask.shape:
             return f"the mask in the state_dict has shape {tuple(mask.shape)}, the weight {tuple(self.mask.shape)}"
         return ""

@@ -1,18 +1,20 @@
-"""Which weights of a model are pruned by default, and why the others stay dense: the one rule, for masks and for pruners.
+"""Which weights of a model are pruned by default, and why the others stay dense: the one rule, for masks and for
+pruners.
 
-Pruned are matrices that a layer multiplies its inputs by: ``weight`` of linear layers and of transformers' ``Conv1D``, the input
-projections of ``MultiheadAttention``, and the batches of matrices of expert layers. By default stay dense
+Pruned are matrices that a layer multiplies its inputs by: ``weight`` of linear layers and of transformers' ``Conv1D``,
+the input projections of ``MultiheadAttention``, and the batches of matrices of expert layers. By default stay dense
 
 - embeddings: ``Embedding`` layers, and names with ``embed``, ``wte`` or ``wpe`` in a part;
-- output heads: what the model itself calls its output embeddings, and names with a part ``head``, ``heads``, ``*_head``,
-  ``classifier``, ``*_classifier``, ``score``, ``qa_outputs`` or ``embed_out`` before any number (a layer ``blocks.0.attn.heads.1``
-  is none), or ``output`` at the top of the model;
+- output heads: what the model itself calls its output embeddings, and names with a part ``head``, ``heads``,
+  ``*_head``, ``classifier``, ``*_classifier``, ``score``, ``qa_outputs`` or ``embed_out`` before any number (a layer
+  ``blocks.0.attn.heads.1`` is none), or ``output`` at the top of the model;
 - routers: names with ``router`` in a part, and a part ``gate`` or ``*_gate`` beside experts (``gate_proj`` is none);
 - adapters: names with a part that begins with ``lora_``;
 - parameters of layers that are not known to be matrix products.
 
-These are pruned where somebody names them. What cannot be pruned in any case: tied weights, vectors and biases, convolution
-kernels, the weights of recurrent layers, types that are no floating point numbers of 16 bits or more, shapes that no tile divides.
+These are pruned where somebody names them. What cannot be pruned in any case: tied weights, vectors and biases,
+convolution kernels, the weights of recurrent layers, types that are no floating point numbers of 16 bits or more,
+shapes that no tile divides.
 """
 
 import itertools
@@ -138,7 +140,8 @@ def _custom(name, module, kind, modules, heads):
     outside = list(itertools.takewhile(lambda part: not part.isdigit(), parts))  # of the numbered layers
     if id(module) in heads or any(map(HEADS.fullmatch, outside)) or name == "output":
         return "an output head"
-    if any("router" in part for part in parts) or (re.fullmatch(r"gate|\w+_gate", parts[-1]) and _has_experts(parent, modules)):
+    gates = re.fullmatch(r"gate|\w+_gate", parts[-1]) and _has_experts(parent, modules)
+    if gates or any("router" in part for part in parts):
         return "a router"
     if any(part.startswith("lora_") for part in parts):
         return "an adapter"

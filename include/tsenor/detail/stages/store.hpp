@@ -100,8 +100,10 @@ template <class L>
 struct tally {
   using numbers = typename L::template lane_value<double>;
   static constexpr double least_of_exact = 1 << 7;
-  numbers kept = 0., open = 0., least = least_of_exact;
+  numbers kept, open, least;
   bool short_numbers = true;  // of 24 bits
+
+  TSENOR_FN tally() : kept(0.), open(0.), least(least_of_exact) {}
 
   // `keeps`: 1 or 0. A price is added to a price first, which is exact.
   TSENOR_FN void add(const numbers& x, const numbers& error, const numbers& keeps, const numbers& prices) {
