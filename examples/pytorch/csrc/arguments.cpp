@@ -18,8 +18,8 @@ Enum one_of(const std::string& word, const char* name, const char* first, Enum f
 
 void check_float(const Tensor& t, const char* name) {
   const at::ScalarType type = t.scalar_type();
-  TORCH_CHECK_TYPE(type == at::kFloat || type == at::kHalf || type == at::kBFloat16 || type == at::kDouble, "tsenor: ",
-                   name, " must be float16, bfloat16, float32 or float64, not ", type);
+  TORCH_CHECK_TYPE(type == at::kFloat || type == at::kHalf || type == at::kBFloat16 || type == at::kDouble,
+                   "tsenor: ", name, " must be float16, bfloat16, float32 or float64, not ", type);
 }
 
 void check_shape(const Tensor& t, const char* name, const Tensor& weight) {
@@ -39,19 +39,17 @@ void check_prices(const Tensor& prices, const Tensor& weight, std::int64_t m) {
   check_device(prices, "prices", weight);
   const c10::SymInt tiles = tiles_of(weight, m);
   TORCH_CHECK_TYPE(prices.scalar_type() == at::kFloat, "tsenor: prices must be float32, not ", prices.scalar_type());
-  TORCH_CHECK_VALUE(prices.dim() == 3 && prices.sym_size(0) == tiles && prices.sym_size(1) == 2 &&
-                        prices.sym_size(2) == m,
-                    "tsenor: prices must have the shape [tiles, 2, m] = [", tiles, ", 2, ", m, "], not ",
-                    prices.sym_sizes());
+  TORCH_CHECK_VALUE(
+      prices.dim() == 3 && prices.sym_size(0) == tiles && prices.sym_size(1) == 2 && prices.sym_size(2) == m,
+      "tsenor: prices must have the shape [tiles, 2, m] = [", tiles, ", 2, ", m, "], not ", prices.sym_sizes());
   at::assert_no_internal_overlap(prices);
 }
 
 }  // namespace
 
 void check_device(const Tensor& t, const char* name, const Tensor& weight) {
-  TORCH_CHECK(t.device() == weight.device(),
-              "tsenor: Expected all tensors to be on the same device, but weight is on ", weight.device(), " and ", name,
-              " on ", t.device());
+  TORCH_CHECK(t.device() == weight.device(), "tsenor: Expected all tensors to be on the same device, but weight is on ",
+              weight.device(), " and ", name, " on ", t.device());
 }
 
 tsenor::options options_of(const asked& a) {
@@ -99,7 +97,8 @@ void check_arguments(const tensors& t, const asked& a, bool warm) {
   if (t.mask) check_mask_out(*t.mask, t.weight);
   if (t.prices) check_prices(*t.prices, t.weight, a.m);
   TORCH_CHECK_VALUE(!warm || t.prices, "tsenor: warm=True needs prices, those of an earlier call");
-  TORCH_CHECK_VALUE(!warm || a.method == "optimal", "tsenor: warm=True is for method='optimal': the published method "
+  TORCH_CHECK_VALUE(!warm || a.method == "optimal",
+                    "tsenor: warm=True is for method='optimal': the published method "
                     "reads no prices");
 }
 
@@ -116,12 +115,13 @@ void check_pattern_op(const Tensor& mask, std::int64_t n, std::int64_t m, std::s
   check_pattern(mask, {n, m, "optimal", constraint, edge}, "mask");
 }
 void check_arguments_op(const Tensor& weight, std::int64_t n, std::int64_t m, const optional_tensor& importance,
-                        const optional_tensor& column_norms, const optional_tensor& mask,
-                        const optional_tensor& prices, std::string method, std::string constraint, std::string edge,
-                        bool warm) {
+                        const optional_tensor& column_norms, const optional_tensor& mask, const optional_tensor& prices,
+                        std::string method, std::string constraint, std::string edge, bool warm) {
   check_arguments({weight, importance, column_norms, mask, prices}, {n, m, method, constraint, edge}, warm);
 }
-void check_keep_op(const Tensor& weight, const Tensor& mask, std::string gradient) { check_keep(weight, mask, gradient); }
+void check_keep_op(const Tensor& weight, const Tensor& mask, std::string gradient) {
+  check_keep(weight, mask, gradient);
+}
 void check_in_place_op(const Tensor& weight) { at::assert_no_internal_overlap(weight); }
 
 // What the operators' fakes ask, so that they refuse what the operators refuse.

@@ -54,7 +54,8 @@ void check_product(const Tensor& x, const optional_tensor& pruned, const optiona
   const SymInt in = of_transposed ? features : x.sym_size(1), out = of_transposed ? x.sym_size(1) : features;
   TORCH_CHECK_VALUE(pruned || compressed, "tsenor: a product needs the pruned weights, or their compressed form");
   if (pruned) check_dense(*pruned, "pruned", {out, in}, x.scalar_type(), x);
-  if (compressed) check_dense(*compressed, of_transposed ? "transposed" : "compressed", {out * in / 8 * 9}, at::kByte, x);
+  if (compressed)
+    check_dense(*compressed, of_transposed ? "transposed" : "compressed", {out * in / 8 * 9}, at::kByte, x);
 }
 
 void check_linear24(const Tensor& x, const Tensor& weight, const optional_tensor& bias, const optional_tensor& pruned,
@@ -97,8 +98,7 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(
       "check_compress(Tensor? compressed, Tensor? transposed, Tensor weight, Tensor? keep=None, Tensor? mask=None, "
       "Tensor? pruned=None) -> ()");
-  library.def(
-      "check_product(Tensor x, Tensor? pruned, Tensor? compressed, SymInt features, bool of_transposed) -> ()");
+  library.def("check_product(Tensor x, Tensor? pruned, Tensor? compressed, SymInt features, bool of_transposed) -> ()");
   library.def(
       "check_linear24(Tensor x, Tensor weight, Tensor? bias, Tensor? pruned, Tensor? compressed, Tensor? transposed, "
       "Tensor? mask, ScalarType type) -> ()");

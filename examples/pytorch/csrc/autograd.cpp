@@ -80,7 +80,8 @@ Tensor product(c10::DispatchKeySet keys, const Tensor& x, const optional_tensor&
   static const auto itself = operator_named<product_signature>(name);
   if (!is_tracked(x, pruned)) return below_autograd(itself, keys, x, pruned, compressed, features);
   check_product(x, pruned, compressed, features, OfTransposed);
-  TORCH_CHECK_NOT_IMPLEMENTED(pruned, "the derivative of ", name, " needs the pruned weights: give them, or call linear24");
+  TORCH_CHECK_NOT_IMPLEMENTED(pruned, "the derivative of ", name,
+                              " needs the pruned weights: give them, or call linear24");
   return OfTransposed ? at::mm(x, *pruned) : at::linear(x, *pruned);
 }
 

@@ -55,7 +55,7 @@ request request_of(const search& s, const Tensor& matrices) {
   r.pattern = {int(s.pattern.n), int(s.pattern.m)};
   r.options = options_of(s.pattern);
   r.options.start = s.warm ? tsenor::start::warm : tsenor::start::cold;
-  r.weights = matrices.data_ptr();
+  r.weights = s.prune ? matrices.mutable_data_ptr() : const_cast<void*>(matrices.const_data_ptr());
   r.batch = matrices.size(0), r.rows = matrices.size(1), r.cols = matrices.size(2);
   r.batch_stride = batch_stride_of(matrices), r.row_stride = row_stride_of(matrices);
   r.prune = s.prune;
@@ -139,7 +139,7 @@ void prune_(Tensor weight, std::int64_t n, std::int64_t m, const optional_tensor
   search s{importance ? *importance : weight, pattern, importance.has_value()};
   s.column_norms = column_norms.value_or(Tensor());
   s.mask = mask.value_or(Tensor());
-  s.prune = !importance && writable(weight, lies_transposed(weight)).in_place();
+  s.prune = !importance && fits_in_place(weight, matrices_of(weight, lies_transposed(weight)));
   if (!s.prune && !mask) s.mask = at::empty_like(weight, weight.options().dtype(at::kBool));
   run(s);
   if (!s.prune) weight.masked_fill_(s.mask.logical_not(), 0);
@@ -162,13 +162,14 @@ double host_seconds(const Tensor& mask, const Tensor& weight, std::int64_t n, st
 }
 
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
-  // The strides say which of equally good masks it is. Tensors are not keyword-only: vmap and DTensor know no such tensors.
+  // The strides say which of equally good masks it is. Tensors are not keyword-only, as vmap knows no such tensors.
   const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag, at::Tag::needs_fixed_stride_order};
   const std::string worth = ", int n, int m, Tensor? importance=None, Tensor? column_norms=None";
   const std::string words = ", *, str method='optimal', str constraint='exactly', str edge='reject'";
   const std::string schemas[] = {
       "find_mask(Tensor weight" + worth + words + ", bool with_report=False) -> (Tensor mask, Tensor report)",
-      "find_mask_(Tensor(a!) mask, Tensor weight" + worth + ", Tensor(b!)? prices=None" + words + ", bool warm=False) -> ()",
+      "find_mask_(Tensor(a!) mask, Tensor weight" + worth + ", Tensor(b!)? prices=None" + words +
+          ", bool warm=False) -> ()",
       "prune_(Tensor(a!) weight" + worth + ", Tensor(b!)? mask=None" + words + ") -> ()"};
   for (const std::string& schema : schemas) library.def(schema.c_str(), tags);
   library.def("find_mask_host_seconds(Tensor(a!) mask, Tensor weight, int n, int m, int calls) -> float");

@@ -9,8 +9,7 @@
 
 namespace tsenor_torch {
 
-/// Magnitude; times the norm of its column, or row, where there are norms; or the value itself where importances are handed
-/// over.
+/// Magnitude; times the norm of its column, or row, where there are norms; or, of importances, the value itself.
 struct worth {
   bool as_it_is;
   const float* norms;  // null: all 1

@@ -10,8 +10,8 @@ namespace tsenor_torch {
 
 using at::Tensor;
 
-/// Whether a matrix is solved transposed, because its columns lie closer together than its rows: so a transposed view gets the
-/// transposed mask, bit for bit, and is not copied. With equal strides the longer side counts as the rows.
+/// Whether a matrix is solved transposed, because its columns lie closer together than its rows: so a transposed view
+/// gets the transposed mask, bit for bit, and is not copied. With equal strides the longer side counts as the rows.
 inline bool lies_transposed(const Tensor& t) {
   return t.stride(-2) != t.stride(-1) ? t.stride(-2) < t.stride(-1) : t.size(-2) < t.size(-1);
 }
@@ -30,7 +30,7 @@ inline std::int64_t batch_stride_of(const Tensor& x) {
 /// Whether the library takes these strides.
 inline bool fits(const Tensor& x) {
   const bool contiguous_rows = x.size(2) <= 1 || x.stride(2) == 1;
-  return contiguous_rows && tsenor::detail::check_view(x.data_ptr(), 1, 1, x.size(1), x.size(2), row_stride_of(x),
+  return contiguous_rows && tsenor::detail::check_view(x.const_data_ptr(), 1, 1, x.size(1), x.size(2), row_stride_of(x),
                                                        x.size(0), batch_stride_of(x))
                                 .ok();
 }
@@ -41,24 +41,22 @@ inline Tensor readable(const Tensor& t, bool transposed) {
   return fits(x) ? x : x.contiguous();
 }
 
-/// For writing: `memory` is part of the tensor, or a buffer that write_back() copies from.
-class writable {
- public:
-  writable(const Tensor& t, bool transposed) : target_(t), transposed_(transposed), memory(matrices_of(t, transposed)) {
-    in_place_ = memory.is_alias_of(t) && fits(memory);
-    if (!in_place_) memory = at::empty(memory.sizes(), memory.options());
+/// Whether the library can write to the tensor itself, whose matrices x are.
+inline bool fits_in_place(const Tensor& t, const Tensor& x) { return x.is_alias_of(t) && fits(x); }
+
+/// For writing: `memory` is the tensor's own, or a buffer that write_back() copies from.
+struct writable {
+  writable(const Tensor& t, bool transposed_) : target(t), transposed(transposed_) {
+    memory = matrices_of(t, transposed);
+    in_place = fits_in_place(t, memory);
+    if (!in_place) memory = at::empty(memory.sizes(), memory.options());
   }
-  bool in_place() const { return in_place_; }
   void write_back() const {
-    if (!in_place_) target_.copy_((transposed_ ? memory.mT() : memory).view_as(target_));
+    if (!in_place) target.copy_((transposed ? memory.mT() : memory).view_as(target));
   }
 
- private:
-  Tensor target_;
-  bool transposed_, in_place_ = false;
-
- public:
-  Tensor memory;
+  Tensor target, memory;
+  bool transposed, in_place = false;
 };
 
 }  // namespace tsenor_torch

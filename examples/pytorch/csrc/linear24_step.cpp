@@ -68,7 +68,7 @@ Tensor linear24(const Tensor& x, const Tensor& weight, const optional_tensor& bi
   return shaped(shift ? y.add_(*shift) : y, x, result);
 }
 
-/// Of x [tokens, in], the weights and the bias, those that are wanted, from dy [tokens, out], in the type of the products.
+/// The gradients of x [tokens, in], the weights and the bias, those wanted, from dy [tokens, out], in the products' type.
 gradients linear24_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const optional_tensor& pruned,
                             const optional_tensor& transposed, const optional_tensor& mask,
                             std::array<bool, 3> wanted) {
@@ -86,7 +86,8 @@ gradients linear24_backward_autograd(c10::DispatchKeySet keys, const Tensor& dy,
                                      const optional_tensor& mask, std::array<bool, 3> wanted) {
   static const auto itself = operator_named<backward_signature>("tsenor::linear24_backward");
   if (!is_tracked(dy, x, weight)) return below_autograd(itself, keys, dy, x, weight, pruned, transposed, mask, wanted);
-  TORCH_CHECK_NOT_IMPLEMENTED(pruned || !wanted[0], "the second derivative of tsenor::linear24 needs the pruned weights, which "
+  TORCH_CHECK_NOT_IMPLEMENTED(pruned || !wanted[0],
+                              "the second derivative of tsenor::linear24 needs the pruned weights, which "
                               "a layer with sparse products in both passes does not have");
   if (!wanted[0]) return linear24_backward(dy, x, weight, pruned, std::nullopt, mask, wanted);
   const Tensor dense = learnt(weight, mask);

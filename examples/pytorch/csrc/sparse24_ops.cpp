@@ -185,7 +185,8 @@ std::vector<double> measure_cuda(const Tensor& like, std::int64_t out_features, 
 Tensor vendors_compress_cuda(const Tensor& pruned, std::int64_t out_features, std::int64_t in_features,
                              std::int64_t tokens, bool of_transposed) {
   const layer_sizes s{out_features, in_features, tokens};
-  check_dense(pruned, "pruned", {of_transposed ? in_features : out_features, of_transposed ? out_features : in_features},
+  check_dense(pruned, "pruned",
+              {of_transposed ? in_features : out_features, of_transposed ? out_features : in_features},
               pruned.scalar_type(), pruned);
   const locked_products products(pruned);
   std::size_t size = 0, buffer = 0;

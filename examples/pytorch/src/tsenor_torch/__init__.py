@@ -8,11 +8,13 @@
 >>> mask.sum(1).unique()
 tensor([64])
 
-The operators are in ``torch.ops.tsenor``: ``find_mask(weight, n, m, importance=None, column_norms=None, *,
-method='optimal', constraint='exactly', edge='reject', with_report=False) -> (mask, report)``, ``report`` ``[tiles, 4]``
-float64 for :func:`tile_reports`, or ``[0, 4]``; ``find_mask_(mask, weight, n, m, ..., prices=None, warm=False)``, which
-writes into ``mask``, bool or uint8: ``prices`` ``[tiles, 2, m]`` float32 are written, and under ``warm`` read first, which
-makes masks of slightly changed weights cheaper; ``prune_(weight, n, m, ..., mask=None)``; ``keep(weight, mask, gradient)``.
+The operators are in ``torch.ops.tsenor``. ``find_mask(weight, n, m, importance=None, column_norms=None, *,
+method='optimal', constraint='exactly', edge='reject', with_report=False)`` returns ``(mask, report)``, ``report``
+``[tiles, 4]`` float64 for :func:`tile_reports`, or ``[0, 4]``. ``find_mask_(mask, weight, n, m, ..., prices=None,
+warm=False)`` writes into ``mask``, bool or uint8; ``prices`` ``[tiles, 2, m]`` float32 are written, and under ``warm`` read
+first, which makes masks of slightly changed weights cheaper. ``prune_(weight, n, m, ..., mask=None)`` and ``keep(weight,
+mask, gradient)`` are what the functions of these names call.
+
 They behave as PyTorch's own do: under autograd, inference mode, torch.compile, export, torch.func and CUDA graphs, with
 meta tensors, and with DTensors whose shards are whole tiles.
 """

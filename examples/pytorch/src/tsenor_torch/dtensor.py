@@ -30,9 +30,9 @@ def require_whole_tiles(weight, m):
         shard = -(-left[dim] // ranks)
         if dim >= weight.dim() - 2 and shard % m and shard < left[dim]:
             raise ValueError(
-                f"tsenor: {placement} of a weight {tuple(weight.shape)} cuts through tiles: {left[dim]} over {ranks} ranks are "
-                f"shards of {shard}, which is no multiple of M = {m}: choose a number of ranks that divides them into whole "
-                "tiles, or redistribute the weight to Replicate()"
+                f"tsenor: {placement} of a weight {tuple(weight.shape)} cuts through tiles: {left[dim]} over {ranks} "
+                f"ranks are shards of {shard}, which is no multiple of M = {m}: choose a number of ranks that divides "
+                "them into whole tiles, or redistribute the weight to Replicate()"
             )
         left[dim] = shard
 
@@ -52,7 +52,9 @@ def _norms_placements(weight):
 def _tiles_placements(weight, what):
     """Where the rows ``[tiles, ...]`` are: in the order of the tiles, which sharded columns would mix."""
     if any(p.is_shard() and p.dim != 0 for p in weight.placements):
-        raise NotImplementedError(f"tsenor: {what} of a weight with {weight.placements}: only the first dimension may be sharded")
+        raise NotImplementedError(
+            f"tsenor: {what} of a weight with {weight.placements}: only the first dimension may be sharded"
+        )
     return weight.placements
 
 

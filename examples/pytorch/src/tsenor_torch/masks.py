@@ -93,9 +93,9 @@ def find_mask(
     RuntimeError for tensors on several devices, and for what the device reports. Nothing has been written then.
 
     Deterministic, bit for bit, on machines with the same instruction set. On a GPU the work is enqueued on the current
-    stream, and not waited for. Cost: one pass over the weights and some work in each tile, see the table in the README;
-    memory for the mask, 32 bytes a tile for the report, and a copy of the weights if neither their rows nor their columns
-    are contiguous.
+    stream, and not waited for. Cost: one pass over the weights and some work in each tile, see the README; memory for
+    the mask, 32 bytes a tile for the report, and a copy of the weights if neither their rows nor their columns are
+    contiguous.
     """
     mask, report = _ops.find_mask(
         weight, n, m, method=method, constraint=constraint, edge=edge, column_norms=column_norms,
@@ -140,8 +140,8 @@ def apply_mask(weight: Tensor, mask: Tensor) -> Tensor:
 
 
 def keep(weight: Tensor, mask: Tensor, gradient: Gradient = "straight_through") -> Tensor:
-    """:func:`apply_mask`, with a gradient that reaches all weights ('straight_through'), so that those pruned may return,
-    or only those kept ('masked').
+    """:func:`apply_mask`, with a gradient that reaches all weights ('straight_through'), so that those pruned may
+    return, or only those kept ('masked').
 
     >>> weight = torch.tensor([[1.0, 2.0]], requires_grad=True)
     >>> keep(weight, torch.tensor([[True, False]])).sum().backward()
@@ -164,8 +164,8 @@ def check_mask(
     MaskViolations(rows=16, cols=16)
 
     Any value but 0 means kept. Under 'at_most' more than n break it, under 'exactly' any other number; smaller tiles at
-    the edge, which 'partial' allows, are held to at most n. ValueError as in :func:`find_mask`. As the counts are Python
-    numbers, the call waits for the device. A few passes over the mask; int32 memory of its size divided by m.
+    the edge, which 'partial' allows, are held to at most n. ValueError as in :func:`find_mask`. As the counts are
+    Python numbers, the call waits for the device. A few passes over the mask, and memory for two copies of it.
     """
     tile_rows, tile_cols = _counts_in_tiles(mask, n, m, constraint, edge)
     *_, rows, cols = mask.shape

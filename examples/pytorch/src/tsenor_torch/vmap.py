@@ -13,7 +13,7 @@ def _leading(tensor, dim, size):
 
 
 def _values(info, in_dims, weight, importance, column_norms):
-    """The weights and what they are worth, with a leading dimension. Norms that differ within the batch become importances."""
+    """The weights and what they are worth, with a leading dimension. Norms that differ in the batch become importances."""
     size = info.batch_size
     norms_dim = in_dims[-1]
     if norms_dim is not None:
@@ -29,7 +29,9 @@ def _(info, in_dims, weight, n, m, importance=None, column_norms=None, **options
     dims = (*in_dims, None, None)
     values = _values(info, (dims[0], dims[3], dims[4]), weight, importance, column_norms)
     mask, report = _ops.find_mask(values[0], n, m, *values[1:], **options)
-    return (mask, report.unflatten(0, (info.batch_size, -1)) if len(report) else report), (0, 0 if len(report) else None)
+    if not len(report):
+        return (mask, report), (0, None)
+    return (mask, report.unflatten(0, (info.batch_size, -1))), (0, 0)
 
 
 @torch.library.register_vmap("tsenor::find_mask_")
@@ -97,8 +99,10 @@ def _is_one_layer(in_dims):
 def _dense(size, dims, weight, pruned, mask):
     """What autograd takes for the weights of the layers, ``[size, out, in]``: the pruned ones as values."""
     if pruned is None:
-        raise NotImplementedError("tsenor: vmap over layers of linear24 needs the pruned weights, which a layer with sparse "
-                                  "products in both passes does not have")
+        raise NotImplementedError(
+            "tsenor: vmap over layers of linear24 needs the pruned weights, which a layer with sparse products in both "
+            "passes does not have"
+        )
     weight, pruned, mask = (_leading(t, dim, size) for t, dim in zip((weight, pruned, mask), dims))
     learns = weight if mask is None else torch.where(mask, weight, 0)
     return pruned + (learns - learns.detach()).to(pruned.dtype)
@@ -108,5 +112,7 @@ def _require_batched(name, **dims):
     """In the words of PyTorch's own in-place operators."""
     for tensor, dim in dims.items():
         if dim is None:
-            raise RuntimeError(f"vmap: tsenor::{name} writes to {tensor}, which is not vmapped: it would have to hold the "
-                               "results of the whole batch")
+            raise RuntimeError(
+                f"vmap: tsenor::{name} writes to {tensor}, which is not vmapped: it would have to hold the results of "
+                "the whole batch"
+            )
