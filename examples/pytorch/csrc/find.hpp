@@ -1,6 +1,6 @@
 /// \file
-/// find_mask for one type of weights, without a word of PyTorch: each type and importance is instantiated in a source of its
-/// own, so that they compile side by side, and without PyTorch's headers quickly.
+/// find_mask for one type of weights, without a word of PyTorch, so that the sources that instantiate it, one for each kind of
+/// device, compile quickly.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,10 @@ struct request {
   tsenor::output_buffer<std::uint8_t> mask;
   bool prune = false;  // the weights in place
   tsenor::tile_report* reports = nullptr;
-  float* prices = nullptr;
-  const float* column_norms = nullptr;  // null: magnitude, else Wanda's importance
+  void* prices = nullptr;        // of tsenor::price_type<Weight>
+  bool as_it_is = false;         // the weights are importances, and taken as they are; see importance.hpp
+  const float* norms = nullptr;  // null: magnitude, else Wanda's importance
+  bool norms_of_rows = false;
 };
 
 template <class Weight>
@@ -35,7 +37,7 @@ tsenor::mask_outputs<Weight> outputs_of(const request& r) {
   out.mask = r.mask;
   if (r.prune) out.pruned = {static_cast<Weight*>(r.weights), r.row_stride, r.batch_stride};
   out.reports = r.reports;
-  out.prices = r.prices;
+  out.prices = static_cast<tsenor::price_type<Weight>*>(r.prices);
   return out;
 }
 
@@ -44,8 +46,6 @@ template <class Weight>
 tsenor::status find_on_cpu(const request& r, int threads);
 
 template <class Weight>
-tsenor::status find_by_magnitude_on_cuda(const request& r, CUstream_st* stream);
-template <class Weight>
-tsenor::status find_by_wanda_on_cuda(const request& r, CUstream_st* stream);
+tsenor::status find_on_cuda(const request& r, CUstream_st* stream);
 
 }  // namespace tsenor_torch

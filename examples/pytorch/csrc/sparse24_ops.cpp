@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "arguments24.hpp"
 #include "check.hpp"
 #include "find.hpp"
 #include "linear.hpp"
@@ -20,34 +21,13 @@
 namespace tsenor_torch {
 namespace {
 
-using at::Tensor;
-using optional_tensor = std::optional<Tensor>;
 namespace sparse24 = tsenor::sparse24;
 
 void* data_of(const optional_tensor& t) { return t ? t->data_ptr() : nullptr; }
 
-void require_16_bits(const Tensor& t, const char* name) {
-  TORCH_CHECK_TYPE(t.scalar_type() == at::kHalf || t.scalar_type() == at::kBFloat16, "tsenor: ", name,
-                   " must be float16 or bfloat16 for 2:4 products, not ", t.scalar_type());
-}
-void require_dense(const Tensor& t, const char* name, at::IntArrayRef sizes, at::ScalarType type, const Tensor& like) {
-  TORCH_CHECK_VALUE(t.sizes() == sizes && t.scalar_type() == type && t.is_contiguous() && t.device() == like.device(),
-                    "tsenor: ", name, " must be a contiguous ", type, " tensor ", sizes, " on ", like.device(),
-                    ", not ", t.scalar_type(), " ", t.sizes(), " on ", t.device());
-}
-
 compress_request request_of(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                             const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
-  require_16_bits(weight, "weight");
-  TORCH_CHECK_VALUE(weight.dim() == 2 && weight.stride(1) == 1,
-                    "tsenor: weight must be [rows, cols] with contiguous rows");
-  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
-  const auto bytes = std::int64_t(sparse24::compressed_size(weight.size(0), weight.size(1)));
-  if (compressed) require_dense(*compressed, "compressed", {bytes}, at::kByte, weight);
-  if (transposed) require_dense(*transposed, "transposed", {bytes}, at::kByte, weight);
-  for (const optional_tensor* bools : {&keep, &mask})
-    if (*bools) require_dense(**bools, "mask", weight.sizes(), at::kBool, weight);
-  if (pruned) require_dense(*pruned, "pruned", weight.sizes(), weight.scalar_type(), weight);
+  check_compress(compressed, transposed, weight, keep, mask, pruned);
   compress_request r;
   r.weights = weight.data_ptr();
   r.rows = weight.size(0), r.cols = weight.size(1), r.row_stride = weight.stride(0);
@@ -62,7 +42,6 @@ compress_request request_of(const optional_tensor& compressed, const optional_te
 void compress_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                   const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
   const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
-  require(sparse24::check_granularity(r.rows, r.cols));
   const Tensor found = keep ? *keep : mask ? *mask : at::empty(weight.sizes(), weight.options().dtype(at::kBool));
   if (!keep) {
     request f;
@@ -82,21 +61,25 @@ void compress_cpu(const optional_tensor& compressed, const optional_tensor& tran
   if (transposed) require(sparse24::compress(bits, kept, sparse24::operand::transposed, r.transposed));
 }
 
-Tensor forward_cpu(const Tensor& x, const optional_tensor& pruned, const optional_tensor&, std::int64_t) {
+Tensor forward_cpu(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
+                   std::int64_t out_features) {
+  check_product(x, pruned, compressed, out_features, false);
   TORCH_CHECK_VALUE(pruned, "tsenor: on the CPU the products are dense: give the pruned weights");
   return at::linear(x, *pruned);
 }
-Tensor input_gradient_cpu(const Tensor& dy, const optional_tensor& pruned, const optional_tensor&, std::int64_t) {
+Tensor input_gradient_cpu(const Tensor& dy, const optional_tensor& pruned, const optional_tensor& transposed,
+                          std::int64_t in_features) {
+  check_product(dy, pruned, transposed, in_features, true);
   TORCH_CHECK_VALUE(pruned, "tsenor: on the CPU the products are dense: give the pruned weights");
   return at::mm(dy, *pruned);
 }
 
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(
-      "sparse24_compress_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, *, Tensor? keep=None, "
+      "sparse24_compress_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, Tensor? keep=None, "
       "Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
-  library.def("linear24_forward(Tensor x, Tensor? pruned, Tensor? compressed, int out_features) -> Tensor");
-  library.def("linear24_input_gradient(Tensor dy, Tensor? pruned, Tensor? transposed, int in_features) -> Tensor");
+  library.def("linear24_forward(Tensor x, Tensor? pruned, Tensor? compressed, SymInt out_features) -> Tensor");
+  library.def("linear24_input_gradient(Tensor dy, Tensor? pruned, Tensor? transposed, SymInt in_features) -> Tensor");
   library.def(
       "linear24_measure(Tensor like, int out_features, int in_features, int tokens, float steps_per_compress=1.0) -> "
       "float[]");
@@ -126,7 +109,7 @@ void compress_cuda(const optional_tensor& compressed, const optional_tensor& tra
 /// The products for a tensor's device and type, for one thread at a time: the backward pass has a thread of its own.
 struct locked_products {
   explicit locked_products(const Tensor& like) : lock(mutex), guard(like.device()) {
-    require_16_bits(like, "x");
+    check_16_bits(like, "x");
     tsenor::status why;
     products = linear_products_of(like.device().index(), like.scalar_type() == at::kBFloat16, &why);
     require(why);
@@ -164,7 +147,7 @@ Tensor workspace_of(const locked_products& products, const Tensor& like, const l
 
 Tensor forward_cuda(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
                     std::int64_t out_features) {
-  require_dense(x, "x", {x.size(0), x.size(-1)}, x.scalar_type(), x);
+  check_product(x, pruned, compressed, out_features, false);
   const layer_sizes s{out_features, x.size(1), x.size(0)};
   const locked_products products(x);
   const Tensor workspace = workspace_of(products, x, s), y = at::empty({s.tokens, s.out_features}, x.options());
@@ -175,7 +158,7 @@ Tensor forward_cuda(const Tensor& x, const optional_tensor& pruned, const option
 
 Tensor input_gradient_cuda(const Tensor& dy, const optional_tensor& pruned, const optional_tensor& transposed,
                            std::int64_t in_features) {
-  require_dense(dy, "dy", {dy.size(0), dy.size(-1)}, dy.scalar_type(), dy);
+  check_product(dy, pruned, transposed, in_features, true);
   const layer_sizes s{dy.size(1), in_features, dy.size(0)};
   const locked_products products(dy);
   const Tensor workspace = workspace_of(products, dy, s), dx = at::empty({s.tokens, s.in_features}, dy.options());
@@ -202,9 +185,9 @@ std::vector<double> measure_cuda(const Tensor& like, std::int64_t out_features, 
 Tensor vendors_compress_cuda(const Tensor& pruned, std::int64_t out_features, std::int64_t in_features,
                              std::int64_t tokens, bool of_transposed) {
   const layer_sizes s{out_features, in_features, tokens};
-  const std::vector<std::int64_t> sizes = of_transposed ? std::vector<std::int64_t>{in_features, out_features}
-                                                        : std::vector<std::int64_t>{out_features, in_features};
-  require_dense(pruned, "pruned", sizes, pruned.scalar_type(), pruned);
+  check_dense(pruned, "pruned",
+              {of_transposed ? in_features : out_features, of_transposed ? out_features : in_features},
+              pruned.scalar_type(), pruned);
   const locked_products products(pruned);
   std::size_t size = 0, buffer = 0;
   require(products->vendors_size(s, of_transposed, &size, &buffer));

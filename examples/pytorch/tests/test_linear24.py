@@ -71,6 +71,9 @@ def test_says_what_is_wrong(device):
         call(64, 64, torch.float32)
     with pytest.raises(ValueError, match="compressed must be"):
         call(64, 64, size=100)
+    with pytest.raises(ValueError, match="none to find"):
+        mask = torch.ones(64, 64, dtype=torch.bool, device=device)
+        ops.sparse24_compress_(None, None, torch.ones(64, 64, device=device).half(), keep=mask, mask=mask.clone())
 
 
 def test_operators_pass_opcheck(device):
@@ -93,9 +96,15 @@ def test_forms_are_written_once_and_stay_where_they_are(device):
     assert torch.equal(mask, compress24(weight)[2]) and not forms.memory
     forms.write(Plan(True, True), weight, mask, tokens=64, keep_mask=True)
     addresses = {name: form.data_ptr() for name, form in forms.memory.items()}
-    changed, versions = torch.randn_like(weight), [form._version for form in forms.memory.values()]
+    for form in forms.memory.values():
+        form.fill_(0xA5)  # whoever writes the form anew covers this up
+    changed = torch.randn_like(weight)
     forms.write(Plan(True, False), changed, mask, tokens=64, keep_mask=True)  # only pruned is new
-    assert [forms.memory[name]._version for name in addresses] == versions
+    assert torch.equal(forms.memory["pruned"], torch.where(mask, changed, 0))
+    forms.memory["pruned"].fill_(7)
+    for plan in (Plan(True, True), Plan(False, True), Plan(), None):
+        forms.write(plan, changed, mask, tokens=64, keep_mask=True)
+    assert all((forms.memory[name] == 0xA5).all() for name in addresses) and (forms.memory["pruned"] == 7).all()
     for keep_mask in (True, False):
         forms.outdate()
         forms.write(Plan(True, True), changed, mask, tokens=64, keep_mask=keep_mask)
@@ -199,8 +208,12 @@ def test_numbers_of_tokens_may_change_within_a_step(device):
 def test_state_survives_a_round_trip(device):
     layer, other = (Linear24(128, 64, device=device, dtype=torch.bfloat16) for _ in range(2))
     x = torch.randn(64, 128, device=device).bfloat16()
+    layer.mask.copy_(layer.mask.roll(4, 0))  # not the one that would be found
+    layer.compress(keep_mask=True)
+    found = ops.find_mask(layer.weight, 2, 4)[0]
+    other(x)  # with forms of its own
     other.load_state_dict(layer.state_dict())
-    assert torch.equal(other(x), layer(x)) and torch.equal(other.mask, layer.mask)
+    assert torch.equal(other(x), layer(x)) and torch.equal(other.mask, layer.mask) and not torch.equal(other.mask, found)
 
 
 def decoder(device):

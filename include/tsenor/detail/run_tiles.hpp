@@ -11,14 +11,20 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
+// Tiles in lanes of their own.
+template <class Weight, class Importance>
+__attribute__((noinline)) void run_tiles4(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+  const bool at_most = p.kept == constraint::at_most, in_fours = p.in_fours();
+  for (std::int64_t tile = begin; tile < end; tile += tile_lanes::count) {
+    if (in_fours)
+      solve_tiles4<true, true, tile_lanes>(p, tile, end, at_most);
+    else
+      solve_tiles4<false, true, tile_lanes>(p, tile, end, at_most);
+  }
+}
+
 template <int Width, class Weight, class Importance>
 __attribute__((noinline)) void run_tiles(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
-  if (Width == 8 && p.in_lanes_of_their_own()) {
-    if constexpr (Width == 8)
-      for (std::int64_t tile = begin; tile < end; tile += tile_lanes::count)
-        solve_tiles4<tile_lanes>(p, tile, end, p.kept == constraint::at_most);
-    return;
-  }
   typename lanes<Width>::memory memory;
   for (std::int64_t tile = begin; tile < end; tile++) {
     lanes<Width> l(memory);

@@ -1,16 +1,22 @@
-"""Transposable N:M sparse masks for PyTorch: ``torch.ops.tsenor``, and helpers for training with them.
+"""Transposable N:M sparse masks for PyTorch.
 
-``torch.ops.tsenor.find_mask(weight, n, m, *, method='optimal', constraint='exactly', edge='reject', column_norms=None,
-with_report=False) -> (mask, report)`` keeps, in every m x m tile of ``weight`` ``[rows, cols]`` or ``[batch, rows, cols]``,
-n weights in each row and each column, those with the largest sum of magnitudes (times ``column_norms``). Weights are
-float32, float16 or bfloat16, on the CPU or on a GPU, rows strided as they like; the work is enqueued on the current stream,
-without synchronisation. ``mask`` is bool. ``report`` is ``[tiles, 4]`` float64 for :func:`tile_reports`, or ``[0, 4]``.
+:func:`find_mask`, :func:`prune_`, :func:`check_mask` and :func:`apply_mask` are for tensors; :func:`sparsify` and
+:class:`MaskRefresh` for models that train; :class:`Linear24` for 2:4 products on sparse tensor cores.
 
-``find_mask_(mask, weight, n, m, ..., prices=None, warm=False)`` writes into ``mask``; ``prices`` ``[tiles, 2, m]`` float32
-are written, and under ``warm`` read first, which makes masks of slightly changed weights cheaper.
-``prune_(weight, n, m, ..., mask=None)`` sets what is not kept to zero in place.
+>>> import torch, tsenor_torch
+>>> mask = tsenor_torch.find_mask(torch.randn(64, 128), 8, 16)
+>>> mask.sum(1).unique()
+tensor([64])
 
-Wrong arguments raise ValueError or TypeError and leave everything as it was; what the device reports is a RuntimeError.
+The operators are in ``torch.ops.tsenor``. ``find_mask(weight, n, m, importance=None, column_norms=None, *,
+method='optimal', constraint='exactly', edge='reject', with_report=False)`` returns ``(mask, report)``, ``report``
+``[tiles, 4]`` float64 for :func:`tile_reports`, or ``[0, 4]``. ``find_mask_(mask, weight, n, m, ..., prices=None,
+warm=False)`` writes into ``mask``, bool or uint8; ``prices`` ``[tiles, 2, m]`` float32 are written, and under ``warm`` read
+first, which makes masks of slightly changed weights cheaper. ``prune_(weight, n, m, ..., mask=None)`` and ``keep(weight,
+mask, gradient)`` are what the functions of these names call.
+
+They behave as PyTorch's own do: under autograd, inference mode, torch.compile, export, torch.func and CUDA graphs, with
+meta tensors, and with DTensors whose shards are whole tiles.
 """
 
 from pathlib import Path
@@ -20,18 +26,63 @@ import torch
 _libraries = list(Path(__file__).parent.glob("_ops*.so"))
 if not _libraries:
     raise ImportError("tsenor_torch has no operators: install it, with `pip install --no-build-isolation` on its folder")
-torch.ops.load_library(_libraries[0])
+try:
+    torch.ops.load_library(_libraries[0])
+except OSError as error:
+    raise ImportError(
+        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}. Built for another one? Then build "
+        "them again: pip install --no-build-isolation --force-reinstall --no-deps on the folder of tsenor_torch"
+    ) from error
 
-from . import fake  # noqa: E402,F401  the operators' shapes, for torch.compile
+from . import alps, pruners  # noqa: E402,F401  the pruners' operators
+from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
+from .ao import TransposableSparsifier  # noqa: E402
+from .build import build_info  # noqa: E402
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
-from .refresh import MaskRefresh  # noqa: E402
-from .sparsity import TransposableSparsity, sparsify, tile_count, tile_reports  # noqa: E402
+from .masks import (  # noqa: E402
+    MaskViolations,
+    TileReports,
+    apply_mask,
+    check_mask,
+    find_mask,
+    keep,
+    prune_,
+    tile_count,
+    tile_reports,
+)
+from .parametrization import TransposableSparsity  # noqa: E402
+from .pruning import prune_model  # noqa: E402
+from .pruning_report import LayerReport, PruneReport  # noqa: E402
+from .schedules import MaskRefresh, decreasing_n  # noqa: E402
+from .sparsify import finalize, freeze, plain_state_dict, refresh, sparsify  # noqa: E402
+
+if torch.distributed.is_available():
+    from . import dtensor  # noqa: F401  and to DTensor
+
+__version__ = build_info()["version"]
 
 __all__ = [
+    "LayerReport",
     "Linear24",
     "MaskRefresh",
+    "MaskViolations",
+    "PruneReport",
+    "TileReports",
+    "TransposableSparsifier",
     "TransposableSparsity",
+    "apply_mask",
+    "build_info",
+    "check_mask",
     "compress24",
+    "decreasing_n",
+    "finalize",
+    "find_mask",
+    "freeze",
+    "keep",
+    "plain_state_dict",
+    "prune_",
+    "prune_model",
+    "refresh",
     "sparsify",
     "sparsify24",
     "tile_count",

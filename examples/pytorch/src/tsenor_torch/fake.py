@@ -1,36 +1,65 @@
-"""The shapes and types of what the operators return, without running them: torch.compile and export ask for these."""
+"""The shapes and types of what the operators return, without running them, for torch.compile, export and meta
+tensors, which refuse what the operators refuse."""
 
 import torch
 
+_ops = torch.ops.tsenor
+
 
 @torch.library.register_fake("tsenor::find_mask")
-def _(weight, n, m, *, method="optimal", constraint="exactly", edge="reject", column_norms=None, with_report=False):
+def _(weight, n, m, importance=None, column_norms=None, *, with_report=False, **options):
+    _ops.check_arguments(weight, n, m, importance, column_norms, **options)
     *batch, rows, cols = weight.shape
-    tiles = -(-rows // m) * -(-cols // m) * (batch[0] if batch else 1)
-    mask = weight.new_empty(weight.shape, dtype=torch.bool)
-    return mask, weight.new_empty((tiles if with_report else 0, 4), dtype=torch.float64)
+    tiles = -(-rows // m) * -(-cols // m) if with_report else 0
+    for size in batch:
+        tiles = tiles * size
+    return torch.empty_like(weight, dtype=torch.bool), weight.new_empty((tiles, 4), dtype=torch.float64)
 
 
 @torch.library.register_fake("tsenor::find_mask_")
-def _(mask, weight, n, m, **options):
-    return None
+def _(mask, weight, n, m, importance=None, column_norms=None, prices=None, **options):
+    _ops.check_arguments(weight, n, m, importance, column_norms, mask, prices, **options)
 
 
 @torch.library.register_fake("tsenor::prune_")
-def _(weight, n, m, **options):
-    return None
+def _(weight, n, m, importance=None, column_norms=None, mask=None, **options):
+    _ops.check_arguments(weight, n, m, importance, column_norms, mask, **options)
+    _ops.check_in_place(weight)
+
+
+@torch.library.register_fake("tsenor::keep")
+def _(weight, mask, gradient="straight_through"):
+    _ops.check_keep(weight, mask, gradient)
+    return torch.where(mask, weight, 0)
 
 
 @torch.library.register_fake("tsenor::sparse24_compress_")
-def _(compressed, transposed, weight, **outputs):
-    return None
+def _(compressed, transposed, weight, keep=None, mask=None, pruned=None):
+    _ops.check_compress(compressed, transposed, weight, keep, mask, pruned)
+
+
+@torch.library.register_fake("tsenor::linear24")
+def _(x, weight, bias, pruned, compressed, transposed, mask, type):
+    _ops.check_linear24(x, weight, bias, pruned, compressed, transposed, mask, type)
+    device = x.device.type
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return x.new_empty((*x.shape[:-1], weight.shape[0]), dtype=type if autocast else x.dtype)
+
+
+@torch.library.register_fake("tsenor::linear24_backward")
+def _(dy, x, weight, pruned, transposed, mask, wanted):
+    _ops.check_linear24_backward(dy, x, weight, pruned, transposed, mask)
+    shapes = x.shape, weight.shape, weight.shape[:1]
+    return tuple(dy.new_empty(shape if want else (0,)) for shape, want in zip(shapes, wanted))
 
 
 @torch.library.register_fake("tsenor::linear24_forward")
 def _(x, pruned, compressed, out_features):
+    _ops.check_product(x, pruned, compressed, out_features, False)
     return x.new_empty((x.shape[0], out_features))
 
 
 @torch.library.register_fake("tsenor::linear24_input_gradient")
 def _(dy, pruned, transposed, in_features):
+    _ops.check_product(dy, pruned, transposed, in_features, True)
     return dy.new_empty((dy.shape[0], in_features))

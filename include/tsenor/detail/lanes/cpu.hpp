@@ -149,13 +149,16 @@ struct lanes : lane_values<Width> {
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
     const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
     std::int16_t* to = r.x[0];
+    const narrow lowest = narrow{} + std::int16_t(least), highest = narrow{} + std::int16_t(most);
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
       std::memcpy(&a, from + k, sizeof a);
       std::memcpy(&b, from + k + TSENOR_VECTOR_LANES, sizeof b);
       narrow x = both_narrowed(a >> shift, b >> shift);
-      x = x > std::int16_t(least) ? x : narrow{} + std::int16_t(least);
-      x = x < std::int16_t(most) ? x : narrow{} + std::int16_t(most);
+      const narrow more = x > lowest;  // by its name: nvcc 11 takes no other vector for a condition
+      x = more ? x : lowest;
+      const narrow less = x < highest;
+      x = less ? x : highest;
       std::memcpy(to + k, &x, sizeof x);
     }
   }

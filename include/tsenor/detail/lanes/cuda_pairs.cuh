@@ -45,7 +45,11 @@ struct upper_half {
 TSENOR_FN upper_half lesser_half(const pair16& a) { return upper_half(lower(a, {a.x << 16})); }
 TSENOR_FN upper_half greater_half(const pair16& a) { return upper_half(upper(a, {a.x << 16})); }
 TSENOR_FN int sum(const upper_half& a, const upper_half& b, int c) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 610
+  return c + (int(a.x) >> 16) + (int(b.x) >> 16);
+#else
   return __dp2a_lo(int(a.x), 0x0100, __dp2a_lo(int(b.x), 0x0100, c));
+#endif
 }
 
 // Tiles in lanes of their own: one a thread.

@@ -135,7 +135,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     return tile_max(r);
   }
   TSENOR_FN static int tile_smallest(const index& x) {
-    int r = x.part[0];
+    auto r = x.part[0];  // of a dependent type, so that __reduce_min_sync may be unknown where it is not called
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r < x.part[s] ? r : x.part[s];
     if constexpr (reduces) {
       return __reduce_min_sync(warp, r);

@@ -14,10 +14,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-constexpr int weight_bits = 25;  // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
-                                 // |w + u + v| < 3 * 2^25 =: C
-constexpr int fixed_bits = 24;   // a weight counts 2^-24 of scaled importances, which are below 2
-constexpr double fixed_unit = 1.0 / (1 << fixed_bits);
+constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
+                                     // |w + u + v| < 3 * 2^25 =: C
+constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 
 // Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums stay within
@@ -51,12 +50,24 @@ struct quotas {
   bool at_most;
 };
 
-// An importance, which is below 2, as an integer.
+// An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added before
+// truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24 bits. With
+// x = importance * 2^24, which is exact: x + 1/2 is a number if x < 2^23, so nothing less is rounded to it or beyond, nor to
+// an integer that it does not reach; and from 2^23 on x is an integer, to which less than half its last bit is added.
 template <class L>
 TSENOR_FN typename L::index fixed_weight(const typename L::real& importance) {
   using real = typename L::real;
-  const typename L::index w = L::truncated(importance * real(float(1 << fixed_bits)) + real(0.5f));
+  const typename L::index w = L::truncated(importance * real(float(1 << fixed_bits)) + real(0x1.fffffep-2f));
   return L::plain ? w : pick(importance < real(0.f), typename L::index(outside), w);  // below 0: absent
+}
+template <class L>
+TSENOR_FN typename L::index fixed_weight(const typename L::template lane_value<double>& importance) {
+  typename L::template lane_array<std::int32_t> w;
+  L::for_each_lane([&](int k) {
+    const double x = L::own(importance, k);
+    w.of(k) = x < 0 ? outside : int(x * (1 << fixed_bits) + 0x1.fffffffffffffp-2);
+  });
+  return L::pack_of(w);
 }
 
 // The price that puts 0 midway between the n-th largest of w + price and the next.

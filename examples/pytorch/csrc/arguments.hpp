@@ -1,0 +1,46 @@
+/// \file
+/// What Python hands over, and every check of it: the same for real tensors, meta tensors and symbolic shapes.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+
+#include "tsenor/options.hpp"
+
+namespace tsenor_torch {
+
+using at::Tensor;
+using optional_tensor = std::optional<Tensor>;
+
+struct asked {
+  std::int64_t n, m;
+  std::string method, constraint, edge;
+};
+
+/// Throws ValueError for a word that is not known.
+tsenor::options options_of(const asked& a);
+
+/// m x m tiles in `[..., rows, cols]`.
+c10::SymInt tiles_of(const Tensor& weight, std::int64_t m);
+
+/// Throws ValueError unless the pattern is supported and `[..., rows, cols]` is made of its tiles.
+void check_pattern(const Tensor& matrices, const asked& a, const char* name = "weight");
+
+/// All tensors of a call of find_mask, find_mask_ or prune_.
+struct tensors {
+  const Tensor& weight;
+  const optional_tensor &importance, &column_norms;
+  const optional_tensor mask = std::nullopt, prices = std::nullopt;
+};
+/// Throws ValueError, TypeError, or, for tensors on several devices, RuntimeError.
+void check_arguments(const tensors& t, const asked& a, bool warm = false);
+
+/// RuntimeError for tensors on two devices, as PyTorch's own operators have it.
+void check_device(const Tensor& t, const char* name, const Tensor& weight);
+
+/// The arguments of keep: the same errors.
+void check_keep(const Tensor& weight, const Tensor& mask, const std::string& gradient);
+
+}  // namespace tsenor_torch

@@ -1,0 +1,29 @@
+/// \file
+/// Every check of what the operators of 2:4 are handed: the same for real tensors, meta tensors and symbolic shapes.
+#pragma once
+
+#include "arguments.hpp"
+
+namespace tsenor_torch {
+
+void check_16_bits(const Tensor& t, const char* name);
+
+/// A contiguous tensor of these sizes and this type, on the device of `like`.
+void check_dense(const Tensor& t, const char* name, std::vector<c10::SymInt> sizes, at::ScalarType type,
+                 const Tensor& like);
+
+void check_compress(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                    const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned);
+
+/// Of x [tokens, features] with W, or, `of_transposed`, of dy with its transpose, so many features to come out.
+void check_product(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
+                   const c10::SymInt& features, bool of_transposed);
+
+void check_linear24(const Tensor& x, const Tensor& weight, const optional_tensor& bias, const optional_tensor& pruned,
+                    const optional_tensor& compressed, const optional_tensor& transposed, const optional_tensor& mask,
+                    at::ScalarType type);
+
+void check_linear24_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const optional_tensor& pruned,
+                             const optional_tensor& transposed, const optional_tensor& mask);
+
+}  // namespace tsenor_torch

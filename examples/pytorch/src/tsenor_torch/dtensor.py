@@ -1,0 +1,102 @@
+"""The operators on DTensors: each rank solves the tiles that it has, without a word to the others.
+
+Shards have to be whole tiles. Then the local masks are, bit for bit, the parts of the mask that one process would find.
+"""
+
+import torch
+from torch.distributed.tensor import DTensor, Replicate, Shard
+
+from .masks import tile_count
+
+_ops = torch.ops.tsenor
+
+
+def _local(tensor):
+    with torch.no_grad():
+        return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def require_whole_tiles(weight, m):
+    """ValueError unless each rank's part of ``weight`` ``[..., rows, cols]`` is made of whole m x m tiles."""
+    if not isinstance(weight, DTensor):
+        raise RuntimeError("tsenor: got mixed torch.Tensor and DTensor: make the weight and its mask DTensors as well")
+    left = list(weight.shape)
+    for ranks, placement in zip(weight.device_mesh.shape, weight.placements):
+        if type(placement) is Replicate:
+            continue
+        if type(placement) is not Shard:
+            raise ValueError(f"tsenor: a weight that is {placement} has no values to rank: redistribute it to Shard(0)")
+        dim = placement.dim
+        shard = -(-left[dim] // ranks)
+        if dim >= weight.dim() - 2 and shard % m and shard < left[dim]:
+            raise ValueError(
+                f"tsenor: {placement} of a weight {tuple(weight.shape)} cuts through tiles: {left[dim]} over {ranks} "
+                f"ranks are shards of {shard}, which is no multiple of M = {m}: choose a number of ranks that divides "
+                "them into whole tiles, or redistribute the weight to Replicate()"
+            )
+        left[dim] = shard
+
+
+def _require_placed(name, tensor, weight, placements):
+    """A DTensor has to lie as the weight does; a plain one is taken as this rank's part."""
+    if isinstance(tensor, DTensor) and (tensor.device_mesh != weight.device_mesh or tensor.placements != placements):
+        raise ValueError(f"tsenor: {name} must have the placements {placements} on the weight's mesh, not "
+                         f"{tensor.placements}: redistribute it")
+
+
+def _norms_placements(weight):
+    last = weight.dim() - 1
+    return tuple(Shard(0) if p == Shard(last) else Replicate() for p in weight.placements)
+
+
+def _tiles_placements(weight, what):
+    """Where the rows ``[tiles, ...]`` are: in the order of the tiles, which sharded columns would mix."""
+    if any(p.is_shard() and p.dim != 0 for p in weight.placements):
+        raise NotImplementedError(
+            f"tsenor: {what} of a weight with {weight.placements}: only the first dimension may be sharded"
+        )
+    return weight.placements
+
+
+def _check(weight, m, importance, column_norms):
+    require_whole_tiles(weight, m)
+    _require_placed("importance", importance, weight, weight.placements)
+    _require_placed("column_norms", column_norms, weight, _norms_placements(weight))
+
+
+def _find_mask(weight, n, m, importance=None, column_norms=None, *, with_report=False, **options):
+    _check(weight, m, importance, column_norms)
+    mesh, placements = weight.device_mesh, weight.placements
+    by_tile = _tiles_placements(weight, "the report") if with_report else [Replicate()] * mesh.ndim
+    mask, report = _ops.find_mask(
+        *map(_local, (weight, n, m, importance, column_norms)), with_report=with_report, **options
+    )
+    shape = (tile_count(weight, m) if with_report else 0, 4)
+    return (
+        DTensor.from_local(mask, mesh, placements, run_check=False, shape=weight.shape, stride=weight.stride()),
+        DTensor.from_local(report, mesh, by_tile, run_check=False, shape=torch.Size(shape), stride=(4, 1)),
+    )
+
+
+def _find_mask_(mask, weight, n, m, importance=None, column_norms=None, prices=None, **options):
+    _check(weight, m, importance, column_norms)
+    _require_placed("mask", mask, weight, weight.placements)
+    if isinstance(prices, DTensor):
+        _require_placed("prices", prices, weight, _tiles_placements(weight, "prices"))
+    _ops.find_mask_(*map(_local, (mask, weight, n, m, importance, column_norms, prices)), **options)
+
+
+def _prune_(weight, n, m, importance=None, column_norms=None, mask=None, **options):
+    _check(weight, m, importance, column_norms)
+    _require_placed("mask", mask, weight, weight.placements)
+    _ops.prune_(*map(_local, (weight, n, m, importance, column_norms, mask)), **options)
+
+
+def _keep(weight, mask, gradient="straight_through"):
+    return torch.where(mask, weight, 0)
+
+
+for name, rule in (("find_mask", _find_mask), ("find_mask_", _find_mask_), ("prune_", _prune_), ("keep", _keep)):
+    torch.library.register_torch_dispatch(
+        f"tsenor::{name}", DTensor, lambda cls, func, types, args, kwargs, rule=rule: rule(*args, **kwargs)
+    )

@@ -1,0 +1,81 @@
+"""Two processes, and what one would find."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+SHARDED = """
+    import os, sys, torch, torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+    import tsenor_torch
+    rank = int(sys.argv[1])
+    dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+    mesh = init_device_mesh("cpu", (2,))
+    torch.manual_seed(0)
+    weight, norms, scores = torch.randn(64, 96), torch.rand(96) + 0.1, torch.rand(64, 96)
+    batch = torch.randn(4, 32, 48)
+    def put(t, placement):
+        return distribute_tensor(t, mesh, [placement])
+    def same(ours, expected, placement):
+        assert isinstance(ours, DTensor) and ours.placements == (placement,), ours.placements
+        assert ours.shape == expected.shape and torch.equal(ours.full_tensor(), expected)
+    def refuses(error, words, call):
+        try:
+            call()
+        except error as e:
+            assert words in str(e), e
+        else:
+            raise AssertionError(words)
+    find = tsenor_torch.find_mask
+    for p in (Shard(0), Shard(1), Replicate()):
+        same(find(put(weight, p), 8, 16), find(weight, 8, 16), p)
+        same(find(put(weight, p), 8, 16, importance=put(scores, p)), find(weight, 8, 16, importance=scores), p)
+        same(find(put(batch, p), 8, 16), find(batch, 8, 16), p)
+        same(find(put(batch.double(), p), 8, 16), find(batch.double(), 8, 16), p)
+        pruned, mask = put(weight, p), put(torch.zeros(64, 96, dtype=torch.bool), p)
+        assert tsenor_torch.prune_(pruned, 8, 16, mask_out=mask) is pruned
+        same(mask, find(weight, 8, 16), p)
+        same(pruned, torch.where(find(weight, 8, 16), weight, 0), p)
+        expected = find(weight, 8, 16, column_norms=norms)
+        of_columns = put(norms, Shard(0) if p == Shard(1) else Replicate())
+        same(find(put(weight, p), 8, 16, column_norms=of_columns), expected, p)
+        again, prices = torch.zeros_like(mask), None if p == Shard(1) else put(torch.zeros(24, 2, 16), p)
+        torch.ops.tsenor.find_mask_(again, put(weight, p), 8, 16, prices=prices)
+        same(again, find(weight, 8, 16), p)
+        for gradient in ("straight_through", "masked"):
+            learns = put(weight, p).requires_grad_()
+            kept = tsenor_torch.keep(learns, mask, gradient)
+            same(kept.detach(), torch.where(find(weight, 8, 16), weight, 0), p)
+            (kept * put(scores, p)).sum().backward()
+            same(learns.grad, scores if gradient == "straight_through" else scores * find(weight, 8, 16), p)
+    for p in (Shard(0), Replicate()):
+        expected = find(weight, 8, 16, with_report=True)[1].value
+        same(find(put(weight, p), 8, 16, with_report=True)[1].value, expected, p)
+    refuses(ValueError, "cuts through tiles", lambda: find(put(weight[:48], Shard(0)), 8, 16))
+    refuses(ValueError, "cuts through tiles", lambda: tsenor_torch.prune_(put(weight[:, :80], Shard(1)), 8, 16))
+    refuses(ValueError, "no values to rank", lambda: find(DTensor.from_local(weight, mesh, [Partial()]), 8, 16))
+    refuses(ValueError, "importance", lambda: find(put(weight, Shard(0)), 8, 16, importance=put(scores, Replicate())))
+    refuses(NotImplementedError, "report", lambda: find(put(weight, Shard(1)), 8, 16, with_report=True))
+    replicated = put(scores, Replicate())
+    refuses(RuntimeError, "mixed torch.Tensor and DTensor", lambda: find(weight, 8, 16, importance=replicated))
+    dist.destroy_process_group()
+    print("done")
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="no torch.distributed")
+def test_shards_of_whole_tiles_stay_where_they_are(tmp_path):
+    script = tmp_path / "sharded.py"
+    script.write_text(textwrap.dedent(SHARDED))
+    ranks = [
+        subprocess.Popen([sys.executable, script, str(rank), tmp_path / "store"], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        out, err = rank.communicate(timeout=240)
+        assert rank.returncode == 0 and "done" in out, err

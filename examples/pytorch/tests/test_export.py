@@ -1,0 +1,80 @@
+"""torch.compile and torch.export of the operators and of sparsified models."""
+
+import copy
+
+import pytest
+import torch
+from test_transforms import layer24, model_on
+
+import tsenor_torch
+from tsenor_torch import find_mask, keep
+
+ops = torch.ops.tsenor
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiles_whole(device, dynamic, backend):
+    def all_of_them(weight, scores):
+        mask = find_mask(weight, 8, 16, importance=scores)
+        mask_only, reports = find_mask(weight, 8, 16, with_report=True)
+        target = torch.empty_like(mask)
+        ops.find_mask_(target, weight, 8, 16)
+        pruned = tsenor_torch.prune_(weight * 2, 8, 16)
+        return keep(weight, mask).sum() + (pruned * target).sum() + reports.value.sum() + mask_only.sum()
+
+    torch._dynamo.reset()
+    compiled = torch.compile(all_of_them, fullgraph=True, dynamic=dynamic, backend=backend)
+    for rows in (32, 48, 64):
+        weight, scores = torch.randn(rows, 32, device=device, requires_grad=True), torch.rand(rows, 32, device=device)
+        other = weight.detach().clone().requires_grad_()
+        ours, expected = compiled(weight, scores), all_of_them(other, scores)
+        ours.backward(), expected.backward()
+        torch.testing.assert_close(ours, expected)
+        torch.testing.assert_close(weight.grad, other.grad)
+    with pytest.raises(Exception, match="multiples of M"):
+        compiled(torch.randn(36, 32, device=device), torch.rand(36, 32, device=device))
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compilers_leave_the_layout_that_decides_between_equals(device, backend):
+    weight = torch.randint(-2, 3, (32, 48), device=device).float()
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda w: find_mask((w + 0).t(), 8, 16), fullgraph=True, backend=backend)
+    assert torch.equal(compiled(weight), find_mask(weight, 8, 16).t())
+
+
+@pytest.mark.parametrize("gradient", ["straight_through", "masked"])
+def test_compiled_models_learn_the_same(device, gradient):
+    torch._dynamo.reset()
+    model, x = model_on(device, gradient), torch.randn(4, 32, device=device)
+    other = copy.deepcopy(model)
+    torch.compile(model, fullgraph=True, backend="aot_eager")(x).square().mean().backward()
+    other(x).square().mean().backward()
+    for ours, theirs in zip(model.parameters(), other.parameters()):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("gradient", ["straight_through", "masked"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_exported_graphs_learn_the_same(device, gradient, strict):
+    model, x = model_on(device, gradient), torch.randn(4, 32, device=device)
+    exported = torch.export.export(model, (x,), strict=strict).module()
+    exported(x).square().mean().backward()
+    model(x).square().mean().backward()
+    expected = dict(model.named_parameters())
+    for name, parameter in exported.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name].grad)
+    pruned = ~model[0].parametrizations.weight[0].mask
+    of_pruned = expected["0.parametrizations.weight.original"].grad[pruned]
+    assert bool((of_pruned != 0).any()) == (gradient == "straight_through")
+
+
+def test_exported_layers_of_24_learn_the_same(device):
+    layer, x = layer24(device), torch.randn(4, 128, device=device)
+    exported = torch.export.export(layer, (x,)).module()
+    exported(x).square().mean().backward()
+    layer(x).square().mean().backward()
+    expected = dict(layer.named_parameters())
+    for name, parameter in exported.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name].grad)
