@@ -62,7 +62,7 @@ struct lanes : warp_lanes<Width> {
         mine(m) {}
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
-  using row_word = std::conditional_t<width == 8, uint2, uint4>;
+  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t* to) {
     return reinterpret_cast<std::uintptr_t>(to) % sizeof(row_word) == 0;
   }
@@ -70,7 +70,9 @@ struct lanes : warp_lanes<Width> {
     const auto four = [&](int k) { return bytes_of_four(std::uint32_t(row >> k)); };
     TSENOR_UNROLL for (int k = 0; k < width; k += int(sizeof(row_word))) {
       row_word x;
-      if constexpr (width == 8)
+      if constexpr (width == 4)
+        x = four(k);
+      else if constexpr (width == 8)
         x = {four(k), four(k + 4)};
       else
         x = {four(k), four(k + 4), four(k + 8), four(k + 12)};

@@ -25,7 +25,7 @@ TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int 
 // The word of a packed row: as wide as the lanes of a tile.
 template <int Width>
 using packed_word = std::conditional_t<
-    Width == 8, std::uint8_t,
+    Width <= 8, std::uint8_t,
     std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
 template <class Word, class Weight, class Importance>
