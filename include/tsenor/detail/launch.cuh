@@ -48,7 +48,9 @@ void enqueue_tiles4(const problem<Weight, Importance>& p, cudaStream_t stream) {
 
 template <int Width, class Weight, class Importance>
 void enqueue_solver(const problem<Weight, Importance>& p, cudaStream_t stream) {
-  if (p.how == method::published)
+  if (p.how == method::published && Width == 8 && p.nm.m <= 4)
+    enqueue<work::published, Width == 8 ? 4 : Width>(p, stream);
+  else if (p.how == method::published)
     enqueue<work::published, Width>(p, stream);
   else if (p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0)
     enqueue<work::optimal_plain, Width>(p, stream);

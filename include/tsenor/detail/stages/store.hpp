@@ -25,7 +25,7 @@ TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int 
 // The word of a packed row: as wide as the lanes of a tile.
 template <int Width>
 using packed_word = std::conditional_t<
-    Width == 8, std::uint8_t,
+    Width <= 8, std::uint8_t,
     std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
 template <class Word, class Weight, class Importance>
@@ -43,6 +43,15 @@ TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols)
     for (int j = 0; j < cols; j++) to[j] = row >> j & 1u;
 }
 
+// Whether lanes store their rows of the mask in whole words. Where they don't, the tile's lanes store a row together, a byte each.
+template <class L, class Weight, class Importance>
+TSENOR_FN bool stores_own_rows(const problem<Weight, Importance>& p) {
+  const auto& mask = p.out.mask;
+  return L::plain || L::one_at_a_time ||
+         (p.nm.m == L::width && L::stores_whole_rows(mask.data) && L::stores_whole_rows(mask.data + mask.row_stride) &&
+          L::stores_whole_rows(mask.data + mask.batch_stride));
+}
+
 // A lane stores its row of the masks.
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at,
@@ -51,9 +60,18 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
   if (p.out.mask.data) {
     std::uint8_t* const to = &element_of(p.out.mask, at, 0, 0);
     const std::int64_t stride = p.out.mask.row_stride;
-    l.for_each_lane([&](int i) {
-      if (i < count) store_bytes<L>(to + i * stride, L::own(rows, i), cols);
-    });
+    if (stores_own_rows<L>(p)) {
+      l.for_each_lane([&](int i) {
+        if (i < count) store_bytes<L>(to + i * stride, L::own(rows, i), cols);
+      });
+    } else {
+      for (int i = 0; i < p.nm.m; i++) {
+        const auto row = L::at(rows, i);
+        l.for_each_lane([&](int j) {
+          if (i < count && j < cols) to[i * stride + j] = row >> j & 1u;
+        });
+      }
+    }
   }
   if (p.out.packed.data) {
     using word = packed_word<L::width>;
