@@ -1,8 +1,8 @@
 # run_workflow(PRESET NEED...): installs what is missing of NEED, then runs the workflow preset. For `cmake -P` scripts.
 #
-# With apt-get, and as root or with a sudo that asks no password, Debian's packages are installed. Else, what the project
-# can download while it is configured is left to that. What then is still missing is named, with the line that installs
-# it, and nothing is run.
+# With apt-get, and as root or with a sudo that asks no password, Debian's packages are installed: the line that does so is
+# printed before. With -DINSTALL=OFF before -P nothing is installed. What is still missing the project downloads while it is
+# configured, or, where it cannot, it is named with the line that installs it, and nothing is run.
 cmake_minimum_required(VERSION 3.25)
 
 # Each need: its Debian package, and a program or header by which it is known to be there.
@@ -54,9 +54,10 @@ function(install_debian_packages)
       return()
     endif()
   endif()
-  list(JOIN ARGN " " packages)
-  message(STATUS "Installing ${packages}")
   set(apt ${as_root} env DEBIAN_FRONTEND=noninteractive ${apt_get})
+  set(line ${as_root} apt-get install -y --no-install-recommends ${ARGN})
+  list(JOIN line " " line)
+  message(STATUS "Installing what is missing: ${line}\n   (-DINSTALL=OFF before -P leaves that to you)")
   execute_process(COMMAND ${apt} update -qq OUTPUT_QUIET)
   execute_process(COMMAND ${apt} install -y -qq --no-install-recommends ${ARGN}
                   OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE failed)
@@ -89,7 +90,9 @@ function(install_missing)
   foreach(need IN LISTS missing)
     list(APPEND packages ${${need}_package})
   endforeach()
-  install_debian_packages(${packages})
+  if(NOT DEFINED INSTALL OR INSTALL)
+    install_debian_packages(${packages})
+  endif()
 
   find_missing(missing ${ARGN})
   list(REMOVE_ITEM missing ${optional})

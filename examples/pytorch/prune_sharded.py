@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
 
-import tsenor_torch  # noqa: F401  registers the operators
+import tsenor_torch
 
 
 def shapes_of(preset):
@@ -54,16 +54,6 @@ def synthetic_rows(index, begin, end, cols, device, block=64):
     return torch.cat(blocks)[skipped : skipped + end - begin] if blocks else torch.empty(0, cols, device=device).bfloat16()
 
 
-def prune_shard(weight, mask, n, m):
-    """Prunes a DTensor sharded by rows in place and writes the mask of the local shard; no communication."""
-    if not all(p.is_shard(0) for p in weight.placements):
-        raise ValueError(f"weights must be sharded by rows, not {weight.placements}")
-    local = weight.to_local()
-    if local.shape[0] % m or weight.shape[1] % m:
-        raise ValueError(f"the local shard {tuple(local.shape)} is not made of whole {m} x {m} tiles")
-    torch.ops.tsenor.prune_(local, n, m, mask=mask)
-
-
 def write_whole(path, mask):
     """The file is there with all of its bytes, or it is not there."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
@@ -89,7 +79,7 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
     seconds = {"make": clock()}
     for weight, mask, turn in zip(weights, masks, itertools.cycle(turns(device))):
         with turn:
-            prune_shard(weight, mask, n, m)
+            tsenor_torch.prune_(weight, n, m, mask_out=mask)  # this rank's tiles, without a word to the others
     seconds["find"] = clock()
     for path, mask in zip(paths, masks):
         write_whole(path, mask)
@@ -145,7 +135,7 @@ def warm_up(mesh, n, m):
     """Loads the kernels and whatever else a first call does."""
     local = torch.zeros(8 * m, 8 * m, device=mesh.device_type, dtype=torch.bfloat16)
     weight = DTensor.from_local(local, mesh, [Shard(0)], run_check=False)
-    prune_shard(weight, torch.empty_like(local, dtype=torch.bool), n, m)
+    tsenor_torch.prune_(weight, n, m, mask_out=torch.empty_like(local, dtype=torch.bool))
 
 
 def say(record):

@@ -1,68 +1,142 @@
-"""Builds the operators with PyTorch's own builder, against the headers of the repository that this folder is in.
+"""Builds the operators with PyTorch's own builder, against tsenor's headers: those of the repository that this folder is
+in, or in a source distribution the copy that came with it. What is built, and why, is printed (pip shows it under -v);
+tsenor_torch.build_info() says it later.
 
-TSENOR_TORCH_CUDA=0 leaves the CUDA sources out; TORCH_CUDA_ARCH_LIST names the GPUs (default: those of this machine).
+TSENOR_TORCH_CUDA: 0 leaves the CUDA sources out, 1 makes it an error where they cannot be built; unset, they are built if
+they can be. TORCH_CUDA_ARCH_LIST: the GPUs, such as "9.0" or "8.0;9.0+PTX"; unset, those of this machine, or ARCHITECTURES
+where there is none.
 """
 
 import importlib.util
 import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import torch
 from setuptools import setup
-from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension
+from setuptools.command.sdist import sdist
+from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension, get_cxx_compiler
+
+ARCHITECTURES = "8.0;9.0+PTX"  # GPUs from Ampere to Hopper; later ones compile the PTX when a kernel is first used
 
 HERE = Path(__file__).resolve().parent
-INCLUDE = HERE.parent.parent / "include"
-TYPES = ("f32", "f64", "f16", "bf16")
+INCLUDE = next(folder for folder in (HERE / "include", HERE.parent.parent / "include") if folder.exists())
+OPTIMISED = ["-O2", "-g0"]  # -O3 makes nothing faster and the library larger
+
+
+def version():
+    text = (INCLUDE / "tsenor" / "version.hpp").read_text()
+    return ".".join(re.search(rf"TSENOR_VERSION_{part} (\d+)", text)[1] for part in ("MAJOR", "MINOR", "PATCH"))
+
+
+def why_no_cuda():
+    """Why CUDA sources are not built; None if they are."""
+    if os.environ.get("TSENOR_TORCH_CUDA") == "0":
+        return "TSENOR_TORCH_CUDA=0"
+    if torch.version.cuda is None:
+        return f"PyTorch {torch.__version__} has no CUDA"
+    if CUDA_HOME is None or not (Path(CUDA_HOME) / "bin" / "nvcc").exists():
+        return "no nvcc found; if there is one, set CUDA_HOME to the folder of its toolkit"
+    nvcc = subprocess.run([Path(CUDA_HOME) / "bin" / "nvcc", "--version"], capture_output=True, text=True).stdout
+    release = re.search(r"release (\d+)(\.\d+)", nvcc)
+    if release and release[1] != torch.version.cuda.split(".")[0]:
+        return f"nvcc has CUDA {release[1]}{release[2]} and PyTorch {torch.version.cuda}, of another major version"
+    return None
+
+
+def choose_architectures():
+    """Sets TORCH_CUDA_ARCH_LIST where PyTorch's builder would look for a GPU and find none."""
+    if os.environ.get("TORCH_CUDA_ARCH_LIST"):
+        return os.environ["TORCH_CUDA_ARCH_LIST"]
+    if torch.cuda.is_available():
+        return "the GPUs of this machine"
+    os.environ["TORCH_CUDA_ARCH_LIST"] = ARCHITECTURES
+    return f"{ARCHITECTURES} (no GPU here; TORCH_CUDA_ARCH_LIST names others)"
 
 
 def cusparselt():
-    """The folders of cuSPARSELt's header and library: pip's, which PyTorch brings along, or the CUDA toolkit's."""
+    """Compiler's and linker's arguments for cuSPARSELt: pip's, which PyTorch brings along, or the CUDA toolkit's."""
     found = importlib.util.find_spec("nvidia.cusparselt") if importlib.util.find_spec("nvidia") else None
     roots = [Path(p) for p in found.submodule_search_locations] if found else []
     roots += [Path(p) for p in (CUDA_HOME, "/usr/local/cuda", "/usr") if p]
     for root in roots:
-        header = root / "include" / "cusparseLt.h"
-        for folder in ("lib", "lib64", "lib/x86_64-linux-gnu"):
-            libraries = sorted((root / folder).glob("libcusparseLt.so*")) if header.exists() else []
-            if libraries:
-                return header.parent, libraries[0]
+        for folder in ("lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"):
+            libraries = sorted((root / folder).glob("libcusparseLt.so.*"))
+            if libraries and (root / "include" / "cusparseLt.h").exists():
+                # Found again by its name: PyTorch has loaded it, or it lies beside this package as pip puts it.
+                link = [f"-L{root / folder}", f"-l:{libraries[0].name}", "-Wl,-rpath,$ORIGIN/../nvidia/cusparselt/lib"]
+                return [str(root / "include")], link
     return None
 
 
 def cpp_runtime():
-    """The libstdc++ that PyTorch has loaded into this process, to be linked by name. Where the compiler has no shared one of
-    its own, it would put a second, static libstdc++ into the extension, and streams of two of them in a process break:
-    messages come out cut off, or the process crashes."""
-    maps = Path("/proc/self/maps")
-    lines = maps.read_text().splitlines() if maps.exists() else []
-    return sorted({line.split(maxsplit=5)[-1] for line in lines if "/libstdc++.so" in line})[:1]
+    """What names the shared libstdc++ where the compiler would link a static one, for want of a libstdc++.so of its own,
+    as in some images. Two libstdc++ in a process are half resolved to each other, which breaks streams and locales:
+    messages are cut off, or the process crashes. Named first, the shared one leaves nothing to take from the static one."""
+    if sys.platform != "linux":
+        return []
+    compiler = shlex.split(get_cxx_compiler())
+
+    def has(name):
+        found = subprocess.run([*compiler, f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
+        return os.path.isabs(found)
+
+    if has("libstdc++.so"):
+        return []
+    loaded = re.findall(r"(/\S+)/libstdc\+\+\.so", Path("/proc/self/maps").read_text())
+    return [f"-L{folder}" for folder in loaded[:1] if not has("libstdc++.so.6")] + ["-l:libstdc++.so.6"]
+
+
+def sources(pattern):
+    return sorted(str(path.relative_to(HERE)) for path in (HERE / "csrc").glob(pattern))
+
+
+def say(built):
+    print(f"tsenor-torch {version()} for PyTorch {torch.__version__}: {built}", flush=True)
 
 
 def extension():
-    names = ("arguments", "arguments24", "autograd", "find_ops", "keep", "linear24_step", "sparse24_ops")
-    sources = [f"csrc/{name}.cpp" for name in names]
-    sources += [f"csrc/cpu_{t}.cpp" for t in TYPES]
-    cxx = ["-O3", "-std=c++17", "-Wno-psabi"]
-    if os.environ.get("TSENOR_TORCH_CUDA", "1") == "0" or CUDA_HOME is None:
-        return CppExtension(
-            "tsenor_torch._ops", sources, include_dirs=[str(INCLUDE)], extra_compile_args={"cxx": cxx},
-            extra_link_args=cpp_runtime()
-        )
-    sources += [f"csrc/cuda_{t}.cu" for t in TYPES]
+    cxx = [*OPTIMISED, "-fvisibility=hidden", "-Wno-psabi"]
+    arguments = {"include_dirs": [str(INCLUDE)], "extra_link_args": ["-Wl,-s", *cpp_runtime()]}
+    reason = why_no_cuda()
+    if not reason:
+        return cuda_extension(cxx, arguments)
+    if os.environ.get("TSENOR_TORCH_CUDA") == "1":
+        sys.exit(f"tsenor-torch: TSENOR_TORCH_CUDA=1, but {reason}")
+    say(f"CPU only ({reason})")
+    cpp = [source for source in sources("*.cpp") if source != "csrc/prune_ops.cpp"]  # on the CPU the pruners are Python's
+    return CppExtension("tsenor_torch._ops", cpp, extra_compile_args={"cxx": cxx}, **arguments)
+
+
+def cuda_extension(cxx, arguments):
     cxx.append("-DTSENOR_TORCH_CUDA")
-    arguments = {"include_dirs": [str(INCLUDE)], "libraries": [], "extra_link_args": cpp_runtime()}
-    if library := cusparselt():
-        header, shared = library
-        sources.append("csrc/linear.cu")
+    cuda = sources("*.cu")
+    # The pruners take PyTorch's handle of cuSOLVER, from a library that PyTorch itself loads late.
+    arguments["libraries"] = ["cublas", "torch_cuda_linalg"]
+    arguments["extra_link_args"].append("-Wl,-rpath,$ORIGIN/../torch/lib")
+    library = cusparselt()
+    if library:
         cxx.append("-DTSENOR_TORCH_SPARSE24")
-        arguments["include_dirs"].append(str(header))
-        arguments["libraries"].append("cublas")
-        arguments["extra_link_args"] += [str(shared), f"-Wl,-rpath,{shared.parent}"]
+        arguments["include_dirs"] += library[0]
+        arguments["extra_link_args"] += library[1]
     else:
-        print("tsenor-torch: cuSPARSELt not found, so the 2:4 products are left out")
-    return CUDAExtension(
-        "tsenor_torch._ops", sources, extra_compile_args={"cxx": cxx, "nvcc": ["-O3", "-std=c++17"]}, **arguments
-    )
+        cuda.remove("csrc/linear.cu")
+    products = "with 2:4 products" if library else "without 2:4 products, as there is no cuSPARSELt"
+    say(f"CPU, and CUDA for {choose_architectures()}, {products}")
+    compile_args = {"cxx": cxx, "nvcc": ["-O2", "-Xcompiler", "-fvisibility=hidden"]}
+    return CUDAExtension("tsenor_torch._ops", sources("*.cpp") + cuda, extra_compile_args=compile_args, **arguments)
 
 
-setup(ext_modules=[extension()], cmdclass={"build_ext": BuildExtension})
+class SourceDistribution(sdist):
+    """With the headers, so that it can be built anywhere."""
+
+    def make_release_tree(self, base_dir, files):
+        super().make_release_tree(base_dir, files)
+        shutil.copytree(INCLUDE / "tsenor", Path(base_dir) / "include" / "tsenor", dirs_exist_ok=True)
+
+
+setup(version=version(), ext_modules=[extension()], cmdclass={"build_ext": BuildExtension, "sdist": SourceDistribution})

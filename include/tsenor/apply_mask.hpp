@@ -11,6 +11,7 @@
 #include "tsenor/detail/validate.hpp"
 #include "tsenor/matrix_view.hpp"
 #include "tsenor/status.hpp"
+#include "tsenor/weight_types.hpp"
 
 namespace tsenor {
 namespace detail {
@@ -73,6 +74,18 @@ void apply_mask_on_cpu(int threads, const matrix_view<const T>& weights, const m
                [&](std::int64_t begin, std::int64_t end) { apply_mask_to_rows(weights, mask, pruned, begin, end); });
 }
 
+/// Weights as the library's own type for them, so that no conversion touches the bits of the compiler's 16-bit types.
+template <class T>
+auto as_bits(const matrix_view<T>& view) {
+  if constexpr (is_weight<T>) {
+    using bits = std::conditional_t<std::is_const_v<T>, const storage_t<T>, storage_t<T>>;
+    return matrix_view<bits>{
+        reinterpret_cast<bits*>(view.data), view.rows, view.cols, view.row_stride, view.batch, view.batch_stride};
+  } else {
+    return view;
+  }
+}
+
 /// The same view of weights that may not be written through it.
 template <class T>
 matrix_view<const std::remove_const_t<T>> read_only(const matrix_view<T>& view) {
@@ -104,7 +117,7 @@ status apply_mask(cpu_executor executor, matrix_view<T> weights, matrix_view<con
   if (const status s = detail::check_threads(executor.threads); !s) return s;
   const auto from = detail::read_only(weights);
   if (const status s = detail::check_apply_arguments(from, mask, pruned); !s) return s;
-  detail::apply_mask_on_cpu(executor.threads, from, mask, pruned);
+  detail::apply_mask_on_cpu(executor.threads, detail::as_bits(from), mask, detail::as_bits(pruned));
   return {};
 }
 

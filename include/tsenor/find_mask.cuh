@@ -2,6 +2,8 @@
 /// find_mask on the GPU.
 #pragma once
 
+#include "tsenor/detail/config.hpp"  // first: an nvcc that is too old has not all headers of the next lines
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
@@ -53,7 +55,10 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
   s = check_problem(p, opts);
   if (!s.ok() || p.grid.tiles == 0) return s;
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths>(p, stream)) : void()), ...);
+  s = check_wanted(p.out);
+  if (!s.ok()) return s;
+  constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(p, stream)) : void()), ...);
   return s;
 }
 
@@ -69,7 +74,7 @@ inline namespace TSENOR_ABI {
 /// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
 ///                    same layout
 /// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
-/// \param out         where to write, device memory; every output is optional, see mask_outputs
+/// \param out         where to write, device memory; every output is optional, but one has to be there, see mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
 /// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the current
@@ -97,17 +102,22 @@ template <int N, int M, class T, class Importance = magnitude>
 status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   detail::check_static_pattern<N, M>();
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+  if constexpr (detail::check_kernel_types<T, Importance>())
+    return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+  else
+    return {};
 }
 
-/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles four kernels, one for
-/// each lane width, where the pattern as template arguments compiles one.
+/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all four
+/// lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever the types of
+/// weights, but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+  if constexpr (detail::check_kernel_types<T, Importance>())
+    return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+  else
+    return {};
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask, all in device memory.
@@ -117,7 +127,7 @@ status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_co
 /// \param weights  `[rows, cols]`, row-major, no padding; only read
 /// \param rows     a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols     elements of a row
-/// \param mask     `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param mask     `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
 /// \param opts     method, constraint, treatment of edges; start::warm is refused, as there are no prices
 /// \param stream   the stream to run on, as above
 /// \return as above

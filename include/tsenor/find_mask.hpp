@@ -1,5 +1,5 @@
 /// \file
-/// find_mask on the CPU: plain C++17 (g++ >= 12 or clang++ >= 14), no CUDA toolkit.
+/// find_mask on the CPU: plain C++17 (g++ >= 11 or clang++ >= 13), no CUDA toolkit.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +24,11 @@ namespace detail {
 /// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
 inline constexpr std::int64_t weights_per_grain = 16384;
 
-template <int Width, class Weight, class Importance>
+template <int Width, bool AnyWeight, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
   const instruction_set isa = best_instruction_set();
   parallel_for(threads, p.grid.tiles, weights_per_grain / (p.nm.m * p.nm.m),
-               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width>(isa, p, begin, end); });
+               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight>(isa, p, begin, end); });
 }
 
 template <int... Widths, class T, class Importance>
@@ -38,9 +38,12 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
   if (threads < 0)
     return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
   auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
-  const status s = check_problem(p, opts);
+  status s = check_problem(p, opts);
   if (!s.ok() || p.grid.tiles == 0) return s;
-  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths>(threads, p) : void()), ...);
+  s = check_wanted(p.out);
+  if (!s.ok()) return s;
+  constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
+  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight>(threads, p) : void()), ...);
   return {};
 }
 
@@ -53,14 +56,14 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
-/// \param out         where to write; every output is optional and the caller's, see mask_outputs
+/// \param out         where to write; every output is optional and the caller's, but one has to be there, see mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth; see importance.hpp
 /// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
 ///
-/// Returns when the work is done. Deterministic: the same input gives the same bits on every run and for any number of
-/// threads, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
+/// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of threads,
+/// alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
 /// nothing on the heap but the threads. Cost: a few selections in each row and column, then shortest paths, depending on
 /// the weights; with options::published() about five multiply-adds an iteration and weight, and an exponential every
 /// eighth iteration. Source: the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp
@@ -79,18 +82,23 @@ template <int N, int M, class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
   detail::check_static_pattern<N, M>();
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
-                                                         importance);
+  if constexpr (detail::check_host_types<T, Importance>())
+    return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
+                                                           importance);
+  else
+    return {};
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all four
-/// lane widths, where the pattern as template arguments compiles one.
+/// lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types of weights,
+/// but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
-  detail::check_types<T, Importance>();
-  return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
+  if constexpr (detail::check_host_types<T, Importance>())
+    return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
+  else
+    return {};
 }
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.
@@ -101,7 +109,7 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 /// \param weights   `[rows, cols]`, row-major, no padding; only read
 /// \param rows      a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols      elements of a row
-/// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0
+/// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
 /// \param opts      method, constraint, treatment of edges; start::warm is refused, as there are no prices
 /// \return as above
 template <int N, int M, class T>

@@ -34,8 +34,8 @@ struct squared {
 };
 
 /// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory that
-/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null is
-/// answered with invalid_pointer.
+/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null or
+/// not aligned is answered with invalid_pointer, an output within it with overlapping_buffers.
 struct wanda {
   const float* column_norms = nullptr;  ///< `[cols]`, not negative; such as the L2 norms of the layer's inputs
   /// |weight| times the norm of its column.
@@ -54,10 +54,36 @@ inline constexpr bool squares_after_scaling = std::is_same_v<Importance, squared
 template <class Weight>
 using importance_value = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 
+// Whether the host's compiler sees the functor itself. Of a lambda with a `__device__` call operator it sees a stand-in that
+// cannot be called, and of a `__host__ __device__` one a stand-in that is not trivially copyable: what they are, only the
+// device's pass can tell, and does.
+template <class Importance>
+inline constexpr bool is_seen_as_it_is =
+#if defined(__CUDACC_EXTENDED_LAMBDA__) && !defined(__CUDA_ARCH__)
+    !__nv_is_extended_device_lambda_closure_type(Importance) &&
+    !__nv_is_extended_host_device_lambda_closure_type(Importance);
+#else
+    true;
+#endif
+
+// Whether a functor can be called on the CPU as far as its kind goes: not a lambda whose operator is `__device__` alone.
+template <class Importance>
+inline constexpr bool is_for_the_host =
+#if defined(__CUDACC_EXTENDED_LAMBDA__)
+    !__nv_is_extended_device_lambda_closure_type(Importance);
+#else
+    true;
+#endif
+
 template <class Importance, class Weight>
 inline constexpr bool is_importance =
+    !is_seen_as_it_is<Importance> ||
     std::is_invocable_r_v<importance_value<Weight>, const Importance&, importance_value<Weight>, std::int64_t,
                           std::int64_t, std::int64_t>;
+
+// Whether a functor can be an argument of a kernel.
+template <class Importance>
+inline constexpr bool is_kernel_argument = !is_seen_as_it_is<Importance> || std::is_trivially_copyable_v<Importance>;
 
 }  // namespace detail
 }  // namespace tsenor

@@ -26,9 +26,9 @@ struct output_buffer {
 template <class Weight>
 using price_type = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 
-/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. No two may overlap, from first to last
-/// element, and none may overlap the weights but `pruned` as said there. Each pointer is aligned to its element. Padding
-/// between rows is not written.
+/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`, one of which at least has to be wanted. No two may
+/// overlap, from first to last element, and none may overlap the weights, but `pruned` as said there, or wanda::column_norms.
+/// Each pointer is aligned to its element. Padding between rows is not written. No output depends on which others are wanted.
 template <class Weight>
 struct mask_outputs {
   /// `[batch, rows, cols]`: 1 where the weight is kept, else 0.
@@ -54,12 +54,13 @@ struct mask_outputs {
   ///
   ///     sum_ij w_ij S_ij <= -N (sum_i u_i + sum_j v_j) + sum_ij max(0, w_ij + u_i + v_j),
   ///
-  /// and with method::optimal the right side is the value of the mask found, but for rounding. Where a row or column may
+  /// and with method::optimal the right side is the value of the mask found, but for rounding (also to this type: the
+  /// report's bound comes from prices before that). Where a row or column may
   /// keep fewer than N (constraint::at_most, smaller tiles at the edge) no price is positive. Rows and columns beyond a
   /// smaller tile have price 0.
   ///
   /// Under start::warm they are read first, so that masks of slightly changed weights cost less; any contents are legal, and
-  /// a tile with a price that is not finite starts cold.
+  /// a tile with a price that is not finite starts cold, as do those of M = 4, which are as fast from nothing.
   price_type<Weight>* prices = nullptr;
 };
 

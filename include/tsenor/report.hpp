@@ -15,18 +15,22 @@ enum report_flag : std::uint32_t {
 /// One tile. Tiles are numbered row-major within a matrix, matrix after matrix:
 /// `(b * ceil(rows / M) + tile_row) * ceil(cols / M) + tile_col`.
 struct tile_report {
-  double value;             ///< importance kept: the sum, in double, of the original (unscaled) importances of the mask
-  double bound;             ///< no mask of this tile under its constraint keeps more; bound - value is the gap
+  /// Importance kept: the sum of the original (unscaled) importances of the mask; where it has to be rounded it is rounded up, by less
+  /// than 2^-44 of it. At most the largest double.
+  double value;
+  /// No mask of this tile under its constraint keeps more, in exact arithmetic, unless that is beyond the largest double;
+  /// bound - value is the gap, which is 0 only if the mask is proved to be the best.
+  double bound;
   std::int32_t iterations;  ///< Dykstra iterations, or vertices settled by the searches for shortest paths
-  std::int32_t moves;       ///< swaps after the greedy rounding, or augmenting paths (0 for 4x4 tiles solved whole)
+  std::int32_t moves;       ///< swaps after the greedy rounding, or augmenting paths (0 for 4x4 tiles)
   std::int32_t replaced;  ///< importances that were NaN or negative (counted as 0) or infinite (as the largest finite)
   std::uint32_t flags;    ///< report_flag bits
 };
 
 /// The sum over many tiles, from summarize().
 struct report_summary {
-  double value;             ///< sum of the tiles' values
-  double bound;             ///< sum of the tiles' bounds
+  double value;             ///< sum of the tiles' values, rounded up
+  double bound;             ///< sum of the tiles' bounds, rounded up; above the value if that of any tile is
   double worst_gap;         ///< the largest bound - value of a tile
   std::int64_t worst_tile;  ///< the first tile with that gap, -1 if there are none
   std::int64_t tiles;       ///< number of tiles

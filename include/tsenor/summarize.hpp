@@ -2,10 +2,12 @@
 /// Sums the reports of many tiles, on the CPU.
 #pragma once
 
+#include <cfloat>
 #include <cstdint>
 
 #include "tsenor/cpu_executor.hpp"
 #include "tsenor/detail/config.hpp"
+#include "tsenor/detail/scale.hpp"
 #include "tsenor/detail/parallel_for.hpp"
 #include "tsenor/detail/validate.hpp"
 #include "tsenor/report.hpp"
@@ -26,9 +28,27 @@ TSENOR_HOST_DEVICE inline void keep_worst(report_summary& sum, double gap, std::
   }
 }
 
+/// The sum of two numbers that are not negative, rounded up; at most DBL_MAX.
+TSENOR_HOST_DEVICE inline double sum_above(double a, double b) {
+  const double least = a < b ? a : b, most = a < b ? b : a, sum = most + least;
+  if (!is_finite(sum)) return DBL_MAX;
+  return sum - most < least ? next_above(sum) : sum;  // the difference is exact
+}
+
+/// Adds what two sums have in common, and keeps the bound above the value where it is above it in one of them.
+TSENOR_HOST_DEVICE inline void add_sums(report_summary& sum, double value, double bound) {
+  const bool open = sum.bound > sum.value || bound > value;
+  sum.value = sum_above(sum.value, value);
+  sum.bound = sum_above(sum.bound, bound);
+  if (!open || sum.bound > sum.value) return;
+  if (sum.value < DBL_MAX)
+    sum.bound = next_above(sum.value);
+  else
+    sum.value = double_of_bits(bits_of(DBL_MAX) - 1);
+}
+
 TSENOR_HOST_DEVICE inline void add_report(report_summary& sum, const tile_report& report, std::int64_t tile) {
-  sum.value += report.value;
-  sum.bound += report.bound;
+  add_sums(sum, report.value, report.bound);
   sum.tiles += 1;
   sum.moves += report.moves;
   sum.replaced += report.replaced;
@@ -36,8 +56,7 @@ TSENOR_HOST_DEVICE inline void add_report(report_summary& sum, const tile_report
 }
 
 TSENOR_HOST_DEVICE inline void add_summary(report_summary& sum, const report_summary& other) {
-  sum.value += other.value;
-  sum.bound += other.bound;
+  add_sums(sum, other.value, other.bound);
   sum.tiles += other.tiles;
   sum.moves += other.moves;
   sum.replaced += other.replaced;
@@ -83,8 +102,9 @@ inline report_summary summarize_on_cpu(int threads, const tile_report* reports, 
 /// \return an error, and `*result` untouched, for a negative count, null or misaligned pointers (`reports` may be null
 ///         if there are none), a `result` within the reports and negative threads
 ///
-/// The sums are in double and in a fixed order: the same input gives the same bits on every run (the GPU's order is
-/// another one, so its last digits may differ). Cost: one pass; memory O(threads). Thread-safe.
+/// The sums are in double, rounded up so that they stay true, and in a fixed order: the same input gives the same bits on
+/// every run (the GPU's order is another one, so its last digits may differ). They are equal only if those of all tiles are.
+/// Beyond the range of double its largest number stands for them. Cost: one pass; memory O(threads). Thread-safe.
 ///
 /// \code
 /// std::vector<tsenor::tile_report> reports(tiles);  // filled by find_mask

@@ -60,6 +60,20 @@ struct storage<float8_e5m2> {
   using type = float8_e5m2;
 };
 
+// The compiler's own types, where it has them: _Float16 is std::float16_t too, and __bf16 std::bfloat16_t.
+#if defined(__FLT16_MANT_DIG__)
+template <>
+struct storage<_Float16> {
+  using type = float16;
+};
+#endif
+#if defined(__BFLT16_MANT_DIG__) || (__clang_major__ + 0 >= 15 && defined(__SSE2__))
+template <>
+struct storage<__bf16> {
+  using type = bfloat16;
+};
+#endif
+
 template <class T>
 using storage_t = typename storage<std::remove_const_t<T>>::type;
 template <class T>
@@ -98,8 +112,18 @@ TSENOR_HOST_DEVICE inline float to_arithmetic(float16 x) {
 #endif
 }
 TSENOR_HOST_DEVICE inline float to_arithmetic(bfloat16 x) { return float_of_bits(std::uint32_t(x.bits) << 16); }
-TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e4m3 x) { return decode<4, 3, false>(x.bits); }
-TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) { return decode<5, 2, true>(x.bits); }
+TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e4m3 x) {
+#if defined(__CUDA_ARCH__)  // its exponent and fraction are those of a binary16 that is 2^8 times smaller
+  const std::uint32_t magnitude = x.bits & 0x7fu;
+  const float smaller = to_arithmetic(float16{std::uint16_t((x.bits & 0x80u) << 8 | magnitude << 7)});
+  return magnitude == 0x7fu ? float_of_bits(0x7fffffffu) : 256.f * smaller;
+#else
+  return decode<4, 3, false>(x.bits);
+#endif
+}
+TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) {  // the upper half of a binary16
+  return to_arithmetic(float16{std::uint16_t(x.bits << 8)});
+}
 
 }  // namespace detail
 }  // namespace tsenor

@@ -1,8 +1,16 @@
-# Succeeds if COMPILE, a command, fails on SOURCE with an error that matches MESSAGE.
+# Succeeds if COMPILE, a command, fails on SOURCE with an error that matches MESSAGE, and says not much more: one error only,
+# in at most LINES lines.
 execute_process(COMMAND ${COMPILE} ${SOURCE} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 if(result EQUAL 0)
   message(FATAL_ERROR "${SOURCE} compiles, and should not")
 endif()
 if(NOT output MATCHES "error[^\n]*${MESSAGE}")
   message(FATAL_ERROR "no error says '${MESSAGE}':\n${output}")
+endif()
+string(REGEX MATCHALL ": error" errors "${output}")
+string(REGEX MATCHALL "\n" lines "${output}")
+list(LENGTH errors error_count)
+list(LENGTH lines line_count)
+if(error_count GREATER 1 OR line_count GREATER LINES)
+  message(FATAL_ERROR "${error_count} errors in ${line_count} lines; 1 in ${LINES} would do:\n${output}")
 endif()

@@ -7,10 +7,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 #include <vector>
 
-#include "reference.hpp"
+#include "cases.hpp"
+#include "layer_data.hpp"
 #include "support/device_buffer.cuh"
 #include "tsenor/prune/alps.cuh"
 #include "tsenor/prune/gram.cuh"
@@ -18,8 +18,6 @@
 #include "tsenor/prune/sparsegpt.cuh"
 
 namespace tsenor_test {
-
-namespace prune = tsenor::prune;
 
 tsenor::status call_magnitude(tsenor::pattern nm, tsenor::matrix_view<const float> w, prune::outputs<float> out,
                               const prune::sparsity& rule, cudaStream_t stream);
@@ -54,48 +52,6 @@ class device_handles {
  private:
   device_stream stream_;
   prune::handles on_;
-};
-
-/// A layer: weights, and inputs that have something to do with each other.
-struct layer_data {
-  std::int64_t rows, cols, tokens;
-  std::vector<float> weights, inputs, gram;  // [rows, cols], [tokens, cols], [cols, cols]
-
-  layer_data(std::int64_t rows_, std::int64_t cols_, std::int64_t tokens_, unsigned seed)
-      : rows(rows_), cols(cols_), tokens(tokens_), weights(rows * cols), inputs(tokens * cols) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    for (float& w : weights) w = 0.05f * normal(random);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      float common = normal(random);
-      for (std::int64_t j = 0; j < cols; ++j) {
-        common = 0.8f * common + 0.6f * normal(random);  // neighbours are correlated
-        inputs[t * cols + j] = common * (0.5f + static_cast<float>(j % 7));
-      }
-    }
-    make_gram();
-  }
-
-  void make_gram() {
-    gram.assign(cols * cols, 0.f);
-    for (std::int64_t i = 0; i < cols; ++i) {
-      for (std::int64_t j = 0; j < cols; ++j) {
-        double sum = 0;
-        for (std::int64_t t = 0; t < tokens; ++t) sum += double(inputs[t * cols + i]) * inputs[t * cols + j];
-        gram[i * cols + j] = static_cast<float>(sum);
-      }
-    }
-  }
-
-  matrix w() const { return {rows, cols, weights}; }
-  matrix g() const { return {cols, cols, gram}; }
-};
-
-/// What a pruner left behind.
-struct pruned_layer {
-  byte_mask mask;
-  std::vector<float> weights;
-  matrix v(const layer_data& l) const { return {l.rows, l.cols, weights}; }
 };
 
 /// A layer on the device, and room for a pruner's outputs.
@@ -135,31 +91,6 @@ inline void expect_same(const layer_data& l, const pruned_layer& found, const re
     }
   }
   static_cast<void>(l);
-}
-
-inline std::string name_of(prune::structure s) {
-  switch (s) {
-    case prune::structure::transposable:
-      return "transposable";
-    case prune::structure::row_wise:
-      return "row_wise";
-    case prune::structure::row_then_column:
-      break;
-  }
-  return "row_then_column";
-}
-
-inline const std::vector<reference_case>& reference_cases() {
-  using prune::structure;
-  static const std::vector<reference_case> cases = {
-      {{2, 4}, structure::transposable}, {{2, 4}, structure::row_wise},        {{2, 4}, structure::row_then_column},
-      {{4, 8}, structure::transposable}, {{4, 8}, structure::row_then_column},
-  };
-  return cases;
-}
-
-inline std::string label(const reference_case& c) {
-  return std::to_string(c.nm.n) + ":" + std::to_string(c.nm.m) + " " + name_of(c.structure);
 }
 
 /// sparsegpt with exactly the workspace that it asks for.

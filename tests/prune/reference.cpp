@@ -78,6 +78,14 @@ matrix cleaned(const matrix& gram) {
   return g;
 }
 
+// What a dead input counts for instead of its activations: this share of the smallest live one, or 1.
+double of_dead(const matrix& gram, double share) {
+  double smallest = 0;
+  for (std::int64_t j = 0; j < gram.rows; ++j)
+    if (is_live(gram, j) && (smallest == 0 || gram(j, j) < smallest)) smallest = gram(j, j);
+  return smallest > 0 ? share * std::sqrt(smallest) : 1;
+}
+
 double mean_of_diagonal(const matrix& a) {
   double sum = 0;
   for (std::int64_t j = 0; j < a.rows; ++j) sum += a(j, j);
@@ -165,10 +173,11 @@ reference_result reference_magnitude(const reference_case& c, const matrix& w) {
 }
 
 reference_result reference_wanda(const reference_case& c, const matrix& w, const matrix& gram) {
+  const double dead = of_dead(gram, c.structure == structure::transposable ? 1e-5 : 1e-12);
   matrix importance = w;
   for (std::int64_t i = 0; i < w.rows; ++i)
     for (std::int64_t j = 0; j < w.cols; ++j)
-      importance(i, j) = is_live(gram, j) ? std::fabs(w(i, j)) * std::sqrt(gram(j, j)) : 0;
+      importance(i, j) = std::fabs(w(i, j)) * (is_live(gram, j) ? std::sqrt(gram(j, j)) : dead);
   const byte_mask mask = best_mask(c, importance);
   return {mask, on_mask(w, mask)};
 }
@@ -178,18 +187,19 @@ reference_result reference_sparsegpt(const reference_case& c, const matrix& w, c
   const std::int64_t n = w.cols;
   matrix h = cleaned(gram), q = w;
   for (double& x : h.data) x *= 2.0 / static_cast<double>(tokens);
-  for (std::int64_t j = 0; j < n; ++j) {
-    if (is_live(gram, j)) continue;
-    h(j, j) = 1;
-    for (std::int64_t i = 0; i < w.rows; ++i) q(i, j) = 0;
-  }
+  for (std::int64_t j = 0; j < n; ++j)
+    if (!is_live(gram, j)) h(j, j) = 1;
   add_to_diagonal(h, 0.01 * mean_of_diagonal(h));
   const matrix u = transposed(cholesky(inverse(h)));  // U^T U = H^-1
   byte_mask mask(w.data.size());
   for (std::int64_t left = 0; left < n; left += c.nm.m) {
     matrix importance(w.rows, c.nm.m);
-    for (std::int64_t i = 0; i < w.rows; ++i)
-      for (int k = 0; k < c.nm.m; ++k) importance(i, k) = std::pow(q(i, left + k) / u(left + k, left + k), 2);
+    for (std::int64_t i = 0; i < w.rows; ++i) {
+      for (int k = 0; k < c.nm.m; ++k) {
+        const std::int64_t j = left + k;
+        importance(i, k) = std::pow(q(i, j) * (is_live(gram, j) ? 1 / u(j, j) : of_dead(gram, 1e-3)), 2);
+      }
+    }
     const byte_mask of_panel = best_mask(c, importance);
     for (std::int64_t i = 0; i < w.rows; ++i) {
       for (int k = 0; k < c.nm.m; ++k) {
@@ -213,6 +223,7 @@ reference_result reference_alps(const reference_case& c, const matrix& w, const 
   add_to_diagonal(g, damping > 0 ? damping : 1);
   matrix d(n, n), d_inverse(n, n);
   for (std::int64_t j = 0; j < n; ++j) {
+    if (!is_live(gram, j)) g(j, j) = std::pow(of_dead(gram, 1e-2), 2);
     d(j, j) = std::sqrt(g(j, j));
     d_inverse(j, j) = 1 / d(j, j);
   }
@@ -247,6 +258,9 @@ reference_result reference_alps(const reference_case& c, const matrix& w, const 
     s.rho = std::min(s.rho, 1e6);
     if (k > 30 && changed / kept < 3e-4) break;
   }
+  for (std::int64_t i = 0; i < w.rows; ++i)
+    for (std::int64_t j = 0; j < n; ++j)
+      if (!is_live(gram, j)) s.b(i, j) = s.wide(i, j);
   const byte_mask mask = best_mask(c, squares(s.b));
   matrix x = on_mask(s.b, mask);
   for (std::int64_t i = 0; i < w.rows; ++i) refit_row(mask, s.h, s.y, x, i);

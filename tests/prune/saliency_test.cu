@@ -28,7 +28,7 @@ TEST_F(Prune, WandaIsTheReferences) {
   }
 }
 
-TEST_F(Prune, WandaPrunesWeightsOfDeadInputsAndOfNaNFirst) {
+TEST_F(Prune, WandaPrunesWeightsOfDeadInputsFirst) {
   layer_data l(16, 32, 100, 13);
   for (const int dead : {3, 9, 22}) l.gram[dead * l.cols + dead] = dead == 3 ? 0.f : dead == 9 ? nan : -1.f;
   const reference_case c{{4, 8}, prune::structure::row_wise};
@@ -36,6 +36,15 @@ TEST_F(Prune, WandaPrunesWeightsOfDeadInputsAndOfNaNFirst) {
   expect_same(l, found, reference_wanda(c, l.w(), l.g()), 0);
   for (const int dead : {3, 9, 22})
     for (int i = 0; i < l.rows; ++i) EXPECT_EQ(found.mask[i * l.cols + dead], 0);
+}
+
+TEST_F(Prune, WandaTakesMagnitudeWhereAllInputsAreDead) {
+  layer_data l(40, 64, 10, 20);
+  l.kill(0, l.cols, 0.f);
+  for (const reference_case& c : reference_cases()) {
+    SCOPED_TRACE(label(c));
+    expect_same(l, run_wanda(c, l), reference_magnitude(c, l.w()), 0);
+  }
 }
 
 TEST_F(Prune, WandaInPlaceOfAPartOfAWiderMatrix) {

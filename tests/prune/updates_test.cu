@@ -44,18 +44,32 @@ TEST_F(PruneUpdates, SparseGptWithFewerTokensThanInputs) {
   EXPECT_EQ(report.diagonal_only, 0);
 }
 
-TEST_F(PruneUpdates, SparseGptPrunesAllWeightsOfDeadInputs) {
+TEST_F(PruneUpdates, SparseGptLeavesWeightsOfDeadInputsAsTheyAreAndPrunesThemFirst) {
   const layer_data l = with_dead_inputs(23);
-  const reference_case c{{4, 8}};
-  prune::sparsegpt_report report{};
-  const pruned_layer found = run_sparsegpt(c, l, &report);
-  expect_finite(found);
-  EXPECT_EQ(report.dead_inputs, 3);
-  const reference_result expected = reference_sparsegpt(c, l.w(), l.g(), l.tokens);
-  for (std::int64_t k = 0; k < l.rows * l.cols; ++k) {
-    ASSERT_NEAR(found.weights[k], expected.weights.data[k], 1e-3);
-    const std::int64_t j = k % l.cols;
-    if (j == 5 || j == 11 || j == 20) ASSERT_EQ(found.weights[k], 0.f);
+  for (const auto s : {prune::structure::row_wise, prune::structure::transposable}) {
+    const reference_case c{{4, 8}, s};
+    SCOPED_TRACE(label(c));
+    prune::sparsegpt_report report{};
+    const pruned_layer found = run_sparsegpt(c, l, &report);
+    EXPECT_EQ(report.dead_inputs, 3);
+    expect_same(l, found, reference_sparsegpt(c, l.w(), l.g(), l.tokens), 1e-3);
+    for (std::int64_t k = 0; k < l.rows * l.cols; ++k)
+      if (const auto j = k % l.cols; found.mask[k] != 0 && (j == 5 || j == 11 || j == 20))
+        ASSERT_EQ(found.weights[k], l.weights[k]);
+  }
+}
+
+TEST_F(PruneUpdates, LayersWithoutInputsKeepTheLargestWeights) {
+  layer_data l(16, 32, 4, 34);
+  l.kill(0, l.cols, std::numeric_limits<float>::infinity());
+  matrix importance = l.w(), kept = l.w();
+  for (double& x : importance.data) x *= x;
+  for (const reference_case& c : reference_cases()) {
+    SCOPED_TRACE(label(c));
+    const byte_mask mask = best_mask(c, importance);
+    for (std::size_t k = 0; k < mask.size(); ++k) kept.data[k] = mask[k] != 0 ? l.weights[k] : 0;
+    expect_same(l, run_sparsegpt(c, l), {mask, kept}, 0);
+    expect_same(l, run_alps(c, l, 300), {mask, kept}, 1e-6);
   }
 }
 

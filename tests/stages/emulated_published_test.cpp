@@ -90,6 +90,8 @@ TEST(EmulatedGpu, FindsThePlanAndRoundsItAsTheReferenceDoes) {
   for (const auto kept : both_constraints)
     for (const distribution d : {distribution::gaussian, distribution::ties}) {
       const auto opts = quick(kept);
+      for (const pattern nm : {pattern{1, 4}, {2, 4}, {3, 4}, {2, 3}})
+        expect_plan_and_rounding_of_reference<4>(nm, d, opts);
       expect_plan_and_rounding_of_reference<8>({4, 8}, d, opts);
       expect_plan_and_rounding_of_reference<8>({2, 5}, d, opts);
       expect_plan_and_rounding_of_reference<16>({8, 16}, d, opts);
@@ -102,6 +104,7 @@ TEST(EmulatedGpu, FindsThePlanAndRoundsItAsTheReferenceDoes) {
 TEST(EmulatedGpu, SolvesPartialTilesBesideFullOnesAsWellAsTheCpu) {
   for (const auto kept : both_constraints) {
     const auto opts = quick(kept, tsenor::edge::partial);
+    expect_as_good_as_cpu<4>({2, 4}, distribution::gaussian, 19, 29, opts);
     expect_as_good_as_cpu<8>({4, 8}, distribution::gaussian, 19, 29, opts);
     expect_as_good_as_cpu<16>({8, 16}, distribution::gaussian, 35, 17, opts);
     expect_as_good_as_cpu<32>({16, 32}, distribution::gaussian, 40, 33, opts);

@@ -44,9 +44,9 @@ void run_patch(const problem& p, const std::uint8_t* given, const machine::opera
     const tsenor::detail::tile_position at{0, 4 * down, 4 * across, across, 4, 4, true};
     int replaced = 0;
     const auto kept = given ? machine::read_tile24({given, rows, cols}, at) : machine::solve_tile24(p, at, replaced);
-    machine::encode_tile24(machine::weights_of(p, at), kept, place, to.weights + (row * cols + col),
+    machine::encode_tile24(machine::weights_of<true>(p, at), kept, place, to.weights + (row * cols + col),
                            std::uint32_t(cols), to, memory);
-    machine::store_tile4(p, at, down * (cols / 4) + across, kept, replaced);
+    machine::store_tile4<true, true>(p, at, down * (cols / 4) + across, machine::mask4{kept, 2, false}, replaced);
   });
   for_each_warp([&](int thread) { machine::store_patch24(thread, row, col, rows, cols, to, memory); });
 }

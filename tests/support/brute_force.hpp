@@ -22,12 +22,13 @@ class brute_force {
     }
   }
 
-  /// The largest importance that a feasible mask keeps; `importance` is `[m, m]`.
-  double optimum(const double* importance) const {
-    double best = 0;
+  /// The largest importance that a feasible mask keeps, in the arithmetic of `T`; `importance` is `[m, m]`.
+  template <class T>
+  T optimum(const T* importance) const {
+    T best = 0;
     for (std::uint32_t mask : masks_) {
-      double value = 0;
-      for (int k = 0; k < m_ * m_; ++k) value += (mask >> k & 1) ? importance[k] : 0.0;
+      T value = 0;
+      for (int k = 0; k < m_ * m_; ++k) value += (mask >> k & 1) ? importance[k] : T(0);
       best = std::max(best, value);
     }
     return best;

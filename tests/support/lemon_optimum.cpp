@@ -78,6 +78,15 @@ double lemon_optimum::solve(const T* importance, std::uint8_t* mask) {
   return value;
 }
 
+std::int64_t lemon_optimum::solve_integers(const std::int64_t* importance) {
+  network& net = *network_;
+  for (std::size_t k = 0; k < net.entries.size(); ++k) net.cost[net.entries[k]] = -importance[k];
+  if (net.solver->costMap(net.cost).run() != simplex::OPTIMAL) throw std::runtime_error("LEMON found no optimum");
+  std::int64_t value = 0;
+  for (std::size_t k = 0; k < net.entries.size(); ++k) value += importance[k] * net.solver->flow(net.entries[k]);
+  return value;
+}
+
 template double lemon_optimum::solve(const float*, std::uint8_t*);
 template double lemon_optimum::solve(const double*, std::uint8_t*);
 

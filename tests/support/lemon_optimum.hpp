@@ -22,6 +22,9 @@ class lemon_optimum {
   template <class T>
   double solve(const T* importance, std::uint8_t* mask = nullptr);
 
+  /// The same of integers below 2^48, exactly.
+  std::int64_t solve_integers(const std::int64_t* importance);
+
  private:
   struct network;
   std::unique_ptr<network> network_;

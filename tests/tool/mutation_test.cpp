@@ -34,17 +34,18 @@ std::string mutate(std::string file, std::size_t header, std::mt19937& generator
 
 class Mutation : public ToolTest {
  protected:
-  void expect_no_crash(const std::string& ending, const std::string& valid, std::size_t header, unsigned seed) {
+  void expect_no_crash(const std::string& command, const std::string& ending, const std::string& valid,
+                       std::size_t header, unsigned seed) {
     const std::string in = path("in" + ending), out = path("out" + ending);
     std::mt19937 generator(seed);
     write("in" + ending, valid);
-    ASSERT_EQ(run({in, out, "--pattern", "2:4", "--threads", "1"}).exit_code, 0);
+    ASSERT_EQ(run({command, in, out, "--pattern", "2:4", "--threads", "1"}).exit_code, 0);
     std::filesystem::remove(out);
     int refused = 0;
     for (int k = 0; k < mutations; ++k) {
       const std::string file = mutate(valid, header, generator);
       write("in" + ending, file);
-      const outcome o = run({in, out, "--pattern", "2:4", "--threads", "1"});
+      const outcome o = run({command, in, out, "--pattern", "2:4", "--threads", "1"});
       SCOPED_TRACE("seed " + std::to_string(seed) + ", mutation " + std::to_string(k) + ", stderr: " + o.err);
       ASSERT_EQ(read("in" + ending), file);
       if (o.exit_code == 0) {
@@ -63,7 +64,7 @@ class Mutation : public ToolTest {
 TEST_F(Mutation, NpyNeverCrashes) {
   const std::string data = bytes_of(gaussian<float>(64, 41));
   const std::string valid = npy("<f4", "(8, 8)", data);
-  expect_no_crash(".npy", valid, valid.size() - data.size(), 42);
+  expect_no_crash("mask", ".npy", valid, valid.size() - data.size(), 42);
 }
 
 TEST_F(Mutation, SafetensorsNeverCrashes) {
@@ -73,7 +74,7 @@ TEST_F(Mutation, SafetensorsNeverCrashes) {
                   R"("b":{"dtype":"F16","shape":[4,8],"data_offsets":[256,320]},)"
                   R"("c":{"dtype":"U8","shape":[4],"data_offsets":[320,324]}})",
                   data);
-  expect_no_crash(".safetensors", valid, valid.size() - data.size(), 45);
+  expect_no_crash("prune", ".safetensors", valid, valid.size() - data.size(), 45);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class Npy : public ToolTest {
 
   void expect_refused(const std::string& why, const std::string& file) {
     write("in.npy", file);
-    EXPECT_TRUE(fails_in_one_line(run({path("in.npy"), path("out.npy"), "--pattern", "2:4"}), 3)) << why;
+    EXPECT_TRUE(fails_in_one_line(run({"mask", path("in.npy"), path("out.npy"), "--pattern", "2:4"}), 3)) << why;
     EXPECT_EQ(read("in.npy"), file) << why;
     EXPECT_EQ(files(), names{"in.npy"}) << why;
   }
@@ -66,7 +66,7 @@ TEST_F(Npy, WritesAFeasibleMaskAndReportsItTruly) {
       SCOPED_TRACE(s.descr + " " + constraint);
       const std::string file = npy(s.descr, "(32, 48)", s.data);
       const std::string in = write("in.npy", file);
-      const outcome o = run({in, path("out.npy"), "--pattern", "8:16", "--constraint", constraint, "--json"});
+      const outcome o = run({"mask", in, path("out.npy"), "--pattern", "8:16", "--constraint", constraint, "--json"});
       ASSERT_EQ(o.exit_code, 0) << o.err;
       const std::string mask = mask_in("out.npy", rows, cols);
       EXPECT_EQ(violations(mask, rows, cols, 8, 16, constraint == "exactly"), 0);
@@ -99,8 +99,8 @@ TEST_F(Npy, WritesAFeasibleMaskAndReportsItTruly) {
 
 TEST_F(Npy, UsesTheMethodsOwnConstraintByDefault) {
   const std::string in = write("in.npy", npy("<f4", "(16, 16)", bytes_of(gaussian<float>(256, 2))));
-  EXPECT_EQ(json_lines(run({in, "--pattern", "2:4", "--json"})).at(0).at("constraint"), "exactly");
-  const auto both = json_lines(run({in, "--pattern", "2:4", "--method", "optimal,published", "--json"}));
+  EXPECT_EQ(json_lines(run({"inspect", in, "--pattern", "2:4", "--json"})).at(0).at("constraint"), "exactly");
+  const auto both = json_lines(run({"inspect", in, "--pattern", "2:4", "--method", "optimal,published", "--json"}));
   ASSERT_EQ(both.size(), 2u);
   EXPECT_EQ(both[0].at("constraint"), "exactly");
   EXPECT_EQ(both[1].at("constraint"), "at-most");
@@ -111,8 +111,8 @@ TEST_F(Npy, KeepsTheMostWithACertificateByDefault) {
   for (const char* constraint : {"exactly", "at-most"})
     for (const char* pattern : {"2:4", "4:8", "8:16", "16:32"}) {
       SCOPED_TRACE(std::string(pattern) + " " + constraint);
-      const auto both = json_lines(
-          run({in, "--pattern", pattern, "--constraint", constraint, "--method", "optimal,published", "--json"}));
+      const auto both = json_lines(run({"inspect", in, "--pattern", pattern, "--constraint", constraint, "--method",
+                                        "optimal,published", "--json"}));
       ASSERT_EQ(both.size(), 2u);
       EXPECT_EQ(both[0].at("method"), "optimal");
       EXPECT_EQ(both[1].at("method"), "published");
@@ -124,7 +124,7 @@ TEST_F(Npy, KeepsTheMostWithACertificateByDefault) {
 TEST_F(Npy, SquaresTheImportanceWhenAsked) {
   const auto weights = gaussian<float>(256, 3);
   const std::string in = write("in.npy", npy("<f4", "(16, 16)", bytes_of(weights)));
-  const outcome o = run({in, path("out.npy"), "--pattern", "4:8", "--importance", "squared", "--json"});
+  const outcome o = run({"mask", in, path("out.npy"), "--pattern", "4:8", "--importance", "squared", "--json"});
   ASSERT_EQ(o.exit_code, 0) << o.err;
   const std::string mask = mask_in("out.npy", 16, 16);
   double value = 0, total = 0;
@@ -140,7 +140,7 @@ TEST_F(Npy, SquaresTheImportanceWhenAsked) {
 TEST_F(Npy, KeepsAllOfNothingWhenTheMatrixIsZero) {
   const std::string in = write("in.npy", npy("<f4", "(16, 16)", std::string(1024, '\0')));
   for (const std::string constraint : {"exactly", "at-most"}) {
-    const outcome o = run({in, path("out.npy"), "--pattern", "4:8", "--constraint", constraint, "--json"});
+    const outcome o = run({"mask", in, path("out.npy"), "--pattern", "4:8", "--constraint", constraint, "--json"});
     ASSERT_EQ(o.exit_code, 0) << o.err;
     const nlohmann::json j = json_lines(o).at(0);
     EXPECT_EQ(j.at("kept"), 1);
@@ -155,7 +155,7 @@ TEST_F(Npy, CountsWeightsThatAreNotFinite) {
   weights[5] = std::numeric_limits<float>::quiet_NaN();
   weights[77] = -std::numeric_limits<float>::infinity();
   const std::string in = write("in.npy", npy("<f4", "(16, 16)", bytes_of(weights)));
-  const outcome o = run({in, "--pattern", "4:8", "--json"});
+  const outcome o = run({"inspect", in, "--pattern", "4:8", "--json"});
   ASSERT_EQ(o.exit_code, 0) << o.err;
   const nlohmann::json j = json_lines(o).at(0);
   EXPECT_EQ(j.at("replaced"), 2);
@@ -169,11 +169,11 @@ TEST_F(Npy, ExitsWith3WhenTheImportancesSumUpToInfinity) {
 
 TEST_F(Npy, TilesTheEdgesWhenAskedAndElseRefuses) {
   const std::string in = write("in.npy", npy("<f4", "(10, 13)", bytes_of(gaussian<float>(130, 5))));
-  EXPECT_TRUE(fails_in_one_line(run({in, path("out.npy"), "--pattern", "2:4"}), 3));
+  EXPECT_TRUE(fails_in_one_line(run({"mask", in, path("out.npy"), "--pattern", "2:4"}), 3));
   EXPECT_EQ(files(), names{"in.npy"});
   for (const std::string constraint : {"exactly", "at-most"}) {
-    const outcome o =
-        run({in, path("out.npy"), "--pattern", "2:4", "--edge", "partial", "--constraint", constraint, "--json"});
+    const outcome o = run(
+        {"mask", in, path("out.npy"), "--pattern", "2:4", "--edge", "partial", "--constraint", constraint, "--json"});
     ASSERT_EQ(o.exit_code, 0) << o.err;
     EXPECT_EQ(violations(mask_in("out.npy", 10, 13), 10, 13, 2, 4, constraint == "exactly"), 0);
     EXPECT_EQ(json_lines(o).at(0).at("violations"), 0);
@@ -182,14 +182,14 @@ TEST_F(Npy, TilesTheEdgesWhenAskedAndElseRefuses) {
 
 TEST_F(Npy, TakesMatricesSmallerThanATile) {
   const std::string in = write("in.npy", npy("<f4", "(1, 3)", bytes_of(gaussian<float>(3, 6))));
-  ASSERT_EQ(run({in, path("out.npy"), "--pattern", "16:32", "--edge", "partial"}).exit_code, 0);
+  ASSERT_EQ(run({"mask", in, path("out.npy"), "--pattern", "16:32", "--edge", "partial"}).exit_code, 0);
   EXPECT_EQ(violations(mask_in("out.npy", 1, 3), 1, 3, 16, 32, false), 0);
 }
 
 TEST_F(Npy, GivesTheSameMaskForAnyNumberOfThreads) {
   const std::string in = write("in.npy", npy("<f4", "(64, 64)", bytes_of(gaussian<float>(4096, 7))));
-  ASSERT_EQ(run({in, path("one.npy"), "--pattern", "4:8", "--threads", "1"}).exit_code, 0);
-  ASSERT_EQ(run({in, path("three.npy"), "--pattern", "4:8", "--threads", "3"}).exit_code, 0);
+  ASSERT_EQ(run({"mask", in, path("one.npy"), "--pattern", "4:8", "--threads", "1"}).exit_code, 0);
+  ASSERT_EQ(run({"mask", in, path("three.npy"), "--pattern", "4:8", "--threads", "3"}).exit_code, 0);
   EXPECT_EQ(read("one.npy"), read("three.npy"));
 }
 
@@ -205,7 +205,7 @@ TEST_F(Npy, ReadsHeadersOfAllVersionsAndSpellings) {
   write("two.npy", wide(2));
   write("three.npy", wide(3));
   for (const char* name : {"plain.npy", "two.npy", "three.npy"}) {
-    const outcome o = run({path(name), "--pattern", "2:4"});
+    const outcome o = run({"inspect", path(name), "--pattern", "2:4"});
     EXPECT_EQ(o.exit_code, 0) << name << ": " << o.err;
   }
 }

@@ -26,14 +26,14 @@ class Picture : public ToolTest {
 
   // Draws with the given options and reads the picture.
   xml_element draw(const std::string& in, names options) const {
-    options.insert(options.begin(), {in, "--svg", path("tile.svg")});
+    options.insert(options.begin(), {"inspect", in, "--svg", path("tile.svg")});
     const outcome o = run(options);
     EXPECT_EQ(o.exit_code, 0) << o.err;
     return xml_reader::read(read("tile.svg"));
   }
   // The bytes of the mask that the tool writes with the same options.
   std::string mask_of(const std::string& in, names options) const {
-    options.insert(options.begin(), {in, path("mask.npy")});
+    options.insert(options.begin(), {"mask", in, path("mask.npy")});
     EXPECT_EQ(run(options).exit_code, 0);
     const std::string file = read("mask.npy");
     return file.substr(file.size() - rows_ * cols_);
@@ -173,7 +173,7 @@ TEST_F(Picture, DrawsOneTensorOfSeveral) {
       write("in.safetensors", safetensors(R"({"a":{"dtype":"F32","shape":[4,4],"data_offsets":[0,64]},)"
                                           R"("b":{"dtype":"F32","shape":[4,4],"data_offsets":[64,128]}})",
                                           bytes_of(gaussian<float>(32, 3))));
-  const outcome both = run({in, "--pattern", "2:4", "--svg", path("tile.svg")});
+  const outcome both = run({"inspect", in, "--pattern", "2:4", "--svg", path("tile.svg")});
   EXPECT_TRUE(fails_in_one_line(both, 2));
   EXPECT_NE(both.err.find("--select"), std::string::npos) << both.err;
   const xml_element svg = draw(in, {"--pattern", "2:4", "--select", "b"});
@@ -192,15 +192,15 @@ TEST_F(Picture, ExitsWith2WhenThereIsNotOneTileToDraw) {
                                                  {"--tile", "a,b"},
                                                  {"--tile", ""},
                                                  {"--method", "optimal,published"}}) {
-    names arguments = {in_, "--pattern", "2:4", "--svg", svg};
+    names arguments = {"inspect", in_, "--pattern", "2:4", "--svg", svg};
     arguments.insert(arguments.end(), options.begin(), options.end());
     EXPECT_TRUE(fails_in_one_line(run(arguments), 2)) << testing::PrintToString(options);
   }
-  for (const names& arguments : std::vector<names>{{in_, "--pattern", "2:4,1:4", "--svg", svg},
-                                                   {in_, path("out.npy"), "--pattern", "2:4", "--svg", svg},
-                                                   {in_, "--pattern", "2:4", "--tile", "0,0"},
-                                                   {in_, "--pattern", "2:4", "--svg", in_},
-                                                   {in_, "--pattern", "2:4", "--svg"}})
+  for (const names& arguments : std::vector<names>{{"inspect", in_, "--pattern", "2:4,1:4", "--svg", svg},
+                                                   {"inspect", in_, path("out.npy"), "--pattern", "2:4", "--svg", svg},
+                                                   {"inspect", in_, "--pattern", "2:4", "--tile", "0,0"},
+                                                   {"inspect", in_, "--pattern", "2:4", "--svg", in_},
+                                                   {"inspect", in_, "--pattern", "2:4", "--svg"}})
     EXPECT_TRUE(fails_in_one_line(run(arguments), 2)) << testing::PrintToString(arguments);
   EXPECT_EQ(files(), names{"in.npy"});
   EXPECT_EQ(read("in.npy"), npy("<f4", "(12, 20)", bytes_of(weights_)));
@@ -209,10 +209,10 @@ TEST_F(Picture, ExitsWith2WhenThereIsNotOneTileToDraw) {
 TEST_F(Picture, IsWholeOrAbsent) {
   fs::create_directory(path("folder"));
   for (const std::string& svg : {path("missing/tile.svg"), path("folder"), path(""), path("in.npy/tile.svg")})
-    EXPECT_TRUE(fails_in_one_line(run({in_, "--pattern", "2:4", "--svg", svg}), 3)) << svg;
+    EXPECT_TRUE(fails_in_one_line(run({"inspect", in_, "--pattern", "2:4", "--svg", svg}), 3)) << svg;
   write("tile.svg", "old");
   const std::string bad = write("bad.npy", "no matrix");
-  EXPECT_TRUE(fails_in_one_line(run({bad, "--pattern", "2:4", "--svg", path("tile.svg")}), 3));
+  EXPECT_TRUE(fails_in_one_line(run({"inspect", bad, "--pattern", "2:4", "--svg", path("tile.svg")}), 3));
   EXPECT_EQ(read("tile.svg"), "old");
   draw(in_, {"--pattern", "2:4"});
   EXPECT_EQ(files(), (names{"bad.npy", "folder", "in.npy", "tile.svg"}));

@@ -37,7 +37,9 @@ int spawn(std::vector<std::string> arguments, const std::string& out, const std:
   const auto given = [&](const char* option) {
     return std::find(arguments.begin(), arguments.end(), option) != arguments.end();
   };
-  if (!given("--device")) arguments.insert(arguments.end(), {"--device", "cpu"});
+  const bool on_device =
+      !arguments.empty() && (arguments[0] == "inspect" || arguments[0] == "mask" || arguments[0] == "prune");
+  if (on_device && !given("--device")) arguments.insert(arguments.end(), {"--device", "cpu"});
   arguments.insert(arguments.begin(), TSENOR_TOOL_PROGRAM);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -69,8 +71,21 @@ testing::AssertionResult fails_in_one_line(const outcome& o, int code) {
 std::vector<nlohmann::json> json_lines(const outcome& o) {
   std::vector<nlohmann::json> objects;
   std::istringstream lines(o.out);
-  for (std::string line; std::getline(lines, line);) objects.push_back(nlohmann::json::parse(line));
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json object = nlohmann::json::parse(line);
+    if (!object.contains("dense") && !object.contains("left_out") && !object.contains("note"))
+      objects.push_back(object);
+  }
   return objects;
+}
+
+std::map<std::string, std::string> dense_in(const outcome& o) {
+  std::map<std::string, std::string> reasons;
+  std::istringstream lines(o.out);
+  for (std::string line; std::getline(lines, line);)
+    if (const nlohmann::json object = nlohmann::json::parse(line); object.contains("dense"))
+      reasons[object.at("name")] = object.at("dense");
+  return reasons;
 }
 
 std::string npy_with_header(const std::string& header, const std::string& data) {

@@ -1,4 +1,4 @@
-// Runs a built tool (TSENOR_TOOL_PROGRAM) on files in a folder of its own and looks at all that it leaves behind.
+// Runs the program (TSENOR_TOOL_PROGRAM) on files in a folder of its own and looks at all that it leaves behind.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -20,8 +21,11 @@ struct outcome {
 /// A success, or the reason why `o` is not an exit with `code`, nothing on stdout and one line on stderr.
 testing::AssertionResult fails_in_one_line(const outcome& o, int code);
 
-/// The one JSON object on stdout of each line.
+/// The JSON objects on stdout, one a line, but for those about what stayed dense or was left out.
 std::vector<nlohmann::json> json_lines(const outcome& o);
+
+/// Of the same lines, the names of what stayed dense, and the reasons.
+std::map<std::string, std::string> dense_in(const outcome& o);
 
 /// The bytes of a vector of numbers.
 template <class T>
@@ -76,7 +80,7 @@ class ToolTest : public testing::Test {
   std::string read(const std::string& name) const;
   /// The names of what is in the folder, sorted.
   std::vector<std::string> files() const;
-  /// Runs the tool; always on the CPU unless `arguments` name a device.
+  /// Runs the program, whose command comes first; always on the CPU unless `arguments` name a device.
   outcome run(std::vector<std::string> arguments) const;
   /// The same with stdout to a file of any kind.
   outcome run_into(const std::string& out, std::vector<std::string> arguments) const;

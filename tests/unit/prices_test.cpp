@@ -74,9 +74,10 @@ TEST_P(Prices, OfThePublishedMethodBoundTheOptimum) {
   }
 }
 
-// Asked for or not. (4x4 tiles in lanes of their own have none, and break ties their own way.)
+// Asked for or not.
 TEST(PricesAsked, LeaveTheMaskAsItIs) {
-  for (const pattern p : {pattern{2, 5}, pattern{4, 8}, pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
+  for (const pattern p : {pattern{1, 4}, pattern{2, 4}, pattern{3, 4}, pattern{2, 5}, pattern{4, 8}, pattern{8, 16},
+                          pattern{16, 32}, pattern{32, 64}})
     for (const constraint c : both_constraints) {
       const std::vector<float> weights = make_weights(distribution::ties, 2 * p.m, p.m, seed);
       EXPECT_EQ(solve_priced(p, weights, 2 * p.m, p.m, options_for(c)).mask,

@@ -1,9 +1,11 @@
 #include "tsenor/detail/parallel_for.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -64,6 +66,30 @@ TEST(ParallelForRange, UsesTheThreadsThatItIsGiven) {
     seen.insert(std::this_thread::get_id());
   });
   EXPECT_EQ(seen.size(), 3u);
+}
+
+// Exits with 0 if all parts are visited once, by some of the threads asked for and not by all.
+[[noreturn]] void run_with_little_memory() {
+  const rlimit little{std::size_t{256} << 20, RLIM_INFINITY};  // some threads' stacks
+  setrlimit(RLIMIT_AS, &little);
+  constexpr int asked = 4096;
+  std::atomic<int> visits[asked] = {}, threads{0};
+  thread_local bool counted = false;
+  parallel_for(asked, asked, 1, [&](std::int64_t begin, std::int64_t) {
+    ++visits[begin];
+    if (!counted) counted = true, ++threads;
+  });
+  bool each_once = true;
+  for (const auto& count : visits) each_once = each_once && count == 1;
+  std::_Exit(each_once && threads < asked ? 0 : 1);
+}
+
+TEST(ParallelForRange, IsDoneByTheThreadsThatThereAre) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    defined(__clang__)  // which the sanitizers are built with
+  GTEST_SKIP() << "a sanitizer takes more memory than the test leaves";
+#endif
+  EXPECT_EXIT(run_with_little_memory(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

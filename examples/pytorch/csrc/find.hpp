@@ -1,6 +1,6 @@
 /// \file
-/// find_mask for one type of weights, without a word of PyTorch: each type and importance is instantiated in a source of its
-/// own, so that they compile side by side, and without PyTorch's headers quickly.
+/// find_mask for one type of weights, without a word of PyTorch, so that the sources that instantiate it, one for each kind of
+/// device, compile quickly.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct request {
   tsenor::output_buffer<std::uint8_t> mask;
   bool prune = false;  // the weights in place
   tsenor::tile_report* reports = nullptr;
-  void* prices = nullptr;  // of tsenor::price_type<Weight>
+  void* prices = nullptr;        // of tsenor::price_type<Weight>
   bool as_it_is = false;         // the weights are importances, and taken as they are; see importance.hpp
   const float* norms = nullptr;  // null: magnitude, else Wanda's importance
   bool norms_of_rows = false;

@@ -23,6 +23,22 @@ def test_readme_script_runs_and_is_short(capsys):
     assert "kept: 0.5" in printed
 
 
+def test_readme_prunes_a_model(capsys):
+    pytest.importorskip("transformers")
+    readme = (EXAMPLES.parent.parent / "README.md").read_text()
+    script = re.search(r"## Pruning layers.*?```python\n(.*?)```", readme, re.DOTALL).group(1)
+    exec(compile(script, "README.md", "exec"), {})
+    assert "14 pruned, 0 of them by magnitude" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["README.md", "COMING_FROM.md"])
+def test_the_pages_snippets_run_and_the_readme_is_short(page):
+    text = (EXAMPLES / page).read_text()
+    for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(snippet, page, "exec"), {})
+    assert len(text.splitlines()) <= 100  # two screens
+
+
 def test_the_report_is_what_the_newest_records_give(monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(EXAMPLES)

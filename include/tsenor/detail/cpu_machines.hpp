@@ -16,6 +16,7 @@
 #include <immintrin.h>
 #endif
 
+#include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
@@ -27,6 +28,9 @@
     __CUDA_ARCH__)  // nvcc's device passes have no use for this code, and their front end breaks on its vectors
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed among always-inline functions only
+// Numbers of lanes are int everywhere, also where they are bounds of arrays; 16-bit numbers stay within their range.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wconversion"
 
 #include "tsenor/detail/lanes/end_machine.hpp"  // of a header that was included alone
 #define TSENOR_MACHINE baseline
@@ -81,9 +85,21 @@ inline instruction_set best_instruction_set() {
   return instruction_set::baseline;
 }
 
+template <class Weight, class Importance>
+void run_tiles4([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
+                [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
+#if !defined(__CUDA_ARCH__)
+#if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
+  if (isa == instruction_set::avx512) return avx512::run_tiles4(p, begin, end);
+  if (isa == instruction_set::avx2) return avx2::run_tiles4(p, begin, end);
+#endif
+  baseline::run_tiles4(p, begin, end);
+#endif
+}
+
 template <int Width, class Weight, class Importance>
-void run_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
-               [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
+void run_wide_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
+                    [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
 #if !defined(__CUDA_ARCH__)
 #if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
   if (isa == instruction_set::avx512) return avx512::run_tiles<Width>(p, begin, end);
@@ -91,6 +107,15 @@ void run_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const prob
 #endif
   baseline::run_tiles<Width>(p, begin, end);
 #endif
+}
+
+template <int Width, bool AnyWeight = false, class Weight, class Importance>
+void run_tiles(instruction_set isa, const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+  if (Width == 8 && p.in_lanes_of_their_own()) {
+    if constexpr (Width == 8) run_tiles4(isa, p, begin, end);
+  } else {
+    run_wide_tiles<Width>(isa, as_solved<AnyWeight>(p), begin, end);
+  }
 }
 
 }  // namespace tsenor::detail

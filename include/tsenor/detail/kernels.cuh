@@ -13,6 +13,9 @@
 #include "tsenor/detail/scale.hpp"
 
 #include "tsenor/detail/lanes/end_machine.hpp"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"  // see cpu_machines.hpp
+#pragma GCC diagnostic ignored "-Wconversion"
 #define TSENOR_MACHINE cuda
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_UNROLL _Pragma("unroll")
@@ -22,6 +25,7 @@
 #include "tsenor/detail/solve_tile4.hpp"
 #include "tsenor/detail/compress_tile24.cuh"
 #include "tsenor/detail/lanes/end_machine.hpp"
+#pragma GCC diagnostic pop
 
 namespace tsenor::detail {
 inline namespace TSENOR_ABI {
@@ -34,6 +38,13 @@ inline constexpr int block_warps = Width < 64               ? 4
                                    : For == work::published ? 1
                                                             : 2;
 
+// What 8 lanes want of the next; multiprocessors before sm_80 have room for 1024 threads.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+inline constexpr int resident_blocks8 = 8;
+#else
+inline constexpr int resident_blocks8 = 9;
+#endif
+
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
 // bench/NOTES.md).
 template <int Width, work For>
@@ -41,7 +52,7 @@ inline constexpr int resident_blocks = Width == 64 || For == work::optimal ? 1
                                        : For == work::published            ? (Width == 32   ? 4
                                                                               : Width == 16 ? 5
                                                                                             : 7)
-                                       : Width == 8                        ? 9
+                                       : Width == 8                        ? resident_blocks8
                                        : Width == 16                       ? 8
                                                                            : 5;
 
@@ -68,12 +79,12 @@ __global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<
 
 constexpr int block_tiles4 = 128;
 
-// Each thread solves a 4x4 tile.
-template <constraint Kept, class Weight, class Importance>
+// Each thread solves a 4x4 tile. Plain: of rows on boundaries of four, without prices and reports.
+template <bool Plain, constraint Kept, class Weight, class Importance>
 __global__ void __launch_bounds__(block_tiles4, 8) find_mask_kernel4(const problem<Weight, Importance> p) {
   std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
   for (; tile < p.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
-    cuda::solve_tiles4<cuda::tile_lanes>(p, tile, p.grid.tiles, Kept == constraint::at_most);
+    cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(p, tile, p.grid.tiles, Kept == constraint::at_most);
 }
 
 }  // namespace TSENOR_ABI

@@ -32,24 +32,40 @@ void enqueue(const problem<Weight, Importance>& p, cudaStream_t stream) {
 template <class Weight, class Importance>
 void enqueue_tiles4(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const unsigned blocks = blocks_for(p.grid.tiles, block_tiles4);
-  if (p.kept == constraint::exactly)
-    find_mask_kernel4<constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
-  else
-    find_mask_kernel4<constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+  const bool plain = p.in_fours() && !p.certifies();
+  if (p.kept == constraint::exactly) {
+    if (plain)
+      find_mask_kernel4<true, constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
+    else
+      find_mask_kernel4<false, constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(p);
+  } else {
+    if (plain)
+      find_mask_kernel4<true, constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+    else
+      find_mask_kernel4<false, constraint::at_most><<<blocks, block_tiles4, 0, stream>>>(p);
+  }
 }
 
 template <int Width, class Weight, class Importance>
+void enqueue_solver(const problem<Weight, Importance>& p, cudaStream_t stream) {
+  if (p.how == method::published && Width == 8 && p.nm.m <= 4)
+    enqueue<work::published, Width == 8 ? 4 : Width>(p, stream);
+  else if (p.how == method::published)
+    enqueue<work::published, Width>(p, stream);
+  else if (p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0)
+    enqueue<work::optimal_plain, Width>(p, stream);
+  else
+    enqueue<work::optimal, Width>(p, stream);
+}
+
+template <int Width, bool AnyWeight, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  if (p.how == method::published) {
-    enqueue<work::published, Width>(p, stream);
-  } else if (Width == 8 && p.in_lanes_of_their_own()) {
+  if (Width == 8 && p.in_lanes_of_their_own()) {
     if constexpr (Width == 8) enqueue_tiles4(p, stream);
-  } else if (p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0) {
-    enqueue<work::optimal_plain, Width>(p, stream);
   } else {
-    enqueue<work::optimal, Width>(p, stream);
+    enqueue_solver<Width>(as_solved<AnyWeight>(p), stream);
   }
   return launch_status();
 }

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
+#include "tsenor/detail/any_weight.hpp"
 #include "tsenor/detail/config.hpp"
 #include "tsenor/detail/tiling.hpp"
 #include "tsenor/detail/validate.hpp"
@@ -26,6 +28,7 @@ constexpr std::size_t packed_size(int m) { return std::size_t(lane_width(m)) / 8
 template <class Weight, class Importance>
 struct problem {
   matrix_view<const Weight> weights;
+  weight_format format;      // of the weights
   mask_outputs<Weight> out;  // all strides explicit
   Importance importance;
   pattern nm;
@@ -37,9 +40,12 @@ struct problem {
   int local_search_steps;
   tiling grid;
 
-  // Whether tiles are solved in lanes of their own: whole ones of 4x4, in fours of neighbours, and without prices.
-  bool in_lanes_of_their_own() const {
-    return how == method::optimal && nm.m == 4 && grid.rows % 4 == 0 && grid.cols % 4 == 0 && out.prices == nullptr &&
+  // Whether tiles are solved in lanes of their own: for the optimum, all of 4x4.
+  bool in_lanes_of_their_own() const { return how == method::optimal && nm.m == 4; }
+  TSENOR_HOST_DEVICE bool certifies() const { return out.reports != nullptr || out.prices != nullptr; }
+  // Whether a matrix has no smaller tiles of 4x4, and all rows of four lie on boundaries of four elements.
+  bool in_fours() const {
+    return grid.rows % 4 == 0 && grid.cols % 4 == 0 &&
            in_fours(weights.data, weights.row_stride, weights.batch_stride) &&
            in_fours(out.pruned.data, out.pruned.row_stride, out.pruned.batch_stride) &&
            in_fours(out.mask.data, out.mask.row_stride, out.mask.batch_stride);
@@ -59,7 +65,8 @@ status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t row
                std::int64_t batch, byte_range& range) {
   if (out.data == nullptr) return {};
   if (out.row_stride == 0) out.row_stride = cols;
-  if (out.batch_stride == 0) out.batch_stride = rows * out.row_stride;
+  const bool counted = extent(rows, cols, out.row_stride, 1, 0) >= 0;  // else rows * row_stride may overflow
+  if (out.batch_stride == 0 && counted) out.batch_stride = rows * out.row_stride;
   range = bytes_of(out.data, element_size, 0);
   const status s =
       check_view(out.data, element_size, element_size, rows, cols, out.row_stride, batch, out.batch_stride);
@@ -67,13 +74,26 @@ status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t row
   return s;
 }
 
-// The same for a dense output of so many elements in all.
+// The same for a dense output of `per_tile` elements for each tile.
 template <class T>
-status resolve_dense(const T* data, std::int64_t elements, const char* misaligned, byte_range& range) {
+status resolve_dense(const T* data, std::int64_t tiles, std::int64_t per_tile, const char* misaligned,
+                     byte_range& range) {
   if (data == nullptr) return {};
-  range = bytes_of(data, sizeof(T), elements);
-  const auto past = std::int64_t(range.begin % alignof(T));
-  return past == 0 ? status{} : status{status_code::invalid_pointer, misaligned, past, std::int64_t(alignof(T))};
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max() / std::int64_t(sizeof(T)) / per_tile;
+  if (tiles > most)
+    return {status_code::invalid_shape, "reports or prices of so many tiles reach beyond the address space", tiles,
+            most};
+  range = bytes_of(data, sizeof(T), tiles * per_tile);
+  return check_pointer(data, alignof(T), misaligned);
+}
+
+// What a functor of the library's own reads.
+template <class Importance>
+byte_range bytes_read_by(const Importance&, std::int64_t) {
+  return {};
+}
+inline byte_range bytes_read_by(const wanda& importance, std::int64_t cols) {
+  return bytes_of(importance.column_norms, sizeof(float), cols);
 }
 
 // The outputs against each other and against the input.
@@ -89,10 +109,14 @@ status check_overlaps(const problem<Weight, Importance>& p, const byte_range (&r
   const auto& pruned = p.out.pruned;
   const bool in_place = pruned.data == w.data && pruned.row_stride == w.row_stride &&
                         (w.batch == 1 || pruned.batch_stride == w.batch_stride);
-  for (int i = 0; i < 5; i++)
+  const byte_range read = bytes_read_by(p.importance, w.cols);
+  for (int i = 0; i < 5; i++) {
     if (overlap(range[i], input) && !(i == 2 && in_place))
       return {status_code::overlapping_buffers,
               "an output shares memory with the weights: only `pruned` may, with the same pointer and strides", i};
+    if (overlap(range[i], read))
+      return {status_code::overlapping_buffers, "an output shares memory with wanda::column_norms", i};
+  }
   return {};
 }
 
@@ -108,13 +132,20 @@ status check_outputs(problem<Weight, Importance>& p) {
       resolve(p.out.mask, 1, w.rows, w.cols, w.batch, range[0]),
       resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.grid.tile_cols.value(), w.batch, range[1]),
       resolve(p.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, range[2]),
-      resolve_dense(p.out.reports, p.grid.tiles, "mask_outputs::reports is not aligned to tile_report", range[3]),
-      resolve_dense(p.out.prices, p.grid.tiles * 2 * p.nm.m, "mask_outputs::prices is not aligned to its element type",
+      resolve_dense(p.out.reports, p.grid.tiles, 1, "mask_outputs::reports is not aligned to tile_report", range[3]),
+      resolve_dense(p.out.prices, p.grid.tiles, 2 * p.nm.m, "mask_outputs::prices is not aligned to its element type",
                     range[4]),
   };
   for (const status& s : checks)
     if (!s.ok()) return s;
   return check_overlaps(p, range);
+}
+
+// Whether there is anything to write.
+template <class Weight>
+status check_wanted(const mask_outputs<Weight>& out) {
+  if (out.mask.data || out.packed.data || out.pruned.data || out.reports || out.prices) return {};
+  return {status_code::invalid_pointer, "all outputs are null, so that nothing would be written: give one a buffer"};
 }
 
 // What a functor of the library's own needs; a user's own is not checked.
@@ -123,8 +154,8 @@ status check_importance(const Importance&) {
   return {};
 }
 inline status check_importance(const wanda& importance) {
-  if (importance.column_norms != nullptr) return {};
-  return {status_code::invalid_pointer, "wanda::column_norms is null: give one norm for each column"};
+  return check_pointer(importance.column_norms, alignof(float),
+                       "wanda::column_norms is null or not aligned: give one float for each column");
 }
 
 // A call as it was made, not checked yet.
@@ -134,6 +165,7 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
                                          const Importance& importance) {
   const int m = is_supported(nm) ? nm.m : 1;
   return {weights,
+          format_of<Weight>(),
           out,
           importance,
           nm,
@@ -158,6 +190,36 @@ status check_problem(problem<Weight, Importance>& p, const options& opts) {
   if (!s.ok() || p.grid.tiles == 0) return s;
   s = check_importance(p.importance);
   return s.ok() ? check_outputs(p) : s;
+}
+
+// A checked call as the solver gets it: where the type of the weights is to be a value, double excepted, without that type.
+template <bool AnyWeight, class Weight, class Importance>
+decltype(auto) as_solved(const problem<Weight, Importance>& p) {
+  if constexpr (AnyWeight && !std::is_same_v<Weight, double>) {
+    const auto& w = p.weights;
+    const auto& pruned = p.out.pruned;
+    mask_outputs<any_weight> out;
+    out.mask = p.out.mask;
+    out.packed = p.out.packed;
+    out.pruned = {reinterpret_cast<any_weight*>(pruned.data), pruned.row_stride, pruned.batch_stride};
+    out.reports = p.out.reports;
+    out.prices = p.out.prices;
+    return problem<any_weight, Importance>{
+        {reinterpret_cast<const any_weight*>(w.data), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride},
+        p.format,
+        out,
+        p.importance,
+        p.nm,
+        p.how,
+        p.kept,
+        p.warm,
+        p.iterations,
+        p.tau,
+        p.local_search_steps,
+        p.grid};
+  } else {
+    return (p);
+  }
 }
 
 }  // namespace tsenor::detail

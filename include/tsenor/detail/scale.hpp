@@ -47,13 +47,17 @@ TSENOR_HOST_DEVICE inline bool is_clean(float x) { return bits_of(x) < 0x7f80000
 TSENOR_HOST_DEVICE inline bool is_clean(double x) { return bits_of(x) < 0x7ff0000000000000u; }
 TSENOR_HOST_DEVICE inline bool is_finite(double x) { return (bits_of(x) >> 52 & 2047u) != 2047u; }
 
-// floor(log2 x) of a positive number; of a subnormal one, that of the smallest normal number.
+// Of a number that is not negative and not the largest.
+TSENOR_HOST_DEVICE inline double next_above(double x) { return double_of_bits(bits_of(x) + 1); }
+
+// floor(log2 x) of a positive number; of a subnormal float, and of 0, that of the smallest normal number.
 TSENOR_HOST_DEVICE inline int exponent_of(float x) {
   const int e = int(bits_of(x) >> 23);
   return (e > 1 ? e : 1) - 127;
 }
 TSENOR_HOST_DEVICE inline int exponent_of(double x) {
   const int e = int(bits_of(x) >> 52);
+  if (e == 0 && bits_of(x) != 0) return int(bits_of(x * 0x1p54) >> 52) - 1023 - 54;
   return (e > 1 ? e : 1) - 1023;
 }
 
@@ -62,14 +66,14 @@ TSENOR_HOST_DEVICE inline float scaled_down(float x, int exponent) {
   const int half = exponent / 2;
   return x * float_of_bits(std::uint32_t(127 - half) << 23) * float_of_bits(std::uint32_t(127 - exponent + half) << 23);
 }
-TSENOR_HOST_DEVICE inline float scaled_down(double x, int exponent) {
+TSENOR_HOST_DEVICE inline double scaled_down(double x, int exponent) {
   const int half = exponent / 2;
-  return float(x * double_of_bits(std::uint64_t(1023 - half) << 52) *
-               double_of_bits(std::uint64_t(1023 - exponent + half) << 52));
+  return x * double_of_bits(std::uint64_t(1023 - half) << 52) *
+         double_of_bits(std::uint64_t(1023 - exponent + half) << 52);
 }
 // 2^exponent as a double, 0 or infinity beyond its range.
 TSENOR_HOST_DEVICE inline double power_of_two(int exponent) {
-  if (exponent < -1022) return 0.;
+  if (exponent < -1022) return exponent < -1074 ? 0. : double_of_bits(std::uint64_t(1) << (exponent + 1074));
   return double_of_bits(std::uint64_t(exponent > 1023 ? 2047 : exponent + 1023) << 52);
 }
 

@@ -15,25 +15,27 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// The dual certificate in the potentials of the plan. They have a free constant, (u + c, v - c). Where prices must not be
-// positive, c makes the largest u and the largest v equal, and what is still positive is cut off. Where n = m all is kept,
-// and no price is needed.
+// The dual certificate in the potentials of the plan, truncated to the units of the optimal method's prices, and to +-2^30 of
+// these. They have a free constant, (u + c, v - c). Where prices must not be positive, c makes the largest u and the largest v
+// equal, and what is still positive is cut off. Where n = m all is kept, and no price is needed.
 template <class L>
-TSENOR_FN tile_prices<L, typename L::real> certificate(const potentials<L>& u, pattern nm, bool at_most) {
+TSENOR_FN fixed_prices<L> certificate(const potentials<L>& u, pattern nm, bool at_most) {
   using real = typename L::real;
   const real unit = u.scale > 0.f && nm.n < nm.m ? 1.f / u.scale : 0.f, zero = 0.f;
-  tile_prices<L, real> price{u.row * unit, u.col * unit, 1.0};
+  real row = u.row * unit, col = u.col * unit;
   const auto inside = L::lane() < typename L::index(nm.m);
-  const float row_top = L::tile_largest(pick(inside, price.row, real(absent)));
-  const float col_top = L::tile_largest(pick(inside, price.col, real(absent)));
+  const float row_top = L::tile_largest(pick(inside, row, real(absent)));
+  const float col_top = L::tile_largest(pick(inside, col, real(absent)));
   if (at_most) {
     const real shift = 0.5f * (col_top - row_top);
-    price.row = price.row + shift;
-    price.col = price.col - shift;
-    price.row = pick(price.row > zero, zero, price.row);
-    price.col = pick(price.col > zero, zero, price.col);
+    row = smallest(row + shift, zero);
+    col = smallest(col - shift, zero);
   }
-  return price;
+  const auto fixed = [](const real& x) {
+    const real most = float(1 << 30);
+    return L::truncated(largest(smallest(x * real(float(1 << fixed_bits)), most), real(0.f) - most));
+  };
+  return {fixed(row), fixed(col)};
 }
 
 // load, dykstra, round, store (arXiv 2505.23949).
@@ -42,7 +44,7 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::
   const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool exactly = p.kept == constraint::exactly && !at.partial(p.nm.m);
   const tile_scale scale =
-      load(l, p, at, p.nm.m, p.nm.m, [&](int i, const typename L::real& x) { l.importance.set_col_entry(i, x); });
+      load(l, p, at, p.nm.m, p.nm.m, [&](int i, const auto& x) { l.importance.set_col_entry(i, as_reals<L>(x)); });
   l.importance.template seal<false>();
   const potentials<L> u = dykstra(l, scale, p.nm, p.tau, p.iterations);
   mask_bits<L> mask = greedy(l, p.nm);
@@ -57,7 +59,7 @@ TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>&
                                         std::int64_t tile, const tile_scale& scale, bool at_most) {
   using index = typename L::index;
   const price_type<Weight>* from = p.out.prices + tile * 2 * p.nm.m;
-  const double per_unit = power_of_two(fixed_bits - unit_exponent<Importance>(scale));
+  const double per_unit = power_of_two(fixed_bits - scale.unit);
   const double most = at_most ? 0. : 1 << weight_bits;
   typename L::template lane_array<std::int32_t> col;
   bool numbers = at.exists;
@@ -82,27 +84,26 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
   using index = typename L::index;
   const tile_position at = position_of(p.grid, p.nm.m, tile);
   const bool at_most = !L::plain && (p.kept == constraint::at_most || at.partial(p.nm.m));
-  const tile_scale scale = load(l, p, at, at.rows, at.cols, [&](int i, const typename L::real& x) {
-    l.weights.set_col_entry(i, fixed_weight<L>(x));
-  });
+  const tile_scale scale =
+      load(l, p, at, at.rows, at.cols, [&](int i, const auto& x) { l.weights.set_col_entry(i, fixed_weight<L>(x)); });
   l.weights.template seal<false>();
   const index n = p.nm.n, zero = 0;
   const quotas<L> q{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
                     L::plain ? n : pick(L::lane() < index(at.cols), n, zero), p.nm.n, at_most};
   const earlier_prices<L> earlier =
       p.warm ? read_prices(l, p, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
-  fixed_prices<L> prices = price(l, q, earlier);
+  fixed_prices<L> prices = price(l, q, earlier, p.nm.m);
   partial_mask<L> m;
-  take_best(l, prices, q, p.nm.m, m.kept.rows);
-  m.kept.cols = L::transpose(m.kept.rows);
+  const bool chose = first_mask(l, prices, q, p.nm.m, m.kept);
   m.row_slack = L::plain ? zero : q.row - L::count(m.kept.rows);
   m.col_slack = at_most ? pick(prices.col == zero, largest(q.col - L::count(m.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
+  if (L::any_tile(chose)) exchange_ties(l, m, prices, q, chose);
   repair(l, m, prices, q, spent);
   if (p.out.prices) centre(l, q, prices);
   if (at_most) m.kept.rows = m.kept.rows - zero_entries(l);
   if (!L::plain && L::any_tile(at_most)) m.kept.cols = L::transpose(m.kept.rows);
-  store(l, p, at, tile, m.kept, tile_prices<L, index>{prices.row, prices.col, fixed_unit}, scale, spent);
+  store(l, p, at, tile, m.kept, prices, scale, spent);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

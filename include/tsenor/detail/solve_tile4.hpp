@@ -1,4 +1,6 @@
-// The pipeline for whole 4x4 tiles, a tile a lane: on the GPU a thread's, on the CPU one of a hardware vector's.
+// The pipeline for 4x4 tiles, a tile a lane: on the GPU a thread's, on the CPU one of a hardware vector's. What is chosen
+// depends on the tile alone: only how rows are read and written depends on where they lie (InFours), and prices and report are
+// made for the mask afterwards. A smaller tile at the edge is filled up with zeros, of which at most N keeps none.
 #include "tsenor/detail/lanes/machine.hpp"
 #if !defined(TSENOR_SOLVE_TILE4)
 #define TSENOR_SOLVE_TILE4
@@ -7,14 +9,17 @@
 #include <cstring>
 #include <type_traits>
 
+#include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/stages/load.hpp"
+#include "tsenor/detail/stages/prove4.hpp"
 #include "tsenor/detail/stages/store.hpp"
 #include "tsenor/detail/stages/tile4.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// The rows of a tile, each read or written at once: they lie on boundaries of four (problem::in_lanes_of_their_own).
+// The rows of a tile; each is read and written at once where they are whole and lie on boundaries of four (InFours), else
+// entry by entry.
 template <class T>
 struct rows4 {
   struct alignas(4 * sizeof(T)) row {
@@ -38,35 +43,65 @@ struct rows4 {
       }
     }
   }
+  // The first `height` x `width` entries; others are 0.
+  TSENOR_FN void load(const T* from, std::int64_t stride, int height, int width) {
+    TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) rows[i].x[j] =
+        i < height && j < width ? from[i * stride + j] : T{};
+  }
+  TSENOR_FN void store(T* to, std::int64_t stride, int height, int width) const {
+    TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) if (i < height && j < width)
+        to[i * stride + j] = rows[i].x[j];
+  }
   TSENOR_FN T& operator[](int k) { return rows[k / 4].x[k % 4]; }
 };
 
-template <class Weight, class Importance>
+template <bool InFours, class Weight, class Importance>
 TSENOR_FN rows4<Weight> weights_of(const problem<Weight, Importance>& p, const tile_position& at) {
   rows4<Weight> w;
-  w.load(p.weights.data + at.batch * p.weights.batch_stride + at.row * p.weights.row_stride + at.col,
-         p.weights.row_stride);
+  const auto& from = p.weights;
+  const Weight* const first = from.data + at.batch * from.batch_stride + at.row * from.row_stride + at.col;
+  if constexpr (InFours)
+    w.load(first, from.row_stride);
+  else
+    w.load(first, from.row_stride, at.rows, at.cols);
   return w;
 }
-template <class Weight, class Importance>
+template <bool InFours, class T>
+TSENOR_FN void store_rows(const rows4<T>& rows, const output_buffer<T>& to, const tile_position& at) {
+  if constexpr (InFours)
+    rows.store(&element_of(to, at, 0, 0), to.row_stride);
+  else
+    rows.store(&element_of(to, at, 0, 0), to.row_stride, at.rows, at.cols);
+}
+
+// A product, as it is rounded: not a factor of a sum (fused multiply-add).
+TSENOR_FN float rounded(float x) {
+#if defined(__CUDA_ARCH__)
+  asm("" : "+f"(x));
+#endif
+  return x;
+}
+
+template <bool InFours, class Weight, class Importance>
 TSENOR_FN importance_value<Weight> importance_of(const problem<Weight, Importance>& p, const tile_position& at,
                                                  const Weight& w, int k) {
-  return p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch);
+  if (!InFours && (k / 4 >= at.rows || k % 4 >= at.cols)) return 0;
+  return importance_value<Weight>(p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch));
 }
 
 // Within 2^+-60, importances, their squares and sums need no scaling.
 constexpr int safe_exponent = 60;
 
 // The tile's importances, cleaned, and scaled where they need it; how many were replaced.
-template <class Weight, class Importance>
+template <bool InFours, class Weight, class Importance>
 TSENOR_FN int load_tile4(const problem<Weight, Importance>& p, const tile_position& at, float (&importance)[16]) {
   using value = importance_value<Weight>;
-  rows4<Weight> w = weights_of(p, at);
+  rows4<Weight> w = weights_of<InFours>(p, at);
   value x[16], most = 0;
   int replaced = 0;
   decltype(bits_of(most)) top = 0;  // bits are ordered as numbers are, negative ones and NaN above
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
-    x[k] = importance_of(p, at, w[k], k);
+    x[k] = importance_of<InFours>(p, at, w[k], k);
     top = top > bits_of(x[k]) ? top : bits_of(x[k]);
   }
   std::memcpy(&most, &top, sizeof most);
@@ -82,60 +117,127 @@ TSENOR_FN int load_tile4(const problem<Weight, Importance>& p, const tile_positi
   }
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
     importance[k] = float(x[k]);
-    if constexpr (squares_after_scaling<Importance>) importance[k] *= importance[k];
+    if constexpr (squares_after_scaling<Importance>) importance[k] = importance[k] * importance[k];
+    importance[k] = rounded(importance[k]);
   }
   return replaced;
 }
 
-// No better mask was left out, so the value is its own bound.
-template <class Weight, class Importance>
-TSENOR_FN tile_report report_of(const problem<Weight, Importance>& p, const tile_position& at, std::uint32_t kept,
-                                int replaced) {
-  rows4<Weight> w = weights_of(p, at);
-  double value = 0;
+// A tile's importances in units of 2^-48 of scaled ones, rounded against a mask; what the mask keeps, rounded up; the exponent
+// of the unit.
+struct weighed4 {
+  std::int64_t w[4][4], kept;
+  int unit;
+};
+template <bool InFours, class Weight, class Importance>
+TSENOR_FN weighed4 weigh_tile4(const problem<Weight, Importance>& p, const tile_position& at, const mask4& mask) {
+  using value = importance_value<Weight>;
+  rows4<Weight> weights = weights_of<InFours>(p, at);
+  value x[16], most = 0;
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
-    const double x = double(clean(importance_of(p, at, w[k], k)));
-    if (kept >> k & 1u) value += squares_after_scaling<Importance> ? x * x : x;
+    x[k] = clean(importance_of<InFours>(p, at, weights[k], k));
+    most = most > x[k] ? most : x[k];
   }
-  return {value, value, 0, 0, replaced, replaced ? report_replaced_inputs : 0u};
+  const tile_scale scale = scale_of<Importance>(most, 0);
+  weighed4 r;
+  r.unit = scale.unit - fine_bits;
+  r.kept = 0;
+  const in_units<Importance, value> of(scale.exponent, r.unit);
+  TSENOR_UNROLL for (int k = 0; k < 16; k++) {
+    const double y = of(x[k]), error = of.error(x[k], y), most = y + error;
+    const std::int64_t below = std::int64_t(y - error),
+                       above = std::int64_t(most) + (double(std::int64_t(most)) < most);
+    const bool kept = mask.keeps(k / 4, k % 4);
+    r.w[k / 4][k % 4] = kept ? below : above;
+    if (kept) r.kept += above;
+  }
+  return r;
 }
 
-template <class Weight, class Importance>
+// Of a mask that was chosen, prices and what they prove.
+template <bool InFours, class Weight, class Importance>
+TSENOR_FN void certify_tile4(const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                             const mask4& mask, int replaced) {
+  const weighed4 t = weigh_tile4<InFours>(p, at, mask);
+  const prices4 price = prices_of(t.w, mask);
+  if (p.out.reports) {
+    const certified sums = certified_sums(double(t.kept), double(left_open(t.w, mask, price)), t.unit);
+    const std::uint32_t flags = (at.partial(4) ? report_partial_tile : 0u) | (replaced ? report_replaced_inputs : 0u);
+    p.out.reports[tile] = {sums.value, sums.bound, 0, 0, replaced, flags};
+  }
+  if (p.out.prices) {
+    price_type<Weight>* const to = p.out.prices + tile * 8;
+    const stored_prices<Weight> as_stored(t.unit);
+    TSENOR_UNROLL for (int k = 0; k < 4; k++) {
+      to[k] = as_stored(k < at.rows ? double(price.row[k]) : 0.);
+      to[4 + k] = as_stored(k < at.cols ? double(price.col[k]) : 0.);
+    }
+  }
+}
+
+// Certifies: code for prices and reports, whose registers a kernel is better off without.
+template <bool InFours, bool Certifies, class Weight, class Importance>
 TSENOR_FN void store_tile4(const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                           std::uint32_t kept, int replaced) {
-  if (p.out.reports) p.out.reports[tile] = report_of(p, at, kept, replaced);
+                           const mask4& mask, int replaced) {
+  if constexpr (Certifies)
+    if (p.certifies()) certify_tile4<InFours>(p, at, tile, mask, replaced);
   if (p.out.pruned.data) {
-    rows4<Weight> w = weights_of(p, at);
-    TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k] = kept >> k & 1u ? w[k] : Weight{};
-    w.store(&element_of(p.out.pruned, at, 0, 0), p.out.pruned.row_stride);
+    rows4<Weight> w = weights_of<InFours>(p, at);
+    TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k] = mask.kept >> k & 1u ? w[k] : Weight{};
+    store_rows<InFours>(w, p.out.pruned, at);
   }
   if (p.out.mask.data) {
-    rows4<std::uint8_t> mask;
+    rows4<std::uint8_t> rows;
     TSENOR_UNROLL for (int i = 0; i < 4; i++) {
-      const std::uint32_t bytes = bytes_of_four(kept >> 4 * i);
-      std::memcpy(&mask.rows[i], &bytes, sizeof bytes);
+      const std::uint32_t bytes = bytes_of_four(mask.kept >> 4 * i);
+      std::memcpy(&rows.rows[i], &bytes, sizeof bytes);
     }
-    mask.store(&element_of(p.out.mask, at, 0, 0), p.out.mask.row_stride);
+    store_rows<InFours>(rows, p.out.mask, at);
   }
   if (p.out.packed.data)
-    for (int i = 0; i < 4; i++) packed_row<std::uint8_t>(p, at, i) = kept >> 4 * i & 15u;
+    for (int i = 0; i < at.rows; i++) packed_row<std::uint8_t>(p, at, i) = mask.kept >> 4 * i & 15u;
+}
+
+// The best masks of a lane value of tiles, some of which may be smaller and keep at most n.
+template <class Lanes>
+TSENOR_FN typename Lanes::bits choose(const typename Lanes::real (&w)[4][4], int n,
+                                      const bool (&at_most)[Lanes::count]) {
+  typename Lanes::bits kept = {};
+  for (int fewer = 0; fewer < 2; fewer++) {
+    bool any = false;
+    for (int t = 0; t < Lanes::count; t++) any = any || at_most[t] == bool(fewer);
+    if (!any) continue;
+    const auto best = best_of_tile4<typename Lanes::bits>(w, n, fewer);
+    for (int t = 0; t < Lanes::count; t++)
+      if (at_most[t] == bool(fewer)) Lanes::set(kept, t, Lanes::get(best, t));
+  }
+  return kept;
 }
 
 // load, choose, store, of as many tiles as a lane value holds: those from `first` on, but for `end` and beyond.
-template <class Lanes, class Weight, class Importance>
+template <bool InFours, bool Certifies, class Lanes, class Weight, class Importance>
 TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& p, std::int64_t first, std::int64_t end, bool at_most) {
   typename Lanes::real w[4][4];
   int replaced[Lanes::count];
+  bool fewer[Lanes::count];
   for (int t = 0; t < Lanes::count; t++) {
     float importance[16];
     const std::int64_t tile = first + t < end ? first + t : end - 1;  // another thread may be pruning what follows
-    replaced[t] = load_tile4(p, position_of(p.grid, 4, tile), importance);
+    const tile_position at = position_of(p.grid, 4, tile);
+    fewer[t] = at_most || (!InFours && at.partial(4));
+    replaced[t] = load_tile4<InFours>(p, at, importance);
     TSENOR_UNROLL for (int k = 0; k < 16; k++) Lanes::set(w[k / 4][k % 4], t, importance[k]);
   }
-  const auto kept = best_of_tile4<typename Lanes::bits>(w, p.nm.n, at_most);
+  typename Lanes::bits kept;
+  if constexpr (InFours)
+    kept = best_of_tile4<typename Lanes::bits>(w, p.nm.n, at_most);
+  else
+    kept = choose<Lanes>(w, p.nm.n, fewer);
   asm volatile("" ::: "memory");  // weights and positions are had again below rather than held in registers until then
   for (int t = 0; t < Lanes::count; t++)
-    if (first + t < end) store_tile4(p, position_of(p.grid, 4, first + t), first + t, Lanes::get(kept, t), replaced[t]);
+    if (first + t < end)
+      store_tile4<InFours, Certifies>(p, position_of(p.grid, 4, first + t), first + t,
+                                      mask4{Lanes::get(kept, t), p.nm.n, fewer[t]}, replaced[t]);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -9,14 +9,36 @@
 
 namespace tsenor::detail {
 
+// Whether find_mask can be called with these types; if not, compilation ends with what is wrong. Used as the condition of an
+// `if constexpr`, so that nothing is instantiated with them, and the one sentence is the only error.
 template <class T, class Importance>
-constexpr void check_types() {
+constexpr bool check_types() {
   static_assert(is_weight<T>,
                 "tsenor: unsupported weight type: use float, double, or a 16- or 8-bit type of tsenor/weight_types.hpp "
                 "(with nvcc also __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2)");
   static_assert(is_importance<Importance, storage_t<T>>,
                 "tsenor: the importance argument must be callable as importance(weight, row, col, batch) and return a "
                 "number; the arguments' order is weights, outputs, options, importance, stream");
+  return is_weight<T> && is_importance<Importance, storage_t<T>>;
+}
+
+// The same for a call that runs on the CPU.
+template <class T, class Importance>
+constexpr bool check_host_types() {
+  static_assert(is_for_the_host<Importance>,
+                "tsenor: the importance is a lambda for the GPU alone: to be called on the CPU it must be __host__ "
+                "__device__");
+  return check_types<T, Importance>() && is_for_the_host<Importance>;
+}
+
+// The same for a call that makes the importance an argument of a kernel.
+template <class T, class Importance>
+constexpr bool check_kernel_types() {
+  static_assert(
+      is_kernel_argument<Importance>,
+      "tsenor: the importance argument must be trivially copyable, as it is copied to the GPU byte by byte: let it "
+      "hold numbers and pointers to device memory, no std::vector or other owner");
+  return check_types<T, Importance>() && is_kernel_argument<Importance>;
 }
 
 template <int N, int M>

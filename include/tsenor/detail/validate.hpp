@@ -37,6 +37,13 @@ constexpr bool overlap(byte_range a, byte_range b) {
   return a.begin != a.end && b.begin != b.end && a.begin < b.end && b.begin < a.end;
 }
 
+// A pointer that has to lead to an element, on its boundary.
+inline status check_pointer(const void* data, std::size_t alignment, const char* message) {
+  const auto past = std::int64_t(reinterpret_cast<std::uintptr_t>(data) % alignment);
+  if (data != nullptr && past == 0) return {};
+  return {status_code::invalid_pointer, message, past, data == nullptr ? 0 : std::int64_t(alignment)};
+}
+
 inline bool buffers_overlap(const void* a, std::size_t a_size, std::int64_t a_elements, const void* b,
                             std::size_t b_size, std::int64_t b_elements) {
   return overlap(bytes_of(a, a_size, a_elements), bytes_of(b, b_size, b_elements));

@@ -116,7 +116,8 @@ inline status alps_prepare_workspace(const handles& on, std::int64_t inputs, std
 /// \param on      blas, solver and stream
 /// \param gram    `[inputs, inputs]` dense and symmetric in device memory, see accumulate_gram. It may be singular (fewer tokens
 ///                than inputs). An input whose diagonal entry is not a positive number is dead: it has nothing in common with
-///                other inputs, and only the damping on its diagonal. Where all are dead, G is the identity
+///                other inputs, and D_jj is 2^-7 of the smallest of the live ones, 1 where all are dead: its weights are
+///                ranked by magnitude, below all others, and those kept stay as they are
 /// \param to      where to write; `to.inputs` is the size of gram
 /// \param memory  what alps_prepare_workspace says
 /// \param damping as a fraction of the mean of gram's diagonal; 1e-6 to 1e6

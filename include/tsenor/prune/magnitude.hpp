@@ -29,7 +29,7 @@ status magnitude(cpu_executor cpu, Pattern nm, matrix_view<T> weights, outputs<s
   if (const status s = tsenor::detail::check_threads(cpu.threads); !s) return s;
   const auto from = tsenor::detail::read_only(weights);
   if (const status s = detail::check_layer(nm, rule, from, out); !s) return s;
-  return detail::find_support(cpu, nm, rule, from, out, detail::saliency{});
+  return detail::prune_by_saliency(cpu, nm, rule, from, out, detail::saliency{});
 }
 
 }  // namespace tsenor::prune

@@ -85,7 +85,7 @@ status prune_panel(const handles& on, Pattern nm, const sparsegpt_call& c, const
   // The rows' masks write pruned weights too: into the place of the errors, which are not there yet.
   found.pruned = {m.errors + (first - left), c.block};
   status s = find_support(nm, c.options.rule, matrix_view<const float>(weights, rows, width, stride), found,
-                          saliency{inverse_diagonal, true}, on.stream);
+                          saliency{inverse_diagonal, true, inverse_diagonal}, on.stream);
   if (!s) return s;
   return launch_panel({weights, stride, mask, c.out.mask.row_stride, m.hessian.factor + first * n + first, n,
                        inverse_diagonal, m.errors + (first - left), c.block, rows, int(width), int(right - first)},
@@ -115,10 +115,10 @@ status enqueue_sparsegpt(const handles& on, Pattern nm, const sparsegpt_call& c,
   const damped_gram h{c.gram, n, float(2.0 / double(c.options.tokens)), 1, m.hessian.damping};
   status s = make_inverse_factor(on, h, c.options.damping, m.hessian, scratch_count);
   if (s)
-    s = for_each_element(rows, n,
-                         copy_weights{c.weights.data, c.weights.row_stride, c.out.pruned.data, c.out.pruned.row_stride,
-                                      nullptr, c.gram, n},
-                         on.stream);
+    s = for_each_element(
+        rows, n,
+        copy_weights{c.weights.data, c.weights.row_stride, c.out.pruned.data, c.out.pruned.row_stride, nullptr},
+        on.stream);
   if (s) s = prune_blocks(on, nm, c, m);
   if (s && c.report != nullptr)
     s = for_each_element(1, 1, write_sparsegpt_report{m.hessian.dead, m.hessian.info, c.report}, on.stream);
@@ -160,7 +160,8 @@ inline status sparsegpt_workspace(const handles& on, pattern nm, std::int64_t ro
 ///                is no number counts as 0
 /// \param gram    `[cols, cols]` dense and symmetric in device memory, see accumulate_gram. It may be singular (fewer tokens than
 ///                inputs): the damping makes up for that. An input whose diagonal entry is not a positive number is dead:
-///                H_jj is 1, it has nothing in common with other inputs, and all its weights become 0
+///                H_jj is 1, it has nothing in common with other inputs, and its weights are ranked by magnitude, below all
+///                others; those kept stay as they are
 /// \param out     where to write, device memory; kept weights are updated
 /// \param memory  what sparsegpt_workspace says
 /// \param options see there

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "tsenor/prune/detail/dead_inputs.cuh"
 #include "tsenor/prune/detail/elements.cuh"
 #include "tsenor/prune/detail/gram_entry.hpp"
 #include "tsenor/prune/detail/support.cuh"
@@ -20,7 +21,7 @@ struct input_norm {
   std::int64_t inputs;
   __device__ void operator()(std::int64_t, std::int64_t j) const {
     const float square = gram[j * inputs + j];
-    norms[j] = is_live(square) ? sqrtf(square) : 0.f;
+    norms[j] = is_live(square) ? sqrtf(square) : 0.f;  // 0 is for rank_dead_inputs
   }
 };
 
@@ -38,15 +39,16 @@ inline namespace TSENOR_ABI {
 ///                 batch = 1
 /// \param gram     `[cols, cols]` dense in device memory: the sum of x x^T over the layer's inputs x, see accumulate_gram.
 ///                 Only its diagonal is read. An input whose entry is not a positive number (no activation, NaN,
-///                 infinity) is dead: its weights are worth 0
-/// \param norms    `[cols]` in device memory, written: the norms ||X_j||_2, 0 for a dead input. The only workspace
+///                 infinity) is dead: its weights are ranked by magnitude, below all others
+/// \param norms    `[cols]` in device memory, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest of
+///                 them, -1 where all are dead, so that the negative ones count the dead. The only workspace
 /// \param out      where to write, device memory; see outputs
 /// \param rule     the structure and the options of its search
 /// \param stream   the stream to run on; the buffers have to live until it gets there
 /// \return success, or what was wrong, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for an
 ///         argument that is missing
 ///
-/// Two launches; no allocation, no synchronisation; may be captured into a CUDA graph. Deterministic. Cost: that of
+/// Three launches; no allocation, no synchronisation; may be captured into a CUDA graph. Deterministic. Cost: that of
 /// find_mask; row-wise, M comparisons a weight.
 template <class Pattern, class T>
 status wanda(Pattern nm, matrix_view<T> weights, const float* gram, float* norms, outputs<std::remove_const_t<T>> out,
@@ -61,7 +63,8 @@ status wanda(Pattern nm, matrix_view<T> weights, const float* gram, float* norms
   if (!on_device.outcome()) return on_device.outcome();
   if (const status s = detail::for_each_element(1, from.cols, detail::input_norm{gram, norms, from.cols}, stream); !s)
     return s;
-  return detail::prune_by_saliency(nm, rule, from, out, detail::saliency{norms, false}, stream);
+  if (const status s = detail::for_each_row(1, detail::rank_dead_inputs{norms, false, from.cols}, stream); !s) return s;
+  return detail::prune_by_saliency(nm, rule, from, out, detail::saliency{norms, false, norms}, stream);
 }
 
 }  // namespace TSENOR_ABI

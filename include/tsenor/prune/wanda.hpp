@@ -2,6 +2,7 @@
 /// Wanda on the CPU.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
@@ -11,6 +12,41 @@
 #include "tsenor/prune/detail/support_cpu.hpp"
 
 namespace tsenor::prune {
+namespace detail {
+
+template <class T>
+status check_norms(const matrix_view<const T>& weights, const float* gram, const float* norms, const outputs<T>& out) {
+  namespace common = tsenor::detail;
+  const std::int64_t rows = weights.rows, cols = weights.cols;
+  if (const status s = check_array(gram, cols, "wanda: gram is null or misaligned"); !s) return s;
+  if (const status s = check_array(norms, cols, "wanda: norms is null or misaligned"); !s) return s;
+  const common::byte_range read = common::bytes_of(gram, sizeof(float), cols * cols),
+                           written = common::bytes_of(norms, sizeof(float), cols),
+                           others[] = {
+                               common::bytes_of(weights),
+                               common::bytes_of(matrix_view(out.pruned.data, rows, cols, out.pruned.row_stride)),
+                               common::bytes_of(matrix_view(out.mask.data, rows, cols, out.mask.row_stride))};
+  for (const common::byte_range& other : others)
+    if (common::overlap(written, other))
+      return {status_code::overlapping_buffers, "wanda: norms share memory with the weights or with an output"};
+  if (common::overlap(written, read) || common::overlap(others[1], read) || common::overlap(others[2], read))
+    return {status_code::overlapping_buffers, "wanda: gram shares memory with norms or with an output"};
+  return {};
+}
+
+inline void write_norms(const float* gram, std::int64_t inputs, float* norms) {
+  float smallest = no_factor;
+  for (std::int64_t j = 0; j < inputs; ++j) {
+    const float square = gram[j * inputs + j];
+    norms[j] = is_live(square) ? std::sqrt(square) : 0.f;
+    if (norms[j] > 0) smallest = std::min(smallest, norms[j]);
+  }
+  const float of_dead = factor_of_dead(smallest, false);
+  for (std::int64_t j = 0; j < inputs; ++j)
+    if (!(norms[j] > 0)) norms[j] = of_dead;
+}
+
+}  // namespace detail
 
 /// Wanda (arXiv 2306.11695): keeps the weights of the largest |W_ij| ||X_j||_2, as they were.
 ///
@@ -20,12 +56,14 @@ namespace tsenor::prune {
 /// \param nm       the pattern N:M
 /// \param weights  `[rows, cols]`, one row for each output, one column for each input of the layer; batch = 1
 /// \param gram     `[cols, cols]` dense: the sum of x x^T over the layer's inputs x. Only its diagonal is read. An input whose
-///                 entry is not a positive number (no activation, NaN, infinity) is dead: its weights are worth 0
-/// \param norms    `[cols]`, written: the norms ||X_j||_2, 0 for a dead input
+///                 entry is not a positive number (no activation, NaN, infinity) is dead: its weights are ranked by
+///                 magnitude, below all others
+/// \param norms    `[cols]`, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest of them, -1 where all are
+///                 dead, so that the negative ones count the dead; disjoint from everything else
 /// \param out      where to write; see outputs
 /// \param rule     the structure and the options of its search
 /// \return success, or what was wrong, and then nothing has been written: the errors of find_mask, and invalid_pointer for
-///         an argument that is missing
+///         an argument that is missing or misaligned. A matrix without elements succeeds, and norms are not written
 ///
 /// Returns when the work is done. Deterministic. Cost: that of find_mask; row-wise, M comparisons a weight.
 template <class Pattern, class T>
@@ -34,13 +72,10 @@ status wanda(cpu_executor cpu, Pattern nm, matrix_view<T> weights, const float* 
   if (const status s = tsenor::detail::check_threads(cpu.threads); !s) return s;
   const auto from = tsenor::detail::read_only(weights);
   if (const status s = detail::check_layer(nm, rule, from, out); !s) return s;
-  if (const status s = detail::check_array(gram, from.cols, "wanda: gram is null or misaligned"); !s) return s;
-  if (const status s = detail::check_array(norms, from.cols, "wanda: norms is null or misaligned"); !s) return s;
-  for (std::int64_t j = 0; j < from.cols; ++j) {
-    const float square = gram[j * from.cols + j];
-    norms[j] = detail::is_live(square) ? std::sqrt(square) : 0.f;
-  }
-  return detail::find_support(cpu, nm, rule, from, out, detail::saliency{norms, false});
+  if (from.rows == 0 || from.cols == 0) return {};
+  if (const status s = detail::check_norms(from, gram, norms, out); !s) return s;
+  detail::write_norms(gram, from.cols, norms);
+  return detail::prune_by_saliency(cpu, nm, rule, from, out, detail::saliency{norms, false, norms});
 }
 
 }  // namespace tsenor::prune

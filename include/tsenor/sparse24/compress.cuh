@@ -37,7 +37,7 @@ inline namespace TSENOR_ABI {
 // Whether the mask is given, or found.
 enum class mask24 { found, given };
 
-template <mask24 Mask, class Weight, class Importance>
+template <mask24 Mask, bool Certifies, class Weight, class Importance>
 __global__ void __launch_bounds__(cuda::patch24_threads, 4)
     compress24_kernel(const problem<Weight, Importance> p, const matrix_view<const std::uint8_t> given,
                       const cuda::operands24 to) {
@@ -50,9 +50,9 @@ __global__ void __launch_bounds__(cuda::patch24_threads, 4)
   const tile_position at{0, 4 * down, 4 * across, across, 4, 4, true};
   int replaced = 0;
   const std::uint32_t kept = Mask == mask24::given ? cuda::read_tile24(given, at) : cuda::solve_tile24(p, at, replaced);
-  cuda::encode_tile24(cuda::weights_of(p, at), kept, place, to.weights + (row * cols + col), std::uint32_t(cols), to,
-                      memory);
-  cuda::store_tile4(p, at, down * (cols / 4) + across, kept, replaced);
+  cuda::encode_tile24(cuda::weights_of<true>(p, at), kept, place, to.weights + (row * cols + col), std::uint32_t(cols),
+                      to, memory);
+  cuda::store_tile4<true, Certifies>(p, at, down * (cols / 4) + across, cuda::mask4{kept, 2, false}, replaced);
   __syncthreads();
   cuda::store_patch24(thread, row, col, rows, cols, to, memory);
 }
@@ -74,6 +74,12 @@ inline status check_operands24(const sparse24::operands& to, byte_range input, s
   return {};
 }
 
+template <class T, class Importance>
+constexpr bool check_compress24_types() {
+  static_assert(sizeof(T) == 2, "tsenor: the compressed 2:4 form is for 16-bit types");
+  return check_kernel_types<T, Importance>() && sizeof(T) == 2;
+}
+
 template <class Weight, class Importance>
 status check_compress24(const problem<Weight, Importance>& p, const sparse24::operands& to) {
   constexpr std::int64_t most_bands = 65535;  // of a grid
@@ -83,7 +89,7 @@ status check_compress24(const problem<Weight, Importance>& p, const sparse24::op
   if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
     return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
             most_bands * sparse24::granularity};
-  if (!p.in_lanes_of_their_own())
+  if (!p.in_fours())
     return {status_code::invalid_pointer,
             "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
   return check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
@@ -101,8 +107,11 @@ status launch_compress24(problem<Weight, Importance>& p, const matrix_view<const
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
   const dim3 patches(unsigned(p.grid.cols / cuda::patch24), unsigned(p.grid.rows / cuda::patch24));
-  compress24_kernel<Mask><<<patches, cuda::patch24_threads, 0, stream>>>(
-      p, given, {static_cast<unsigned char*>(to.weights), static_cast<unsigned char*>(to.transposed)});
+  const cuda::operands24 bytes{static_cast<unsigned char*>(to.weights), static_cast<unsigned char*>(to.transposed)};
+  if (Mask == mask24::found && p.certifies())
+    compress24_kernel<Mask, Mask == mask24::found><<<patches, cuda::patch24_threads, 0, stream>>>(p, given, bytes);
+  else
+    compress24_kernel<Mask, false><<<patches, cuda::patch24_threads, 0, stream>>>(p, given, bytes);
   return launch_status();
 }
 
@@ -117,8 +126,8 @@ inline namespace TSENOR_ABI {
 ///
 /// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
 /// \param weights     `[rows, cols]`, multiples of 64, in device memory; rows begin at multiples of 4 elements; no batch
-/// \param out         find_mask's outputs, each optional, but for prices, which must be null; rows of mask and pruned begin
-///                    at multiples of 4 elements too. `pruned` may be the weights themselves
+/// \param out         find_mask's outputs, each optional; rows of mask and pruned begin at multiples of 4 elements too.
+///                    `pruned` may be the weights themselves
 /// \param to          the compressed operands; disjoint from everything else
 /// \param importance  what a weight is worth; see importance.hpp
 /// \param stream      as for find_mask
@@ -138,10 +147,13 @@ template <class T, class Importance = magnitude>
 status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, operands to,
                               Importance importance = {}, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
-  library::check_types<T, Importance>();
-  static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
-  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, importance);
-  return library::launch_compress24<library::mask24::found>(p, {}, to, stream);
+  if constexpr (library::check_compress24_types<T, Importance>()) {
+    auto p =
+        library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, importance);
+    return library::launch_compress24<library::mask24::found>(p, {}, to, stream);
+  } else {
+    return {};
+  }
 }
 
 /// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
@@ -155,8 +167,6 @@ template <class T>
 status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
                 output_buffer<std::remove_const_t<T>> pruned, operands to, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
-  library::check_types<T, magnitude>();
-  static_assert(sizeof(T) == 2, "the compressed 2:4 form is for 16-bit types");
   if (mask.rows != weights.rows || mask.cols != weights.cols || mask.batch != 1)
     return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
   if (mask.data == nullptr && weights.rows * weights.cols != 0)
@@ -165,8 +175,13 @@ status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
     return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
   mask_outputs<std::remove_const_t<T>> out;
   out.pruned = pruned;
-  auto p = library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, magnitude{});
-  return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
+  if constexpr (library::check_compress24_types<T, magnitude>()) {
+    auto p =
+        library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, magnitude{});
+    return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
+  } else {
+    return {};
+  }
 }
 
 }  // namespace TSENOR_ABI

@@ -92,19 +92,28 @@ inline int kept_pair(const strided<std::uint8_t>& mask, std::int64_t row, std::i
 }
 
 template <class T>
-status check_compress(const matrix_view<const T>& weights, const matrix_view<const std::uint8_t>& mask,
+status check_compress(const matrix_view<const T>& weights, const matrix_view<const std::uint8_t>& mask, operand which,
                       const void* compressed) {
-  using tsenor::detail::check_view;
+  using namespace tsenor::detail;
+  if (which != operand::weights && which != operand::transposed)
+    return {status_code::invalid_option, "unknown sparse24::operand", int(which)};
   status s = check_view(weights.data, sizeof(T), alignof(T), weights.rows, weights.cols, weights.row_stride, 1, 0);
   if (s.ok()) s = check_view(mask.data, 1, 1, mask.rows, mask.cols, mask.row_stride, 1, 0);
   if (s.ok()) s = check_granularity(weights.rows, weights.cols);
   if (!s.ok()) return s;
   if (weights.batch != 1 || mask.batch != 1)
-    return {status_code::invalid_shape, "one matrix at a time, not a batch", weights.batch, 1};
+    return {status_code::invalid_shape, "one matrix at a time, not a batch",
+            weights.batch != 1 ? weights.batch : mask.batch, 1};
   if (mask.rows != weights.rows || mask.cols != weights.cols)
     return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
   if (compressed == nullptr && weights.rows * weights.cols > 0)
     return {status_code::invalid_pointer, "the compressed form has a null pointer: give compressed_size() bytes"};
+  const byte_range to = bytes_of(compressed, 1, std::int64_t(compressed_size(weights.rows, weights.cols)));
+  const byte_range from[] = {
+      bytes_of(weights.data, sizeof(T), extent(weights.rows, weights.cols, weights.row_stride, 1, 0)),
+      bytes_of(mask.data, 1, extent(mask.rows, mask.cols, mask.row_stride, 1, 0))};
+  if (overlap(to, from[0]) || overlap(to, from[1]))
+    return {status_code::overlapping_buffers, "the compressed form shares memory with the weights or the mask"};
   return {};
 }
 
@@ -140,14 +149,15 @@ void encode(const strided<T>& w, const strided<std::uint8_t>& mask, unsigned cha
 ///                   transpose, in each group of four rows of a column. A transposable 2:4 mask has both
 /// \param which      W or W^T
 /// \param compressed compressed_size(rows, cols) bytes, disjoint from the inputs
-/// \return an error, and then nothing was written: invalid_shape, not_divisible, invalid_pointer, and invalid_option (with
-///         the row of W or W^T in `observed()`) for a group without exactly two kept
+/// \return an error, and then nothing was written: invalid_shape, not_divisible, invalid_pointer, overlapping_buffers, and
+///         invalid_option for an unknown `which`, or (with the row of W or W^T in `observed()`) for a group without exactly two
+///         kept
 ///
 /// Deterministic; one thread, one pass, for tests and for files: the GPU's way is compress.cuh.
 template <class T>
 status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> mask, operand which, void* compressed) {
   static_assert(sizeof(T) == 2, "the compressed 2:4 form here is for 16-bit types");
-  if (const status s = detail::check_compress(weights, mask, compressed); !s) return s;
+  if (const status s = detail::check_compress(weights, mask, which, compressed); !s) return s;
   const auto kept = detail::oriented(mask, which);
   if (const status s = detail::check_pairs(kept); !s || weights.rows * weights.cols == 0) return s;
   detail::encode(detail::oriented(weights, which), kept, static_cast<unsigned char*>(compressed));

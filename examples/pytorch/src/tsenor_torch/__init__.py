@@ -26,9 +26,18 @@ import torch
 _libraries = list(Path(__file__).parent.glob("_ops*.so"))
 if not _libraries:
     raise ImportError("tsenor_torch has no operators: install it, with `pip install --no-build-isolation` on its folder")
-torch.ops.load_library(_libraries[0])
+try:
+    torch.ops.load_library(_libraries[0])
+except OSError as error:
+    raise ImportError(
+        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}. Built for another one? Then build "
+        "them again: pip install --no-build-isolation --force-reinstall --no-deps on the folder of tsenor_torch"
+    ) from error
 
+from . import alps, pruners  # noqa: E402,F401  the pruners' operators
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
+from .ao import TransposableSparsifier  # noqa: E402
+from .build import build_info  # noqa: E402
 from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
 from .masks import (  # noqa: E402
     MaskViolations,
@@ -41,26 +50,39 @@ from .masks import (  # noqa: E402
     tile_count,
     tile_reports,
 )
-from .refresh import MaskRefresh  # noqa: E402
-from .sparsity import TransposableSparsity, sparsify  # noqa: E402
+from .parametrization import TransposableSparsity  # noqa: E402
+from .pruning import prune_model  # noqa: E402
+from .pruning_report import LayerReport, PruneReport  # noqa: E402
+from .schedules import MaskRefresh, decreasing_n  # noqa: E402
+from .sparsify import finalize, freeze, plain_state_dict, refresh, sparsify  # noqa: E402
 
 if torch.distributed.is_available():
     from . import dtensor  # noqa: F401  and to DTensor
 
-__version__ = "0.1.0"
+__version__ = build_info()["version"]
 
 __all__ = [
+    "LayerReport",
     "Linear24",
     "MaskRefresh",
     "MaskViolations",
+    "PruneReport",
     "TileReports",
+    "TransposableSparsifier",
     "TransposableSparsity",
     "apply_mask",
+    "build_info",
     "check_mask",
     "compress24",
+    "decreasing_n",
+    "finalize",
     "find_mask",
+    "freeze",
     "keep",
+    "plain_state_dict",
     "prune_",
+    "prune_model",
+    "refresh",
     "sparsify",
     "sparsify24",
     "tile_count",

@@ -62,7 +62,7 @@ struct lanes : warp_lanes<Width> {
         mine(m) {}
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
-  using row_word = std::conditional_t<width == 8, uint2, uint4>;
+  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t* to) {
     return reinterpret_cast<std::uintptr_t>(to) % sizeof(row_word) == 0;
   }
@@ -70,7 +70,9 @@ struct lanes : warp_lanes<Width> {
     const auto four = [&](int k) { return bytes_of_four(std::uint32_t(row >> k)); };
     TSENOR_UNROLL for (int k = 0; k < width; k += int(sizeof(row_word))) {
       row_word x;
-      if constexpr (width == 8)
+      if constexpr (width == 4)
+        x = four(k);
+      else if constexpr (width == 8)
         x = {four(k), four(k + 4)};
       else
         x = {four(k), four(k + 4), four(k + 8), four(k + 12)};
@@ -103,10 +105,21 @@ struct lanes : warp_lanes<Width> {
   template <bool Rows>
   struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
-    int shift, least;
+    int shift, least, most = 0x7fff;
     TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
       if constexpr (holds_tile) {
         TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
+      }
+    }
+    // Takes them anew, and not more than `most`.
+    TSENOR_FN void cut_off(const lanes& l, int shift_, int least_, int most_) {
+      shift = shift_, most = most_;
+      if constexpr (holds_tile) {
+        TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) {
+          const pair16 pair = nearest_pair(l.weights.template entry_part<Rows>(k, 0) >> shift,
+                                           l.weights.template entry_part<Rows>(k + coarse_count, 0) >> shift);
+          x[k] = lower(upper(pair, pair_of(least_, least_)), pair_of(most_, most_));
+        }
       }
     }
     TSENOR_FN coarse get(const lanes& l, int k, int s) const {
@@ -120,10 +133,11 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
       const int a = l.weights.template entry_part<Rows>(k, s),
                 b = l.weights.template entry_part<Rows>(k + coarse_count, s);
-      if constexpr (plain)  // neither is negative
+      if constexpr (plain && holds_tile)  // neither is negative
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
-      else
-        return pair_of(a >> shift > least ? a >> shift : least, b >> shift > least ? b >> shift : least);
+      pair16 x = nearest_pair(a >> shift, b >> shift);
+      if constexpr (!plain) x = upper(x, pair_of(least, least));
+      return holds_tile ? x : lower(x, pair_of(most, most));
     }
   };
   // The rows or columns of l.weights >> shift, but not less than `least`.

@@ -36,14 +36,14 @@ struct shared_tile {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = entry_part<Rows>(k, s);
     return r;
   }
-  // The arcs of row x, entry x of each column, or those of column x.
-  TSENOR_FN lane_value arcs_of(fixed_bool<true>, int x) const { return entry<false>(x); }
-  TSENOR_FN lane_value arcs_of(fixed_bool<false>, int x) const { return entry<true>(x); }
-  TSENOR_FN lane_value arcs_of(bool of_row, int x) const {
+  // The arcs of row k, entry k of each column, or those of column k.
+  TSENOR_FN lane_value arcs_of(fixed_bool<true>, int k) const { return entry<false>(k); }
+  TSENOR_FN lane_value arcs_of(fixed_bool<false>, int k) const { return entry<true>(k); }
+  TSENOR_FN lane_value arcs_of(bool of_row, int k) const {
     lane_value r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) {
       const int me = L::my_lane() + 32 * s;
-      r.part[s] = element(of_row ? x : me, of_row ? me : x);
+      r.part[s] = element(of_row ? k : me, of_row ? me : k);
     }
     return r;
   }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "tsenor/detail/lanes/pack.hpp"
 #include "tsenor/detail/problem.hpp"
@@ -23,15 +24,23 @@ TSENOR_FN typename L::tile_set first_members(int m) {
 }
 
 struct tile_scale {
-  int exponent;   // importances are 2^exponent times what l.importance holds, before squaring if they are squared
-  float largest;  // in l.importance
+  int exponent;   // what the functor returns is divided by 2^exponent, then squared if it is to be
+  int unit;       // importances are 2^unit times the scaled ones, the largest of which is in [1, 2)
+  float largest;  // scaled importance
   int replaced;   // NaN, negative or infinite importances
 };
 
-// The importance that l's numbers count in is 2 to the power of this.
-template <class Importance>
-TSENOR_FN int unit_exponent(const tile_scale& scale) {
-  return squares_after_scaling<Importance> ? 2 * scale.exponent : scale.exponent;
+// The scale of a tile by the largest that the functor returns. A square of 2 or more is halved.
+template <class Importance, class Value>
+TSENOR_FN tile_scale scale_of(const Value& largest, int replaced) {
+  const int exponent = exponent_of(largest);
+  const Value x = detail::scaled_down(largest, exponent);
+  if constexpr (squares_after_scaling<Importance>) {
+    const bool halved = x * x >= 2;
+    return {exponent, 2 * exponent + halved, float(halved ? x * x / 2 : x * x), replaced};
+  } else {
+    return {exponent, exponent, float(x), replaced};
+  }
 }
 
 // x * 2^-exponent in each lane, as scaled_down() of one number.
@@ -42,8 +51,28 @@ TSENOR_FN typename L::real scaled_lanes(const typename L::real& x, int exponent)
          typename L::real(float_of_bits(std::uint32_t(127 - exponent + half) << 23));
 }
 template <class L>
-TSENOR_FN typename L::real scaled_lanes(const typename L::template lane_value<double>& x, int exponent) {
-  return L::template lane_by_lane<float>([&](int j) { return detail::scaled_down(L::own(x, j), exponent); });
+TSENOR_FN auto scaled_lanes(const typename L::template lane_value<double>& x, int exponent) {
+  return L::template lane_by_lane<double>([&](int j) { return detail::scaled_down(L::own(x, j), exponent); });
+}
+
+// x in the first `cols` lanes, if there are any, absent in the others.
+template <class L>
+TSENOR_FN typename L::real present(const typename L::real& x, int cols) {
+  return pick(L::lane() < typename L::index(cols), x, typename L::real(absent));
+}
+template <class L>
+TSENOR_FN auto present(const typename L::template lane_value<double>& x, int cols) {
+  return L::template lane_by_lane<double>([&](int j) { return j < cols ? L::own(x, j) : double(absent); });
+}
+
+// Scaled importances as l.importance holds them.
+template <class L>
+TSENOR_FN typename L::real as_reals(const typename L::real& x) {
+  return x;
+}
+template <class L>
+TSENOR_FN typename L::real as_reals(const typename L::template lane_value<double>& x) {
+  return L::template lane_by_lane<float>([&](int j) { return float(L::own(x, j)); });
 }
 
 // What a pipeline did, for the report.
@@ -51,61 +80,104 @@ struct effort {
   int iterations, moves;
 };
 
-template <class Weight, class Importance>
-TSENOR_FN const Weight& weight_at(const problem<Weight, Importance>& p, const tile_position& at, int i, int j) {
+// f of a value of the type that the weights have in memory.
+template <class Weight, class Importance, class F>
+TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f) {
+  if constexpr (std::is_same_v<Weight, any_weight>) {
+    if (p.format == weight_format::binary32) return f(float{});
+    switch (p.format) {
+      case weight_format::binary16:
+        return f(float16{});
+      case weight_format::bfloat16:
+        return f(bfloat16{});
+      case weight_format::e4m3:
+        return f(float8_e4m3{});
+      default:
+        return f(float8_e5m2{});
+    }
+  } else {
+    return f(Weight{});
+  }
+}
+
+// Weights of type T, which with_weight_type says.
+template <class T, class Weight, class Importance>
+TSENOR_FN const T& weight_at(const problem<Weight, Importance>& p, const tile_position& at, int i, int j) {
   const auto& w = p.weights;
-  const Weight* const col = w.data + (at.batch * w.batch_stride + at.row * w.row_stride + at.col + j);
+  const T* const data = reinterpret_cast<const T*>(w.data);
+  const T* const col = data + (at.batch * w.batch_stride + at.row * w.row_stride + at.col + j);
   return col[i * w.row_stride];  // what differs between the weights of a lane is the same for all lanes
 }
 
 // The importance of the tile's element (i, j), or what stands under the square.
-template <class Weight, class Importance>
-TSENOR_FN importance_value<Weight> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
-                                                 int j) {
-  return p.importance(to_arithmetic(weight_at(p, at, i, j)), at.row + i, at.col + j, at.batch);
+template <class T, class Weight, class Importance>
+TSENOR_FN importance_value<T> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
+                                            int j) {
+  return importance_value<T>(p.importance(to_arithmetic(weight_at<T>(p, at, i, j)), at.row + i, at.col + j, at.batch));
 }
 
-// The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, else asked
-// for again.
+// The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, or in
+// l.importance, where lanes find their own columns again; doubles have no room there and are asked for again.
 template <class L, class Weight, class Importance>
 struct raw_importances {
   using value = importance_value<Weight>;
   using row = typename L::template lane_value<value>;
+  using bits = typename L::template lane_value<decltype(bits_of(value()))>;
+  static constexpr bool in_tile = !L::holds_tile && std::is_same_v<value, float>;
+  L& l;
   const problem<Weight, Importance>& p;
   const tile_position& at;
   row kept[L::holds_tile ? L::width : 1];
+  bits top =
+      0;  // the largest of a lane; of numbers that are not negative ordered as the numbers, NaN and negative ones above
 
-  TSENOR_FN raw_importances(const problem<Weight, Importance>& p_, const tile_position& at_) : p(p_), at(at_) {
-    if constexpr (L::holds_tile) {
-      if (L::plain || (at.rows == L::width && at.cols == L::width)) {  // no test in the loops
-        TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] =
-            L::template lane_by_lane<value>([&](int j) { return importance_at(p, at, i, j); });
-      } else {
-        TSENOR_UNROLL for (int i = 0; i < L::width; i++) kept[i] = ask(i);
-      }
-    }
-  }
+  TSENOR_FN raw_importances(L& l_, const problem<Weight, Importance>& p_, const tile_position& at_)
+      : l(l_), p(p_), at(at_) {}
+  TSENOR_FN bool inside(int i, int j) const { return L::plain || (i < at.rows && j < at.cols); }
   TSENOR_FN value ask(int i, int j) const {
-    return L::plain || (i < at.rows && j < at.cols) ? importance_at(p, at, i, j) : value(0);
-  }
-  TSENOR_FN row ask(int i) const {
-    return L::template lane_by_lane<value>([&](int j) { return ask(i, j); });
-  }
-  TSENOR_FN row operator()(int i) const {
-    if constexpr (L::holds_tile)
-      return kept[i];
+    if constexpr (in_tile)
+      return l.importance.element(i, j);
     else
-      return ask(i);
+      return with_weight_type(
+          p, [&](auto weight) { return inside(i, j) ? importance_at<decltype(weight)>(p, at, i, j) : value(0); });
+  }
+  TSENOR_FN void keep(int i, const row& x) {
+    if constexpr (L::holds_tile) kept[i] = x;
+    if constexpr (in_tile) l.importance.set_col_entry(i, x);
+    top = largest(top, same_bits<bits>(x));
   }
 };
 
-// The largest bits of all; bits of numbers that are not negative are ordered as the numbers, NaN and negative ones above.
-template <class L, class Raw>
-TSENOR_FN auto largest_bits(const Raw& raw) {
-  using bits = typename L::template lane_value<decltype(bits_of(typename Raw::value()))>;
-  bits top = 0;
-  TSENOR_UNROLL for (int i = 0; i < L::width; i++) top = largest(top, same_bits<bits>(raw(i)));
-  return L::tile_largest(top);
+// Fills `raw`; `Whole`: no entry is outside.
+template <bool Whole, class L, class Weight, class Importance>
+TSENOR_FN void fill(raw_importances<L, Weight, Importance>& raw) {
+  using value = importance_value<Weight>;
+  TSENOR_UNROLL for (int i = 0; i < L::width; i++)
+      raw.keep(i, L::template lane_by_lane<value>([&](int j) {
+                 return Whole || raw.inside(i, j) ? importance_at<Weight>(raw.p, raw.at, i, j) : value(0);
+               }));
+}
+// The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
+// treated as floats.
+template <bool Whole, class L, class Importance>
+TSENOR_STAGE void fill(raw_importances<L, any_weight, Importance>& raw) {
+  const auto& p = raw.p;
+  const tile_position& at = raw.at;
+  constexpr int rows = L::one_at_a_time ? 1 : L::width < 32 ? L::width : 32;
+  for (int first = 0; first < L::width; first += rows) {
+    typename L::template lane_value<float> w[rows];
+    with_weight_type(p, [&](auto weight) {
+      using T = decltype(weight);
+      TSENOR_UNROLL for (int i = 0; i < rows; i++) w[i] = L::template lane_by_lane<float>([&](int j) {
+        return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(p, at, first + i, j)) : 0.f;
+      });
+    });
+    TSENOR_UNROLL for (int i = 0; i < rows; i++)
+        raw.keep(first + i, L::template lane_by_lane<float>([&](int j) {
+                   const bool inside = Whole || raw.inside(first + i, j);
+                   return inside ? float(p.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
+                 }));
+  }
 }
 
 // Counts what is to be replaced, finds the largest importance of the rest.
@@ -129,28 +201,42 @@ template <class L, class Weight, class Importance, class Put>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
                           const Put& put) {
   using value = importance_value<Weight>;
-  raw_importances<L, Weight, Importance> raw(p, at);
-  const auto most = largest_bits<L>(raw);
+  raw_importances<L, Weight, Importance> raw(l, p, at);
+  if (L::plain || (L::holds_tile && at.rows == L::width && at.cols == L::width))
+    fill<true>(raw);
+  else
+    fill<false>(raw);
+  const auto most = L::tile_largest(raw.top);
   value largest;
   std::memcpy(&largest, &most, sizeof largest);
   const bool dirty = l.any_tile(!is_clean(largest));
   const int replaced = dirty ? count_unclean(l, raw, largest) : 0;
-  const int exponent = exponent_of(largest);
-  const auto square = [](const auto& x) { return squares_after_scaling<Importance> ? x * x : x; };
+  const tile_scale scale = scale_of<Importance>(largest, replaced);
+  const int exponent = scale.exponent;
+  const auto square = [&](const auto& x) {
+    using lanes = std::decay_t<decltype(x)>;
+    if constexpr (squares_after_scaling<Importance>)
+      return x * x * lanes(scale.unit & 1 ? value(0.5) : value(1));
+    else
+      return x;
+  };
   const bool whole = L::plain || (L::one_at_a_time && rows == L::width && cols == L::width);
   const auto put_scaled = [&](int i, const auto& importances) {
-    const typename L::real x = square(scaled_lanes<L>(importances, exponent));
-    put(i, L::plain ? x : pick((L::lane() < typename L::index(cols)) & (i < rows), x, typename L::real(absent)));
+    const auto x = square(scaled_lanes<L>(importances, exponent));
+    if constexpr (L::plain)
+      put(i, x);
+    else
+      put(i, present<L>(x, i < rows ? cols : 0));
   };
   if (dirty || !L::holds_tile) {
     for (int i = 0; i < L::width; i++)
       put_scaled(i, L::template lane_by_lane<value>([&](int j) { return clean(raw.ask(i, j)); }));
   } else if (whole) {  // no test in the loop
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put(i, square(scaled_lanes<L>(raw(i), exponent)));
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put(i, square(scaled_lanes<L>(raw.kept[i], exponent)));
   } else {
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw(i));
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw.kept[i]);
   }
-  return {exponent, square(detail::scaled_down(largest, exponent)), replaced};
+  return scale;
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -7,21 +7,15 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 #include "tsenor/detail/stages/load.hpp"
+#include "tsenor/detail/stages/price.hpp"
 #include "tsenor/detail/stages/round.hpp"
 #include "tsenor/report.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
-
-// The dual certificate in multiples of `unit`, of what l.importance holds: any u, v (not positive where a row may keep fewer than N) give
-//   optimum <= sum max(0, w_ij + u_i + v_j) - N (sum u + sum v).
-template <class L, class Value>
-struct tile_prices {
-  Value row, col;
-  double unit;
-};
 
 template <class T>
 TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int i, int j) {
@@ -31,7 +25,7 @@ TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int 
 // The word of a packed row: as wide as the lanes of a tile.
 template <int Width>
 using packed_word = std::conditional_t<
-    Width == 8, std::uint8_t,
+    Width <= 8, std::uint8_t,
     std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
 template <class Word, class Weight, class Importance>
@@ -49,6 +43,15 @@ TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols)
     for (int j = 0; j < cols; j++) to[j] = row >> j & 1u;
 }
 
+// Whether lanes store their rows of the mask in whole words. Where they don't, the tile's lanes store a row together, a byte each.
+template <class L, class Weight, class Importance>
+TSENOR_FN bool stores_own_rows(const problem<Weight, Importance>& p) {
+  const auto& mask = p.out.mask;
+  return L::plain || L::one_at_a_time ||
+         (p.nm.m == L::width && L::stores_whole_rows(mask.data) && L::stores_whole_rows(mask.data + mask.row_stride) &&
+          L::stores_whole_rows(mask.data + mask.batch_stride));
+}
+
 // A lane stores its row of the masks.
 template <class L, class Weight, class Importance>
 TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at,
@@ -57,9 +60,18 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
   if (p.out.mask.data) {
     std::uint8_t* const to = &element_of(p.out.mask, at, 0, 0);
     const std::int64_t stride = p.out.mask.row_stride;
-    l.for_each_lane([&](int i) {
-      if (i < count) store_bytes<L>(to + i * stride, L::own(rows, i), cols);
-    });
+    if (stores_own_rows<L>(p)) {
+      l.for_each_lane([&](int i) {
+        if (i < count) store_bytes<L>(to + i * stride, L::own(rows, i), cols);
+      });
+    } else {
+      for (int i = 0; i < p.nm.m; i++) {
+        const auto row = L::at(rows, i);
+        l.for_each_lane([&](int j) {
+          if (i < count && j < cols) to[i * stride + j] = row >> j & 1u;
+        });
+      }
+    }
   }
   if (p.out.packed.data) {
     using word = packed_word<L::width>;
@@ -72,83 +84,150 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
 }
 
 // A lane stores its column of the pruned weights.
-template <class L, class Weight, class Importance>
+template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
                             const typename L::bits& cols) {
+  const auto& b = p.out.pruned;
+  T* const to = reinterpret_cast<T*>(b.data) + (at.batch * b.batch_stride + at.row * b.row_stride + at.col);
   for (int i = 0; i < at.rows; i++)
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      element_of(p.out.pruned, at, i, j) = L::own(cols, j) >> i & 1u ? weight_at(p, at, i, j) : Weight{};
+      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(p, at, i, j) : T{};
     });
 }
 
-// Value and bound in double, from the original importances.
-template <class L, class Weight, class Importance, class Value>
-TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const mask_bits<L>& mask, const tile_prices<L, Value>& price, double unit, int replaced,
-                            const effort& spent) {
-  constexpr bool squares = squares_after_scaling<Importance>;
-  const double price_unit = unit * price.unit;
+// The original importances of row i, cleaned where the tile has some to clean, 0 outside it.
+template <class L, class Weight, class Importance>
+TSENOR_FN auto original_row(const problem<Weight, Importance>& p, const tile_position& at, int i, bool dirty) {
+  using value = importance_value<Weight>;
+  return with_weight_type(p, [&](auto weight) {
+    using T = decltype(weight);
+    if (L::one_at_a_time && !dirty && at.cols == L::width)  // no test in the loop
+      return L::template lane_by_lane<value>([&](int j) { return importance_at<T>(p, at, i, j); });
+    return L::template lane_by_lane<value>([&](int j) {
+      const value x = j < at.cols ? importance_at<T>(p, at, i, j) : value(0);
+      return dirty ? clean(x) : x;
+    });
+  });
+}
+
+// What a lane adds up of its column: what is kept, and the first two sums of G (certified.hpp), in multiples of 2^-24 of
+// scaled importances. Sums of what is kept are exact while importances have 24 bits and none but 0 is less than 2^7, since
+// they are multiples of 2^-16 below 2^37 then.
+template <class L>
+struct tally {
   using numbers = typename L::template lane_value<double>;
+  static constexpr double least_of_exact = 1 << 7;
+  numbers kept, open, least;
+  bool short_numbers = true;  // of 24 bits
+
+  TSENOR_FN tally() : kept(0.), open(0.), least(least_of_exact) {}
+
+  // `keeps`: 1 or 0. A price is added to a price first, which is exact.
+  TSENOR_FN void add(const numbers& x, const numbers& error, const numbers& keeps, const numbers& prices) {
+    const numbers zero = 0., value = x * keeps, surplus = x + prices;
+    kept = kept + value;
+    least = smallest(least, pick(value > zero, value, least));
+    open = open + largest(pick(keeps > zero, zero - surplus, surplus) + error, zero);
+  }
+  TSENOR_FN void note_bits(double x, double error) {
+    short_numbers = short_numbers && bits_of(x) << 35 == 0 && error == 0;
+  }
+};
+
+// The sums of a tile's lanes, with the third sum of G. Of sums of numbers that are not negative a rounding of 2^-53 is left for
+// each of the 64 + 64 numbers that one is added to after the other, and in G for the 128 lines and each term's own.
+template <class L, class Weight, class Importance>
+TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+                                   const mask_bits<L>& mask, const fixed_prices<L>& price, const tally<L>& t,
+                                   int unit) {
+  using bits = typename L::bits;  // the published method may keep what lies outside a smaller tile
+  const typename L::index in_row = L::count(mask.rows & bits(first_members<L>(at.cols))),
+                          in_col = L::count(mask.cols & bits(first_members<L>(at.rows)));
+  double kept = 0, open = 0, least = t.least_of_exact;
+  l.for_each_lane([&](int k) {
+    kept += L::own(t.kept, k);
+    open += L::own(t.open, k);
+    least = least < L::own(t.least, k) ? least : L::own(t.least, k);
+    if (k < at.rows) open -= double(p.nm.n - L::own(in_row, k)) * L::own(price.row, k);
+    if (k < at.cols) open -= double(p.nm.n - L::own(in_col, k)) * L::own(price.col, k);
+  });
+  kept = l.tile_sum(kept);
+  open = l.tile_sum(open);
+  const double inexact = l.tile_max(t.short_numbers && least >= t.least_of_exact ? 0. : 1.);
+  return certified_sums(kept + kept * (inexact * 0x1p-45), open + open * 0x1p-44, unit);
+}
+
+// Value and bound from the original importances.
+template <class L, class Weight, class Importance>
+TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                            const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
+                            const effort& spent) {
+  using numbers = typename L::template lane_value<double>;
+  const int unit = scale.unit - fixed_bits;
+  const in_units<Importance, importance_value<Weight>> of(scale.exponent, unit);
   const numbers v = L::template lane_by_lane<double>(
-      [&](int j) { return j < at.cols ? price_unit * double(L::own(price.col, j)) : -1e308; });  // outside: no surplus
-  const bool as_it_is = L::one_at_a_time && replaced == 0 && at.cols == L::width;
-  const numbers zero = 0.;
-  numbers values = 0., surpluses = 0.;
-  double prices = 0;
+      [&](int j) { return j < at.cols ? double(L::own(price.col, j)) : -1e30; });  // outside: no surplus
+  tally<L> t;
   for (int i = 0; i < p.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
-    const double u = price_unit * double(L::at(price.row, i));
+    const double u = L::at(price.row, i);
     if (i >= at.rows) continue;
-    const numbers x = as_it_is
-                          ? L::template lane_by_lane<double>([&](int j) { return double(importance_at(p, at, i, j)); })
-                          : L::template lane_by_lane<double>(
-                                [&](int j) { return j < at.cols ? double(clean(importance_at(p, at, i, j))) : 0.; });
-    const numbers kept = L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); });
-    const numbers w = squares ? x * x : x, surplus = w + numbers(u) + v;
-    values = values + pick(kept > zero, w, zero);
-    surpluses = surpluses + pick(surplus > zero, surplus, zero);
-    prices += u;
+    numbers error = 0.;
+    const auto raw = original_row<L>(p, at, i, scale.replaced != 0);
+    const numbers x = L::template lane_by_lane<double>([&](int j) { return of(L::own(raw, j)); });
+    if constexpr (!of.exact_in_24_bits) {
+      error = L::template lane_by_lane<double>([&](int j) { return of.error(L::own(raw, j), L::own(x, j)); });
+      l.for_each_lane([&](int j) { t.note_bits(L::own(x, j), L::own(error, j)); });
+    }
+    t.add(x, error, L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); }),
+          numbers(u) + v);
   }
-  double value = 0, bound = 0;
-  l.for_each_lane([&](int j) {
-    value += L::own(values, j);
-    bound += L::own(surpluses, j) - (j < at.cols ? p.nm.n * L::own(v, j) : 0.) - (j == 0 ? p.nm.n * prices : 0.);
-  });
-  value = l.tile_sum(value);
-  bound = l.tile_sum(bound);
+  const certified sums = certified_tile(l, p, at, mask, price, t, unit);
   const std::uint32_t flags =
-      (at.partial(p.nm.m) ? report_partial_tile : 0u) | (replaced ? report_replaced_inputs : 0u);
+      (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
   l.for_each_lane([&](int j) {
     if (j == 0 && at.exists)
-      p.out.reports[tile] = {value, bound > value ? bound : value, spent.iterations, spent.moves, replaced, flags};
+      p.out.reports[tile] = {sums.value, sums.bound, spent.iterations, spent.moves, scale.replaced, flags};
   });
 }
 
-// A lane stores the prices of its row and its column, 0 outside the tile. One beyond the range of its type becomes the last
-// of the range: any finite prices bound the optimum.
-template <class L, class Weight, class Importance, class Value>
-TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const tile_prices<L, Value>& price, double unit) {
+// Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any finite
+// prices bound the optimum.
+template <class Weight>
+struct stored_prices {
   using stored = price_type<Weight>;
-  constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
-  const auto finite = [](double x) { return stored(x > most ? most : x < -most ? -most : x); };
-  stored* to = p.out.prices + tile * 2 * p.nm.m;
+  double first, second;  // 2^unit itself may be no number
+
+  TSENOR_FN explicit stored_prices(int unit) : first(power_of_two(unit / 2)), second(power_of_two(unit - unit / 2)) {}
+  TSENOR_FN stored operator()(double units) const {
+    constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
+    const double x = units * first * second;
+    return stored(x > most ? most : x < -most ? -most : x);
+  }
+};
+
+// A lane stores the prices of its row and its column, 0 outside the tile.
+template <class L, class Weight, class Importance>
+TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                            const fixed_prices<L>& price, int unit) {
+  price_type<Weight>* to = p.out.prices + tile * 2 * p.nm.m;
+  const stored_prices<Weight> as_stored(unit);
   l.for_each_lane([&](int k) {
     if (k >= p.nm.m || !at.exists) return;
-    to[k] = k < at.rows ? finite(unit * double(L::own(price.row, k))) : stored(0);
-    to[p.nm.m + k] = k < at.cols ? finite(unit * double(L::own(price.col, k))) : stored(0);
+    to[k] = k < at.rows ? as_stored(L::own(price.row, k)) : price_type<Weight>(0);
+    to[p.nm.m + k] = k < at.cols ? as_stored(L::own(price.col, k)) : price_type<Weight>(0);
   });
 }
 
-template <class L, class Weight, class Importance, class Value>
+template <class L, class Weight, class Importance>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                     const mask_bits<L>& mask, const tile_prices<L, Value>& price, const tile_scale& scale,
+                     const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
                      const effort& spent) {
-  const double unit = power_of_two(unit_exponent<Importance>(scale));
-  if (p.out.reports) store_report(l, p, at, tile, mask, price, unit, scale.replaced, spent);
-  if (p.out.prices) store_prices(l, p, at, tile, price, unit * price.unit);
-  if (p.out.pruned.data) store_pruned(l, p, at, mask.cols);  // after the report: it may be in place
+  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);
+  if (p.out.prices) store_prices(l, p, at, tile, price, scale.unit - fixed_bits);
+  if (p.out.pruned.data)  // after the report: it may be in place
+    with_weight_type(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
   store_masks(l, p, at, mask.rows);
 }
 

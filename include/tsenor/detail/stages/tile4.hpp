@@ -1,6 +1,21 @@
 // The optimal mask of a 4x4 tile by comparing candidates, straight through and without lanes that talk to each other: the
 // same code for one tile a thread (V = float) and for one tile a lane of a hardware vector. Only sums, differences and
 // comparisons, each in one order, so that all machines find the same bits. Of equally good candidates the first one wins.
+//
+// Sums of floats are rounded, so a mask may miss the optimum by a little: by less than 2^-20 of it. With u = 2^-24, the sum T of
+// all weights, and terms of u^2 left out, which the bounds below leave room for:
+//   N = 1: a candidate is a sum of four, within 2 u of itself, so the best found misses the optimum by 4 u of it.
+//   N = 3: the same of the entries dropped, which are T / 4 or less, a third of what is kept: 4/3 u of the optimum.
+//   N = 2: best_two_in_four says why a candidate is within 5 u T of what it keeps less what it drops, which is twice what it
+//     keeps less T. So the best found keeps 5 u T less than the optimum at most: 10 u of it, as it is at least T / 2.
+//   At most 2: twice what an eight drops is within 10 u T (5, and 4 for the sum of all, and the difference of both), twice what
+//     a seven drops, T or less where it counts, within 8 u of itself, so within 4 u T where the best drops T / 2. Of an eight
+//     and a seven the better is missed by (10 + 4) / 2 u T: 14 u of the optimum.
+//   At most 3: a gain is within u (row + col) + u min(row, col) of the least entries, of which there are T / 4 in all rows and
+//     in all columns, and the sum of four within 2 u of itself: 5/4 u T in all, so the best found misses 5/2 u T, 10/3 u of
+//     the optimum, as it is at least 3/4 T.
+// Weights that had to be rounded to float, those of double, and squares, add 2 u for each rounding: up to three, of squares of
+// double, which leaves 2^-19.
 #include "tsenor/detail/lanes/machine.hpp"
 #if !defined(TSENOR_TILE4_STAGE)
 #define TSENOR_TILE4_STAGE
@@ -96,8 +111,8 @@ TSENOR_FN column_pairs<choice<V, Bits>> parted_pairs(const V (&lead)[4], std::ui
 //   1 1 1 1  both halves halve the columns between their rows;
 //   2 2 0 0  the halves halve the columns.
 // Every column is in one pair of rows 0 and 1 and one of rows 2 and 3, or in one of the halves, so what is kept less what is
-// dropped is the sum of the parts: nothing else need be added up. With u = 2^-24 and the sum T of all weights a candidate is
-// within 5 u T, so the result within 5 u T <= 10 u times the optimum, which is at least T / 2.
+// dropped is the sum of the parts: nothing else need be added up. No weight goes through more than five sums: two to lead, one
+// to a pair, and two to the sum of three. So with u = 2^-24 and the sum T of all weights a candidate is within 5 u T.
 template <class Bits, class V>
 TSENOR_FN choice<V, Bits> best_two_in_four(const V (&w)[4][4]) {
   V top_lead[4], bottom_lead[4], lead[4];
@@ -202,8 +217,8 @@ TSENOR_FN Bits positive_entries(const V (&w)[4][4]) {
   return r;
 }
 
-// The entries of the optimal mask, n = 1 .. 4 in every row and column, or at most n and then none of zero; weights in [0, 2).
-// Its value is within 1e-6 of the optimum, relatively, and is the optimum itself if sums of weights are exact.
+// The entries of the optimal mask, n = 1 .. 4 in every row and column, or at most n and then none of zero; weights are not
+// negative. The optimum is missed by less than 2^-20 of it, and not at all if sums of weights are exact.
 template <class Bits, class V>
 TSENOR_FN Bits best_of_tile4(const V (&w)[4][4], int n, bool at_most) {
   Bits kept = Bits{} + 0xffffu;

@@ -7,6 +7,7 @@
 
 #include "tsenor/detail/abi.hpp"
 #include "tsenor/prune/detail/elements.cuh"
+#include "tsenor/prune/detail/gram_entry.hpp"
 
 namespace tsenor::prune::detail {
 inline namespace TSENOR_ABI {
@@ -50,6 +51,19 @@ struct first_side {
     const std::int64_t k = i * cols + j;
     v[k] = 0;
     side[k] = y[k] + rho * z[k];
+  }
+};
+
+// b = W D in the columns of dead inputs, which nothing but their magnitude speaks for.
+struct restore_dead {
+  const float* weights;
+  std::int64_t weights_stride;
+  const float* scale;
+  float* b;
+  std::int64_t cols;
+  __device__ void operator()(std::int64_t i, std::int64_t j) const {
+    const float weight = weights[i * weights_stride + j];
+    if (scale[j] < 0) b[i * cols + j] = is_number(weight) ? weight * scale[j] : 0.f;
   }
 };
 

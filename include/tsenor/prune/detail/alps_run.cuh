@@ -77,8 +77,9 @@ class alps_run {
   // The support of B, and the best weights on it that some steps of conjugate gradients find.
   status finish(int steps, const outputs<float>& out) {
     const refit r{m_.mask, m_.z, m_.side, m_.v, m_.b, m_.squares, rows_, cols_};
-    status s = project(m_.b);
-    if (s) s = each(copy_weights{m_.y, cols_, m_.side, cols_, nullptr, nullptr, cols_});
+    status s = each(restore_dead{weights_.data, weights_.row_stride, h_.scale, m_.b, cols_});
+    if (s) s = project(m_.b);
+    if (s) s = each(copy_weights{m_.y, cols_, m_.side, cols_, nullptr});
     if (s) s = multiply(on_, rows_, cols_, cols_, -1, {m_.z, cols_}, {h_.hessian, cols_}, 1, m_.side, cols_);
     if (s) s = for_each_row(rows_, begin_refit{r, m_.y}, on_.stream);
     for (int k = 0; s && k < steps; ++k) {
@@ -104,9 +105,7 @@ class alps_run {
     return for_each_element(rows_, cols_, body, on_.stream);
   }
 
-  status scaled_weights() {
-    return each(copy_weights{weights_.data, weights_.row_stride, m_.side, cols_, h_.scale, nullptr, cols_});
-  }
+  status scaled_weights() { return each(copy_weights{weights_.data, weights_.row_stride, m_.side, cols_, h_.scale}); }
 
   status invert(double rho) {
     ++inverses_;
@@ -137,7 +136,7 @@ class alps_run {
     found.pruned = {m_.z, cols_};
     if (warms_) found.prices = m_.prices;
     const status s = find_support(nm_, rule_, matrix_view<const float>(point, rows_, cols_), found,
-                                  saliency{nullptr, true}, on_.stream);
+                                  saliency{nullptr, true, h_.scale}, on_.stream);
     if (warms_) rule_.search.start = start::warm;
     return s;
   }

@@ -50,20 +50,16 @@ struct find_damping {
   }
 };
 
-// A layer's weights in an own matrix, each times its column's factor; what is no number, or belongs to a dead input where
-// that is asked for, is 0.
+// A layer's weights in an own matrix, each times its column's factor; what is no number is 0.
 struct copy_weights {
   const float* from;
   std::int64_t from_stride;
   float* to;
   std::int64_t to_stride;
   const float* factors;  // null: 1
-  const float* gram;     // null: dead inputs keep their weights
-  std::int64_t inputs;
   __device__ void operator()(std::int64_t i, std::int64_t j) const {
     const float weight = from[i * from_stride + j];
-    const bool kept = is_number(weight) && (gram == nullptr || is_live(gram[j * inputs + j]));
-    to[i * to_stride + j] = kept ? weight * (factors != nullptr ? factors[j] : 1.f) : 0.f;
+    to[i * to_stride + j] = is_number(weight) ? weight * (factors != nullptr ? factors[j] : 1.f) : 0.f;
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "tsenor/prune/detail/damped_gram.cuh"
+#include "tsenor/prune/detail/dead_inputs.cuh"
 #include "tsenor/prune/detail/elements.cuh"
 #include "tsenor/prune/detail/libraries.cuh"
 #include "tsenor/prune/detail/workspace.cuh"
@@ -17,6 +18,7 @@ inline namespace TSENOR_ABI {
 //
 // one factorisation and one triangular inverse, where inverting H and factoring that would take three and lose more digits.
 // J A J of a dense matrix is its elements in reverse.
+// The inverse of U's diagonal is negative for dead inputs: there it only ranks, since their rows of U are 0 beside it.
 struct factor_pieces {
   float *hessian, *factor, *inverse_diagonal, *scratch;
   double* damping;
@@ -59,11 +61,12 @@ struct finish_factor {
       factor[here] = factored ? other : alone(i, j);
       if (here < there) factor[there] = factored ? mine : alone(h.n - 1 - i, h.n - 1 - j);
       if (i == j) {
-        inverse_diagonal[i] = 1 / factor[here];
-        inverse_diagonal[h.n - 1 - i] = 1 / factor[there];
+        inverse_diagonal[i] = ranked(i, factor[here]);
+        inverse_diagonal[h.n - 1 - i] = ranked(h.n - 1 - i, factor[there]);
       }
     }
   }
+  __device__ float ranked(std::int64_t i, float diagonal) const { return h.live(i) ? 1 / diagonal : 0.f; }
   __device__ float alone(std::int64_t i, std::int64_t j) const { return i == j ? rsqrtf(h(i, i)) : 0.f; }
 };
 
@@ -81,6 +84,7 @@ inline status make_inverse_factor(const handles& on, const damped_gram& h, doubl
     s = blas_status(cublasStrsm(on.blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
                                 int(n), int(n), &one, m.hessian, int(n), m.factor, int(n)));
   if (s) s = for_each_element(n, n, finish_factor{h, m.info, m.factor, m.inverse_diagonal}, on.stream);
+  if (s) s = for_each_row(1, rank_dead_inputs{m.inverse_diagonal, true, n}, on.stream);
   return s;
 }
 

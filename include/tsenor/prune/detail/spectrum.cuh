@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "tsenor/prune/detail/damped_gram.cuh"
+#include "tsenor/prune/detail/dead_inputs.cuh"
 #include "tsenor/prune/detail/elements.cuh"
 #include "tsenor/prune/detail/libraries.cuh"
 #include "tsenor/prune/detail/workspace.cuh"
@@ -11,7 +12,7 @@
 namespace tsenor::prune::detail {
 inline namespace TSENOR_ABI {
 
-// What is kept of a layer's inputs. The eigenvectors are the rows of `vectors`.
+// What is kept of a layer's inputs. The eigenvectors are the rows of `vectors`; the scale of a dead input is negative.
 struct spectrum {
   float *hessian, *vectors, *values, *scale;
   std::int32_t *dead, *info;
@@ -41,10 +42,12 @@ inline status spectrum_scratch(const handles& on, std::int64_t n, int* count) {
 struct find_scale {
   damped_gram g;
   float* scale;
-  __device__ void operator()(std::int64_t, std::int64_t j) const { scale[j] = sqrtf(g(j, j)); }
+  __device__ void operator()(std::int64_t, std::int64_t j) const {
+    scale[j] = g.live(j) ? sqrtf(g(j, j)) : 0.f;  // 0 is for rank_dead_inputs
+  }
 };
 
-// H = D^-1 G D^-1; its diagonal is 1.
+// H = D^-1 G D^-1; its diagonal is 1. Dead inputs have nothing in common with others, whatever their scale.
 struct scaled_hessian {
   damped_gram g;
   const float* scale;
@@ -72,6 +75,7 @@ inline status find_spectrum(const handles& on, const damped_gram& g, double frac
   const std::int64_t n = g.n;
   status s = for_each_row(1, find_damping{g, fraction, m.damping, to.dead}, on.stream);
   if (s) s = for_each_element(1, n, find_scale{g, to.scale}, on.stream);
+  if (s) s = for_each_row(1, rank_dead_inputs{to.scale, true, n}, on.stream);
   if (s) s = for_each_element(n, n, scaled_hessian{g, to.scale, to.hessian, m.vectors}, on.stream);
   if (s)
     s = solver_status(cusolverDnDsyevd(on.solver, CUSOLVER_EIG_MODE_VECTOR, CUBLAS_FILL_MODE_LOWER, int(n), m.vectors,

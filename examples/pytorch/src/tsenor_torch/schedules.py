@@ -1,0 +1,152 @@
+"""When masks are found anew, and how sparse they are then."""
+
+import torch
+
+from . import sharding
+from .linear24 import Linear24
+from .sparsify import raise_refusals, one_clock, refresh_layers, sparse_layers
+
+
+def decreasing_n(start, steps, shape=3):
+    """A schedule of N: from M at step ``start`` down to the layer's own N at ``start + steps``, quickly at first
+    (``shape`` 1: evenly; 3: as pruning usually goes).
+
+    >>> MaskRefresh(model, optimizer, every=16, schedule=decreasing_n(100, 1000))
+    """
+
+    def schedule(step, n, m):
+        left = 1 - min(max((step - start) / steps, 0), 1)
+        return n + round((m - n) * left**shape)
+
+    return schedule
+
+
+class MaskRefresh:
+    """Finds a model's masks anew after every ``every`` steps of an optimizer.
+
+    >>> refresh = MaskRefresh(model, optimizer, every=16)
+
+    Arguments:
+        model: sparse already; wrapped by DDP, by ``fully_shard``, by accelerate or torch.compile as it is trained.
+        optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
+            where an engine owns the optimizer (DeepSpeed).
+        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n`; n where
+            None.
+        importance: see :func:`tsenor_torch.refresh`; called at each refresh.
+        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient. With
+            ``optimizer=None`` call :meth:`decay_gradients` before the step.
+        measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
+            tensors.
+
+    Steps are counted in the model, and are part of its state_dict: a training that is resumed goes on in the same
+    phase. Frozen masks stay. Sharded models: all ranks take part in a refresh. :meth:`remove` ends it. ValueError if
+    the model has no sparse weights, or is wrapped in a way that masks cannot follow (FSDP1, tensor parallel, shards
+    that cut tiles).
+    """
+
+    def __init__(
+        self, model, optimizer=None, *, every=1, schedule=None, importance=None, decay=0.0, measure_flips=False
+    ):
+        if every < 1 or every != int(every):
+            raise ValueError(f"every must be an integer of at least 1, not {every}")
+        self.model, self.every, self.schedule, self.importance, self.decay = model, every, schedule, importance, decay
+        self.flips, self.measure_flips, self.handles, self.checked = {}, measure_flips, [], False
+        self._collect()
+        if isinstance(model, torch.nn.parallel.DistributedDataParallel):
+            sharding.agree(self.layers)
+        if optimizer is not None:
+            self._register(inner(optimizer))
+        self.clock.drive(self)
+        if schedule and any(self._now(layer) != layer.sparsity.now for layer in self.layers):
+            self.refresh()
+
+    @property
+    def steps(self):
+        """Steps of the optimizer so far."""
+        return self.clock.steps
+
+    def step(self):
+        """Counts a step, and refreshes if it is time."""
+        self.clock.steps += 1
+        if self.clock.changes != self.changes or not self.checked:
+            self._collect()
+            self.checked = True  # once after the model may have been sharded
+        if self.clock.steps % self.every == 0:
+            self.refresh()
+        else:
+            for layer in self.compressed:
+                layer.compress(keep_mask=True)
+
+    @torch.no_grad()
+    def refresh(self):
+        """Finds all masks anew, now."""
+        before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
+        if self.schedule:
+            for layer in self.layers:
+                layer.sparsity.keep(self._now(layer))
+        refresh_layers(self.layers, self.importance)
+        self.flips = {
+            layer.name: (old != layer.sparsity.mask).float().mean() for layer, old in zip(self.layers, before)
+        }
+
+    @torch.no_grad()
+    def decay_gradients(self):
+        """Adds ``decay`` times the pruned weights to their gradients (SR-STE)."""
+        for layer in self.layers:
+            weight = layer.stored()
+            if weight.grad is not None:
+                kept = sharding.local(sharding.placed(layer.sparsity.mask, weight))
+                value = sharding.local(weight)
+                sharding.local(weight.grad).add_(torch.where(kept, 0, value).to(value.dtype), alpha=self.decay)
+
+    def remove(self):
+        """Ends it: masks stay as they are."""
+        for handle in self.handles:
+            handle.remove()
+        self.clock.leave()
+
+    def state_dict(self):
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state):
+        self.clock.steps = state["steps"]
+
+    def _collect(self):
+        """The layers; nothing walks over the modules until some have become sparse or dense."""
+        self.layers = sparse_layers(self.model)
+        if not self.layers and not self.checked:
+            raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
+        raise_refusals(self.model, self.layers)
+        self.clock = one_clock(self.layers) if self.layers else self.clock
+        self.changes = self.clock.changes
+        self.compressed = [layer.module for layer in self.layers if isinstance(layer.module, Linear24)]
+        if self.decay and (late := [k.name for k in self.layers if not k.sparsity.first]):
+            raise ValueError(f"tsenor: decay of {late[0]}, which another parametrization makes of its parameters")
+
+    def _register(self, optimizer):
+        if not hasattr(optimizer, "register_step_post_hook"):
+            kind = type(optimizer).__name__
+            raise TypeError(f"{kind} has no step hooks: pass optimizer=None, and call step() after each step")
+        self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
+        if self.decay:
+            self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))
+
+    def _now(self, layer):
+        sparsity = layer.sparsity
+        return self.schedule(self.clock.steps, sparsity.n, sparsity.m) if self.schedule else sparsity.n
+
+
+def is_rehearsal(optimizer):
+    """Whether a step is the one with rate 0 and gradients 0 by which ``torch.distributed.checkpoint`` makes an
+    optimizer's state before it loads it. No training: the steps counted have been loaded already."""
+    if any(float(group.get("lr", 1)) for group in optimizer.param_groups):
+        return False
+    gradients = (p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
+    return not any(bool(sharding.local(gradient).any()) for gradient in gradients)
+
+
+def inner(optimizer):
+    """The optimizer of PyTorch that others (accelerate, gradient scalers of one's own) are wrapped around."""
+    while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+        optimizer = optimizer.optimizer
+    return optimizer

@@ -1,0 +1,280 @@
+"""Sparse weights in a model, from the plan to the plain weights: sparsify, refresh, freeze, finalize."""
+
+import re
+from typing import NamedTuple
+
+import torch
+from torch.nn.utils import parametrize
+
+from . import sharding
+from .linear24 import Linear24
+from .masks import check_mask
+from .parametrization import TransposableSparsity, check_pattern, found_in, insert
+from .plan import make_plan
+from .state import FIND, Clock, Masked
+
+
+class SparseLayer(NamedTuple):
+    """A sparse weight of a model."""
+
+    name: str  # of the weight: 'layers.0.up.weight'
+    module: torch.nn.Module  # that multiplies by it
+    tensor: str
+    sparsity: Masked
+
+    def stored(self):
+        """The dense parameter."""
+        return self.sparsity.stored()
+
+    @property
+    def shardable(self):
+        return self.sparsity.shardable
+
+
+def sparse_layers(model):
+    """All sparse weights of a model. The one place that knows; it walks over all modules."""
+    found = []
+    for name, module in model.named_modules():
+        prefix = f"{name}." if name else ""
+        if isinstance(module, Linear24):
+            found.append(SparseLayer(f"{prefix}weight", module, "weight", module))
+        elif parametrize.is_parametrized(module):
+            for tensor, stages in module.parametrizations.items():
+                if sparsity := found_in(module, tensor):
+                    sparsity.attach(stages) if sparsity.owner is None else None
+                    found.append(SparseLayer(prefix + tensor, module, tensor, sparsity))
+    return found
+
+
+def one_clock(layers):
+    """The clock of a model's layers, which they share from here on."""
+    clocks = {id(layer.sparsity.clock): layer.sparsity.clock for layer in layers}.values()
+    clock = max(clocks, key=lambda c: c.steps, default=Clock())
+    for layer in layers:
+        layer.sparsity.clock = clock
+    return clock
+
+
+def sparsify(
+    model, n=None, m=None, *, patterns=None, exclude=(), select=None, mask=None, dry_run=False, edge="reject",
+    **arguments
+):
+    """Makes weights of ``model`` transposable n:m sparse, in place, all that fit or none; returns the plan, a table
+    when printed.
+
+    >>> plan = tsenor_torch.sparsify(model, 8, 16)
+
+    By default these are the weights that :func:`tsenor_torch.targets.targets` yields without a reason: linear layers,
+    Conv1D, attention projections and expert batches; not embeddings, output heads, routers and tied weights. Those of a
+    shape that no tile divides stay dense, and the plan says so. What is sparse already gets the new pattern and
+    arguments.
+
+    Arguments:
+        n, m: the pattern, for all that ``patterns`` does not name; left out, nothing else becomes sparse.
+        patterns: pattern by name, ``{"*.mlp.*": (8, 16), "lm_head": "2:4", "*.k_proj": None}``. Names are those of
+            parameters or of modules, with ``*``, ``?`` and ``[..]``; the first that fits counts. None is dense. A name
+            without wildcards is meant: it is pruned though it would stay dense by default, and an error if it cannot
+            be.
+        exclude: names of what stays dense.
+        select: ``select(name, module)`` picks modules, those that would stay dense by default as well.
+        mask: masks to be kept from here on, as after :func:`freeze`: ``{name: tensor}``, one tensor where one weight
+            fits, or 'zeros', the zeros that the weights have.
+        dry_run: only the plan; masks are found for it, and forgotten.
+        edge, arguments: those of :class:`TransposableSparsity`: gradient, method, constraint.
+
+    Raises ValueError, with everything that is wrong in it, if a name matches nothing, a weight that is meant does not
+    fit, a mask breaks its pattern, or nothing is left to be made sparse. The model then is as it was.
+    """
+    default = _default(n, m, patterns)
+    plan, problems = make_plan(model, default, patterns, exclude, select, edge)
+    if not plan.sparse and not problems:
+        problems = ["no weight was selected:", *(f"  {e.name}: {e.reason}" for e in plan)]
+    masks = _masks_given(plan, mask, problems)
+    _raise(problems)
+    made = [_make(entry, masks.get(entry.name), {"edge": edge, **arguments}, problems) for entry in plan.sparse]
+    _raise(problems)
+    if not dry_run:
+        for entry, sparsity in zip(plan.sparse, made):
+            insert(entry.target.module, entry.target.tensor, sparsity)
+            accept_dense_states(entry.target.module)
+        one_clock(sparse_layers(model)).changes += 1
+    for entry in plan:
+        entry.target = None  # plans are kept, models may go
+    return plan
+
+
+def _default(n, m, patterns):
+    if (n is None) != (m is None) or (n is None and not patterns):
+        raise TypeError("sparsify(model, n, m) or sparsify(model, patterns={...}): no pattern was given")
+    if n is None:
+        return None
+    check_pattern(n, m)
+    return n, m
+
+
+def _raise(problems):
+    if problems:
+        raise ValueError("tsenor: nothing was changed:\n  " + "\n  ".join(problems))
+
+
+def _masks_given(plan, mask, problems):
+    """name -> the mask to be kept."""
+    if mask is None or not plan.sparse:
+        return {}
+    if isinstance(mask, str):
+        if mask != "zeros":
+            problems.append(f"mask must be 'zeros', a tensor or a dictionary, not {mask!r}")
+            return {}
+        mask = {e.name: e.target.weight.detach() != 0 for e in plan.sparse}
+    elif isinstance(mask, torch.Tensor):
+        if len(plan.sparse) > 1:
+            problems.append(f"one mask for {len(plan.sparse)} weights: give a dictionary, name -> mask")
+            return {}
+        mask = {plan.sparse[0].name: mask}
+    sparse = {e.name: e for e in plan.sparse}
+    problems += [f"mask: {name!r} is none of the weights to be made sparse" for name in mask if name not in sparse]
+    known = {name: it for name, it in mask.items() if name in sparse}
+    problems += [f"{name}: {why}" for name, it in known.items() if (why := _broken(it, sparse[name]))]
+    return known
+
+
+def _broken(mask, entry):
+    """Why a mask cannot be the one of an entry."""
+    if tuple(mask.shape) != entry.shape:
+        return f"the mask has shape {tuple(mask.shape)}, the weight {entry.shape}"
+    if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
+        return f"the mask keeps more than {entry.n} in {broken} rows and columns of {entry.m} x {entry.m} tiles"
+    return ""
+
+
+@torch.no_grad()
+def _make(entry, mask, arguments, problems):
+    """The sparsity of an entry, of what reaches it now, with the share that it keeps."""
+    old = found_in(entry.target.module, entry.target.tensor)
+    weight = old.arriving() if old else entry.target.weight
+    try:
+        sparsity = TransposableSparsity(weight, entry.n, entry.m, mask=mask, **arguments)
+    except (ValueError, RuntimeError) as error:
+        problems.append(f"{entry.name}: {error}")
+        return None
+    if sparsity.found and not sharding.is_sharded(weight):
+        size = weight.abs().double()
+        lost = torch.where(sparsity.mask, 0, size).sum()
+        entry.kept = 1 - lost / size.sum().clamp(min=torch.finfo(torch.double).tiny)  # of zeros alone nothing is lost
+    if old:
+        sparsity.clock = old.clock
+    return sparsity
+
+
+def refresh(model, importance=None):
+    """Finds all masks of a model anew, now, but for frozen ones.
+
+    ``importance`` takes the place of the weights' magnitudes: ``importance(name, parameter)`` returns a tensor of the
+    weight's shape or None, or it is a dictionary name -> tensor. Negative importances count as 0. If the model is
+    sharded, all ranks have to call this.
+    """
+    layers = sparse_layers(model)
+    if not layers:
+        raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
+    raise_refusals(model, layers)
+    refresh_layers(layers, importance)
+
+
+def raise_refusals(model, layers):
+    if found := sharding.refusals(model, layers):
+        raise ValueError("tsenor: masks cannot be found anew:\n  " + "\n  ".join(found))
+
+
+def refresh_layers(layers, importance=None):
+    if isinstance(importance, dict):
+        given, importance = _checked(importance, layers), lambda name, _: given.get(name)
+    for layer in layers:
+        layer.sparsity.refresh(importance=importance(layer.name, layer.stored()) if importance else None)
+
+
+def _checked(importance, layers):
+    """A dictionary of importances, of weights that there are, in their shapes; a ValueError names all that are not."""
+    shapes = {layer.name: layer.sparsity.mask.shape for layer in layers}
+    problems = [f"{name} is no sparse weight" for name in importance if name not in shapes]
+    problems += [f"{name} has shape {tuple(it.shape)}, the weight {tuple(shapes[name])}"
+                 for name, it in importance.items() if name in shapes and it.shape != shapes[name]]
+    if problems:
+        raise ValueError("tsenor: importance:\n  " + "\n  ".join(problems))
+    return importance
+
+
+def freeze(model, frozen=True):
+    """Masks stay as they are, also in checkpoints, until ``freeze(model, False)``."""
+    for layer in sparse_layers(model):
+        layer.sparsity.frozen = frozen
+
+
+def finalize(model):
+    """Makes every sparse weight a plain parameter, the same one, pruned: no parametrization, no mask, zeros in the
+    weights.
+
+    Ties and other parameters stay as they are. A model that is sharded is not finalized in place: see
+    :func:`plain_state_dict`.
+    """
+    layers = sparse_layers(model)
+    if sharded := [layer.name for layer in layers if sharding.is_sharded(layer.stored())]:
+        raise ValueError(f"tsenor: {sharded[0]} is sharded: load plain_state_dict(its whole state) into a plain model")
+    _raise_if_unfound(layers)
+    if any(layer.module is model for layer in layers if isinstance(layer.module, Linear24)):
+        raise ValueError("tsenor: the model is a Linear24 itself, which cannot be replaced in place: use its plain()")
+    if layers:
+        one_clock(layers).changes += 1
+    for layer in layers:
+        if isinstance(layer.module, Linear24):
+            model.set_submodule(layer.name.rpartition(".")[0], layer.module.plain())
+        else:
+            parametrize.remove_parametrizations(layer.module, layer.tensor, leave_parametrized=True)
+            accept_dense_states(layer.module, parametrize.is_parametrized(layer.module))
+            parameters = layer.module._parameters
+            parameters.update({name: parameters.pop(name) for name in layer.sparsity.order if name in parameters})
+    return model
+
+
+def _raise_if_unfound(layers):
+    if unfound := [layer.name for layer in layers if not layer.sparsity.found]:
+        raise ValueError(f"tsenor: masks never found, refresh(model) when the weights are there: {', '.join(unfound)}")
+
+
+KEY = re.compile(r"(?P<module>.*?)parametrizations\.(?P<tensor>\w+)\.(?P<stage>\d+)\.$")
+
+
+def plain_state_dict(state):
+    """The state_dict that ``finalize`` would leave, of the state_dict of a sparse model: plain names, pruned weights,
+    no masks.
+
+    Nothing is changed; tensors that are not pruned are the same ones. Also of sharded models, where all ranks have to
+    call it.
+    """
+    plain = dict(state)
+    for key in [k for k in state if k.endswith("mask") and k[: -len("mask")] + "pattern" in state]:
+        base = key[: -len("mask")]
+        match = KEY.match(base)
+        stored = f"{match['module']}parametrizations.{match['tensor']}.original" if match else f"{base}weight"
+        if match and (match["stage"] != "0" or stored not in state):
+            raise ValueError(f"tsenor: {base[:-1]} has other parametrizations before it: finalize the model instead")
+        weight = plain.pop(stored)
+        plain[match["module"] + match["tensor"] if match else stored] = torch.where(state[key], weight, 0)
+        del plain[key], plain[base + "pattern"]
+    return type(state)(plain)
+
+
+def accept_dense_states(module, accept=True):
+    """Whether a module loads weights under the plain name as well, and finds their masks."""
+    handle = module.__dict__.pop("_tsenor_dense_states", None)
+    if handle is not None:
+        handle.remove()
+    if accept and any(found_in(module, tensor) for tensor in module.parametrizations):
+        module.__dict__["_tsenor_dense_states"] = module.register_load_state_dict_pre_hook(_rename_dense)
+
+
+def _rename_dense(module, state_dict, prefix, *_):
+    for tensor, stages in module.parametrizations.items():
+        stored, sparsity = f"{prefix}parametrizations.{tensor}.original", found_in(module, tensor)
+        if sparsity is not None and prefix + tensor in state_dict and stored not in state_dict and len(stages) == 1:
+            state_dict[stored] = state_dict.pop(prefix + tensor)
+            state_dict[f"{prefix}parametrizations.{tensor}.0.mask"] = FIND

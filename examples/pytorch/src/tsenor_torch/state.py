@@ -1,0 +1,181 @@
+"""What every sparse layer has: a mask, the pattern that it obeys, and a share in the model's clock."""
+
+import warnings
+import weakref
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from . import sharding
+
+_optimizer_steps = 0  # of all optimizers; fused ones change parameters without changing their version
+
+
+def _count(*_):
+    global _optimizer_steps
+    _optimizer_steps += 1
+
+
+register_optimizer_step_pre_hook(_count)
+
+
+def state_of(weight):
+    """Something that is another after every change of a parameter; None for a tensor of torch.func, which has no storage."""
+    try:
+        pointer = weight.data_ptr()
+    except RuntimeError:
+        return None
+    return pointer, 0 if weight.is_inference() else weight._version, _optimizer_steps
+
+
+FIND = object()  # in the place of a mask in a state_dict: find it, from the weights that come with it
+
+
+class Clock:
+    """What the sparse layers of a model share. A copy has the steps, but nobody counts them."""
+
+    def __init__(self, steps=0):
+        self.steps = steps  # of the optimizer
+        self.changes = 0  # of which layers are sparse
+        self.driver = lambda: None  # the MaskRefresh that counts the steps, or None
+        self.left = None  # the steps of all optimizers when it went
+        self.warned = False
+
+    def __reduce__(self):
+        return Clock, (self.steps,)
+
+    def drive(self, refresh):
+        """``refresh`` counts the steps from here on."""
+        if self.driver() is not None:
+            warnings.warn("tsenor: this model had a MaskRefresh, which the new one replaces", stacklevel=3)
+            self.driver().remove()
+        self.driver = weakref.ref(refresh, lambda _: self.leave())
+
+    def leave(self):
+        """Nobody counts the steps from here on, and what has been done until now needs no word."""
+        self.driver, self.left = lambda: None, _optimizer_steps
+
+    def warn(self):
+        self.warned = True
+        warnings.warn(
+            "tsenor: sparse weights have changed since their masks were found, and no MaskRefresh follows them (copies "
+            "of a model have none): call MaskRefresh(model, optimizer), refresh(model) now and then, or freeze(model)",
+            stacklevel=3,
+        )
+
+
+class Seen:
+    """The version of a parameter when its mask was found, None where it has none, and the steps of all optimizers until
+    then. A copied parameter begins at 0."""
+
+    def __init__(self, version=0):
+        self.version, self.steps = version, _optimizer_steps
+
+    def __reduce__(self):
+        return Seen, ()
+
+
+class Masked(torch.nn.Module):
+    """A module with a mask of ``shape``. The mask is no buffer: DDP broadcasts no buffers that it does not see, and
+    averages of models do not mix them. It moves with the module, and is in its state_dict: ``mask``, and ``pattern``,
+    the integers (N, M, N of this mask, steps of the optimizer, whether the mask is frozen)."""
+
+    def __init__(self, shape, n, m, device):
+        super().__init__()
+        self.n, self.m, self.now, self.frozen, self.clock = n, m, n, False, Clock()
+        self.mask = torch.empty(shape, dtype=torch.bool, device=device)
+        self.found = False  # whether the mask holds anything
+        self.seen = Seen()
+
+    def stored(self):
+        """The parameter behind the weight; None where it is not known."""
+        raise NotImplementedError
+
+    @property
+    def pattern(self):
+        numbers = self.n, self.m, self.now, self.clock.steps, int(self.frozen)
+        return torch.tensor(numbers, device=self.mask.device)
+
+    first = True  # nothing changes the parameter before the mask does
+
+    def keep(self, now):
+        """N of the masks found from here on, which a schedule may have on its way to n. ValueError outside 1 to M."""
+        if not 1 <= now <= self.m:
+            raise ValueError(f"tsenor: the schedule keeps {now} of {self.m}")
+        self.now = self.now if self.frozen else now
+
+    def _note(self):
+        """The mask belongs to the weights as they are now."""
+        self.found, weight = True, self.stored()
+        counts = weight is not None and not sharding.is_sharded(weight) and not weight.is_inference()
+        self.seen = Seen(weight._version if counts else None)
+
+    def _usable(self, weight):
+        """Says what is wrong, and brings the mask to the weight's device, where sharding has moved that alone."""
+        if not self.found and not weight.is_meta:
+            raise RuntimeError(
+                "tsenor: a mask was never found, because its weight was on 'meta': call tsenor_torch.refresh(model) or "
+                "load a state_dict, when the weights are there"
+            )
+        if sharding.is_sharded(weight):
+            raise RuntimeError("tsenor: a layer multiplies by a DTensor: tensor parallel layers cannot be sparsified")
+        if self.mask.device != weight.device:
+            self.mask = self.mask.to(weight.device)
+        if not (torch.compiler.is_compiling() or self.frozen or self.clock.warned) and self._outdated(weight):
+            self.clock.warn()
+
+    def _outdated(self, weight):
+        """Whether a parameter has changed since its mask was found, with no MaskRefresh that will see to it."""
+        if self.clock.driver() or self.clock.left == _optimizer_steps:
+            return False
+        if self.seen.version is None or not isinstance(weight, torch.nn.Parameter) or weight.is_inference():
+            return False
+        learning = self.training and weight.requires_grad and torch.is_grad_enabled()
+        return weight._version != self.seen.version or (learning and self.seen.steps != _optimizer_steps)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in ("mask", "pattern"):
+            destination[prefix + name] = sharding.placed(getattr(self, name), self.stored())
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs):
+        mask, pattern = (state_dict.pop(prefix + name, None) for name in ("mask", "pattern"))
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        if mask is FIND or (mask is pattern is None and prefix + "weight" in state_dict):  # a dense layer's state
+            self.refresh()
+        elif mask is None or pattern is None:
+            missing_keys += [prefix + name for name, it in (("mask", mask), ("pattern", pattern)) if it is None]
+        elif why := self._mismatch(mask, sharding.local(pattern)):
+            error_msgs.append(f"{prefix.rstrip('.')}: {why}")
+        else:
+            self._take(mask, pattern)
+
+    def _mismatch(self, mask, pattern):
+        n, m = (self.n, self.m) if pattern.is_meta else pattern[:2].tolist()
+        if (n, m) != (self.n, self.m):
+            what = f"the state_dict has masks of {n}:{m}, the model of {self.n}:{self.m}"
+            return f"{what}: sparsify(model, {n}, {m}) before loading"
+        if mask.shape != self.mask.shape:
+            return f"the mask in the state_dict has shape {tuple(mask.shape)}, the weight {tuple(self.mask.shape)}"
+        return ""
+
+    @torch.no_grad()
+    def _take(self, mask, pattern):
+        mask = mask.full_tensor() if sharding.is_sharded(mask) else mask
+        if self.mask.is_meta or mask.is_meta:
+            self.mask = mask.bool()
+        else:
+            self.mask.copy_(mask)
+        if not mask.is_meta:
+            numbers = sharding.local(pattern).tolist()
+            self.now, self.clock.steps, self.frozen = numbers[2], numbers[3], bool(numbers[4])
+            self._note()
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        moved = fn(self.mask)
+        self.found = self.found and not (self.mask.is_meta and not moved.is_meta)  # what leaves 'meta' holds nothing
+        self.mask = moved.bool()
+        if self.found and not self.mask.is_meta:
+            self._note()
+        return self

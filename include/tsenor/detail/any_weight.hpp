@@ -1,0 +1,26 @@
+// A weight whose type is a value: what a solver is compiled for once instead of once for each type.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "tsenor/weight_types.hpp"
+
+namespace tsenor::detail {
+
+// All but double, whose importances are doubles and have a solver of their own.
+enum class weight_format : std::uint8_t { binary32, binary16, bfloat16, e4m3, e5m2, binary64 };
+
+// In memory that problem::format tells about. It has no definition, so that nothing counts in its size by mistake.
+struct any_weight;
+
+template <class Weight>
+constexpr weight_format format_of() {
+  if (std::is_same_v<Weight, float16>) return weight_format::binary16;
+  if (std::is_same_v<Weight, bfloat16>) return weight_format::bfloat16;
+  if (std::is_same_v<Weight, float8_e4m3>) return weight_format::e4m3;
+  if (std::is_same_v<Weight, float8_e5m2>) return weight_format::e5m2;
+  return std::is_same_v<Weight, double> ? weight_format::binary64 : weight_format::binary32;
+}
+
+}  // namespace tsenor::detail

@@ -1,0 +1,91 @@
+/// \file
+/// Calls that must be refused, as tables.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "tsenor/check_mask.hpp"
+#include "tsenor/cpu_executor.hpp"
+#include "tsenor/mask_outputs.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/prune/outputs.hpp"
+#include "tsenor/report.hpp"
+#include "tsenor/status.hpp"
+#include "tsenor/weight_types.hpp"
+
+namespace tsenor_test {
+
+inline constexpr std::int64_t side = 64, count = side * side, too_many = std::numeric_limits<std::int64_t>::max() / 8;
+
+/// A place for each argument. A mask that is there keeps the same half of each row, and so is 2:4.
+struct places {
+  std::vector<float> weights = std::vector<float>(count, 1), gram = std::vector<float>(count, 1),
+                     norms = std::vector<float>(side, 7), pruned = std::vector<float>(count, 7);
+  std::vector<tsenor::float16> halves = std::vector<tsenor::float16>(count, tsenor::float16{7});
+  std::vector<std::uint8_t> mask = std::vector<std::uint8_t>(count), compressed = std::vector<std::uint8_t>(2 * count);
+  std::vector<tsenor::tile_report> reports = std::vector<tsenor::tile_report>(count / 64, {7, 7, 7, 7, 7, 7});
+  std::vector<float> prices = std::vector<float>(count / 64 * 16, 7);
+  tsenor::mask_violations violations{7, 7};
+  tsenor::report_summary summary{7, 7, 7, 7, 7, 7, 7};
+
+  places() {
+    for (std::int64_t k = 0; k < count; ++k) mask[k] = (k + k / side) % 2;
+  }
+  tsenor::matrix_view<const float> view() const { return {weights.data(), side, side}; }
+  tsenor::matrix_view<const std::uint8_t> kept() const { return {mask.data(), side, side}; }
+  tsenor::matrix_view<float> target() { return {pruned.data(), side, side}; }
+  tsenor::matrix_view<const tsenor::float16> half_view() const { return {halves.data(), side, side}; }
+  tsenor::mask_outputs<float> outputs() {
+    tsenor::mask_outputs<float> out;
+    out.mask = mask.data();
+    return out;
+  }
+  tsenor::prune::outputs<float> pruner_outputs() { return {pruned.data(), mask.data()}; }
+  /// Copies of all bytes.
+  std::string bytes() const {
+    std::string all;
+    const auto add = [&](const auto& x) {
+      all.append(reinterpret_cast<const char*>(x.data()), x.size() * sizeof x[0]);
+    };
+    add(weights), add(gram), add(norms), add(pruned), add(halves), add(mask), add(compressed), add(reports),
+        add(prices);
+    all.append(reinterpret_cast<const char*>(&violations), sizeof violations);
+    return all.append(reinterpret_cast<const char*>(&summary), sizeof summary);
+  }
+};
+
+template <class T>
+T* one_byte_on(T* data) {
+  return reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(data) + 1);
+}
+template <class T>
+T* inside(const void* data) {
+  return static_cast<T*>(const_cast<void*>(data));
+}
+
+struct bad_call {
+  const char* what;
+  tsenor::status_code code;
+  std::function<tsenor::status(places&)> call;
+};
+
+inline void expect_refused(const std::vector<bad_call>& calls) {
+  for (const bad_call& bad : calls) {
+    SCOPED_TRACE(bad.what);
+    places p;
+    const std::string before = p.bytes();
+    const tsenor::status s = bad.call(p);
+    EXPECT_EQ(s.code(), bad.code) << s.message();
+    EXPECT_GT(std::strlen(s.message()), 20u);
+    EXPECT_TRUE(p.bytes() == before) << "something was written";
+  }
+}
+
+}  // namespace tsenor_test

@@ -1,0 +1,250 @@
+// Every argument of every public function on the CPU that is null, misaligned, shared, too large or no value of its type: the
+// call is refused, says what is wrong, and has written nothing. What find_mask's options and views may be is in errors_test.cpp.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+
+#include "refused.hpp"
+#include "solve_fixed.hpp"
+#include "tsenor/apply_mask.hpp"
+#include "tsenor/check_mask.hpp"
+#include "tsenor/prune/prune.hpp"
+#include "tsenor/sparse24/layout.hpp"
+#include "tsenor/summarize.hpp"
+
+namespace tsenor_test {
+namespace {
+
+using tsenor::cpu_executor;
+using tsenor::matrix_view;
+using tsenor::status;
+
+constexpr cpu_executor cpu{1}, no_cpu{-1};
+
+using code = tsenor::status_code;
+
+TEST(Contract, OfFindMask) {
+  const auto with = [](places& p, const tsenor::mask_outputs<float>& out, tsenor::wanda importance) {
+    return find_fixed<4, 8>(cpu, p.view(), out, tsenor::options{}, importance);
+  };
+  const auto writing = [](places& p, const tsenor::mask_outputs<float>& out) {
+    return find_fixed<4, 8>(cpu, p.view(), out);
+  };
+  expect_refused({
+      {"no output", code::invalid_pointer, [=](places& p) { return writing(p, {}); }},
+      {"norms null", code::invalid_pointer, [=](places& p) { return with(p, p.outputs(), {}); }},
+      {"norms misaligned", code::invalid_pointer,
+       [=](places& p) { return with(p, p.outputs(), {one_byte_on(p.norms.data())}); }},
+      {"norms are an output", code::overlapping_buffers,
+       [=](places& p) { return with(p, p.outputs(), {inside<float>(p.mask.data() + 4)}); }},
+      {"stride of an output too large", code::invalid_shape,
+       [=](places& p) {
+         auto out = p.outputs();
+         out.mask.row_stride = 8 * too_many;
+         return writing(p, out);
+       }},
+      {"prices of too many tiles", code::invalid_shape,
+       [](places& p) {
+         tsenor::mask_outputs<float> out;
+         out.prices = p.prices.data();
+         tsenor::options opts;
+         opts.edge = tsenor::edge::partial;
+         return find_fixed<4, 8>(cpu, matrix_view<const float>{p.weights.data(), 1, 1, 1, too_many / 4, 1}, out, opts);
+       }},
+  });
+}
+
+TEST(Contract, OfCheckMask) {
+  constexpr tsenor::pattern nm{4, 8};
+  expect_refused({
+      {"threads", code::invalid_option, [=](places& p) { return check_mask(no_cpu, nm, p.kept(), &p.violations); }},
+      {"pattern", code::invalid_pattern,
+       [=](places& p) {
+         return check_mask(cpu, {9, 8}, p.kept(), &p.violations);
+       }},
+      {"mask null", code::invalid_pointer,
+       [=](places& p) {
+         return check_mask(cpu, nm, {nullptr, side, side}, &p.violations);
+       }},
+      {"mask too large", code::invalid_shape,
+       [=](places& p) {
+         return check_mask(cpu, nm, {p.mask.data(), 8 * too_many, 8 * too_many}, &p.violations);
+       }},
+      {"sides", code::not_divisible,
+       [=](places& p) {
+         return check_mask(cpu, nm, {p.mask.data(), side - 1, side}, &p.violations);
+       }},
+      {"result null", code::invalid_pointer, [=](places& p) { return check_mask(cpu, nm, p.kept(), nullptr); }},
+      {"result misaligned", code::invalid_pointer,
+       [=](places& p) { return check_mask(cpu, nm, p.kept(), one_byte_on(&p.violations)); }},
+      {"result in the mask", code::overlapping_buffers,
+       [=](places& p) { return check_mask(cpu, nm, p.kept(), inside<tsenor::mask_violations>(p.mask.data() + 16)); }},
+      {"constraint", code::invalid_option,
+       [=](places& p) { return check_mask(cpu, nm, p.kept(), &p.violations, tsenor::constraint(9)); }},
+      {"edge", code::invalid_option,
+       [=](places& p) { return check_mask(cpu, nm, p.kept(), &p.violations, {}, tsenor::edge(9)); }},
+  });
+}
+
+TEST(Contract, OfApplyMask) {
+  expect_refused({
+      {"threads", code::invalid_option, [](places& p) { return apply_mask(no_cpu, p.view(), p.kept(), p.target()); }},
+      {"weights null", code::invalid_pointer,
+       [](places& p) {
+         return apply_mask(cpu, matrix_view<const float>{nullptr, side, side}, p.kept(), p.target());
+       }},
+      {"mask null", code::invalid_pointer,
+       [](places& p) {
+         return apply_mask(cpu, p.view(), {nullptr, side, side}, p.target());
+       }},
+      {"pruned null", code::invalid_pointer,
+       [](places& p) {
+         return apply_mask(cpu, p.view(), p.kept(), {nullptr, side, side});
+       }},
+      {"pruned misaligned", code::invalid_pointer,
+       [](places& p) {
+         return apply_mask(cpu, p.view(), p.kept(), {one_byte_on(p.pruned.data()), side, side - 1, side});
+       }},
+      {"mask of another shape", code::invalid_shape,
+       [](places& p) {
+         return apply_mask(cpu, p.view(), {p.mask.data(), side, side - 1}, p.target());
+       }},
+      {"pruned of another shape", code::invalid_shape,
+       [](places& p) {
+         return apply_mask(cpu, p.view(), p.kept(), {p.pruned.data(), side - 1, side});
+       }},
+      {"pruned of no batch", code::invalid_shape,
+       [](places& p) {
+         return apply_mask(cpu, p.view(), p.kept(), {p.pruned.data(), side, side, side, 0, 0});
+       }},
+      {"pruned one row below the weights", code::overlapping_buffers,
+       [](places& p) {
+         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), side - 1, side},
+                           {p.mask.data(), side - 1, side}, {p.weights.data() + side, side - 1, side});
+       }},
+      {"pruned in the mask", code::overlapping_buffers,
+       [](places& p) {
+         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), 1, 4}, {p.mask.data(), 1, 4},
+                           {inside<float>(p.mask.data()), 1, 4});
+       }},
+  });
+}
+
+TEST(Contract, OfSummarize) {
+  const std::int64_t tiles = count / 64;
+  expect_refused({
+      {"threads", code::invalid_option,
+       [=](places& p) { return summarize(no_cpu, p.reports.data(), tiles, &p.summary); }},
+      {"reports null", code::invalid_pointer, [=](places& p) { return summarize(cpu, nullptr, tiles, &p.summary); }},
+      {"reports misaligned", code::invalid_pointer,
+       [=](places& p) { return summarize(cpu, one_byte_on(p.reports.data()), tiles - 1, &p.summary); }},
+      {"count", code::invalid_shape, [](places& p) { return summarize(cpu, p.reports.data(), -1, &p.summary); }},
+      {"too many", code::invalid_shape,
+       [](places& p) { return summarize(cpu, p.reports.data(), too_many, &p.summary); }},
+      {"result null", code::invalid_pointer,
+       [=](places& p) { return summarize(cpu, p.reports.data(), tiles, nullptr); }},
+      {"result misaligned", code::invalid_pointer,
+       [=](places& p) { return summarize(cpu, p.reports.data(), tiles, one_byte_on(&p.summary)); }},
+      {"result in the reports", code::overlapping_buffers,
+       [=](places& p) {
+         return summarize(cpu, p.reports.data(), tiles, inside<tsenor::report_summary>(&p.reports[2]));
+       }},
+  });
+}
+
+using tsenor::prune::static_pattern;
+
+TEST(Contract, OfPruneWanda) {
+  const auto call = [](places& p, const float* gram, float* norms, const tsenor::prune::outputs<float>& out,
+                       tsenor::options search = {}) {
+    tsenor::prune::sparsity rule;
+    rule.search = search;
+    return tsenor::prune::wanda(cpu, static_pattern<4, 8>{}, p.view(), gram, norms, out, rule);
+  };
+  expect_refused({
+      {"gram null", code::invalid_pointer,
+       [=](places& p) { return call(p, nullptr, p.norms.data(), p.pruner_outputs()); }},
+      {"gram misaligned", code::invalid_pointer,
+       [=](places& p) { return call(p, one_byte_on(p.gram.data()), p.norms.data(), p.pruner_outputs()); }},
+      {"norms null", code::invalid_pointer,
+       [=](places& p) { return call(p, p.gram.data(), nullptr, p.pruner_outputs()); }},
+      {"norms in gram", code::overlapping_buffers,
+       [=](places& p) { return call(p, p.gram.data(), p.gram.data() + 64, p.pruner_outputs()); }},
+      {"norms in the weights", code::overlapping_buffers,
+       [=](places& p) { return call(p, p.gram.data(), p.weights.data(), p.pruner_outputs()); }},
+      {"norms in pruned", code::overlapping_buffers,
+       [=](places& p) { return call(p, p.gram.data(), p.pruned.data(), p.pruner_outputs()); }},
+      {"pruned is gram", code::overlapping_buffers,
+       [=](places& p) {
+         return call(p, p.gram.data(), p.norms.data(), {p.gram.data(), p.mask.data()});
+       }},
+      {"no mask", code::invalid_pointer,
+       [=](places& p) {
+         return call(p, p.gram.data(), p.norms.data(), {p.pruned.data(), nullptr});
+       }},
+      {"tau", code::invalid_option,
+       [=](places& p) {
+         tsenor::options search;
+         search.tau = std::numeric_limits<double>::quiet_NaN();
+         return call(p, p.gram.data(), p.norms.data(), p.pruner_outputs(), search);
+       }},
+  });
+}
+
+TEST(Contract, OfPruneMagnitude) {
+  const auto call = [](places& p, tsenor::prune::outputs<float> out, tsenor::prune::structure how = {}) {
+    tsenor::prune::sparsity rule;
+    rule.structure = how;
+    return tsenor::prune::magnitude(cpu, static_pattern<4, 8>{}, p.view(), out, rule);
+  };
+  expect_refused({
+      {"no pruned", code::invalid_pointer,
+       [=](places& p) {
+         return call(p, {nullptr, p.mask.data()});
+       }},
+      {"no mask", code::invalid_pointer,
+       [=](places& p) {
+         return call(p, {p.pruned.data(), nullptr});
+       }},
+      {"mask is pruned", code::overlapping_buffers,
+       [=](places& p) {
+         return call(p, {p.pruned.data(), inside<std::uint8_t>(p.pruned.data())});
+       }},
+      {"structure", code::invalid_option,
+       [=](places& p) { return call(p, p.pruner_outputs(), tsenor::prune::structure(9)); }},
+  });
+}
+
+TEST(Contract, OfCompress) {
+  const auto call = [](matrix_view<const tsenor::float16> w, matrix_view<const std::uint8_t> mask, void* to,
+                       tsenor::sparse24::operand which = {}) { return tsenor::sparse24::compress(w, mask, which, to); };
+  expect_refused({
+      {"weights null", code::invalid_pointer,
+       [=](places& p) {
+         return call({nullptr, side, side}, p.kept(), p.compressed.data());
+       }},
+      {"mask null", code::invalid_pointer,
+       [=](places& p) {
+         return call(p.half_view(), {nullptr, side, side}, p.compressed.data());
+       }},
+      {"compressed null", code::invalid_pointer, [=](places& p) { return call(p.half_view(), p.kept(), nullptr); }},
+      {"compressed is the mask", code::overlapping_buffers,
+       [=](places& p) { return call(p.half_view(), p.kept(), p.mask.data() + count - 1); }},
+      {"compressed is the weights", code::overlapping_buffers,
+       [=](places& p) { return call(p.half_view(), p.kept(), p.halves.data()); }},
+      {"operand", code::invalid_option,
+       [=](places& p) { return call(p.half_view(), p.kept(), p.compressed.data(), tsenor::sparse24::operand(9)); }},
+      {"sides", code::not_divisible,
+       [=](places& p) {
+         return call({p.halves.data(), 32, side}, {p.mask.data(), 32, side}, p.compressed.data());
+       }},
+      {"mask of none in a group", code::invalid_option,
+       [=](places& p) {
+         return call(p.half_view(), {p.compressed.data(), side, side}, p.compressed.data() + count);
+       }},
+  });
+}
+
+}  // namespace
+}  // namespace tsenor_test
