@@ -32,6 +32,17 @@ echo '#include "tsenor/find_mask.cuh"' >include.cu
 call='tsenor::status solve(const float* weights, long side, unsigned char* mask) {'
 { cat include.cpp; echo "$call return tsenor::find_mask<8, 16>(tsenor::cpu_executor{}, weights, side, side, mask); }"; } >call.cpp
 { cat include.cu; echo "$call return tsenor::find_mask<8, 16>(weights, side, side, mask); }"; } >call.cu
+# The pattern as a value: all lane widths, and all types of weights.
+any='template <class T> tsenor::status solve(PLACE tsenor::pattern nm, const T* weights, tsenor::mask_outputs<T> out) {
+  return tsenor::find_mask(HERE nm, tsenor::matrix_view<const T>(weights, 64, 64), out);
+}'
+types() { for type in "$@"; do
+  echo "template tsenor::status solve(PLACE tsenor::pattern, const $type*, tsenor::mask_outputs<$type>);"
+done; }
+{ cat include.cpp; echo "$any"; types float double tsenor::{float16,bfloat16,float8_e4m3,float8_e5m2}; } |
+  sed 's/PLACE/tsenor::cpu_executor,/; s/HERE/tsenor::cpu_executor{},/' >any.cpp
+{ cat include.cu; echo "$any"; types float double __half __nv_bfloat16 __nv_fp8_e4m3 __nv_fp8_e5m2; } |
+  sed 's/PLACE//; s/HERE//' >any.cu
 
 # Prints "WALL CPU" for a command, both in seconds.
 seconds() {
@@ -58,12 +69,14 @@ measure empty.cpp "" "${cpp[@]}" empty.cpp
 empty=$cpu
 measure include_find_mask.hpp "$empty" "${cpp[@]}" include.cpp
 measure call_find_mask_8_16.cpp "$empty" "${cpp[@]}" call.cpp
+measure six_types_any_pattern.cpp "$empty" "${cpp[@]}" any.cpp
 if [ -n "$nvcc" ]; then
   cu=("$nvcc" -std=c++17 -O2 -arch=sm_90 -I"$include" -o out.o -c)
   measure empty.cu "" "${cu[@]}" empty.cu
   empty=$cpu
   measure include_find_mask.cuh "$empty" "${cu[@]}" include.cu
   measure call_find_mask_8_16.cu "$empty" "${cu[@]}" call.cu
+  measure six_types_any_pattern.cu "$empty" "${cu[@]}" any.cu
 fi
 
 printf '%-26s %8s %8s %8s\n' compiled wall cpu more

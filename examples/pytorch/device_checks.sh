@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 folder=${1:?the folder for the results}; shift
 mkdir -p "$folder/site"; folder=$(cd "$folder" && pwd)
 python=${PYTHON:-python3}
-export MAX_JOBS=${MAX_JOBS:-$(nproc)} TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-9.0}
+export MAX_JOBS=${MAX_JOBS:-$(nproc)} TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-9.0} TSENOR_TORCH_CUDA=1
 export PYTHONPATH="$folder/site${PYTHONPATH:+:$PYTHONPATH}" PATH="$folder/site/bin:$PATH:/usr/local/cuda/bin"
 
 offline=("$python" -m pip install --no-index --no-deps --quiet --target "$folder/site" --upgrade)

@@ -253,10 +253,6 @@ def test_docstrings_run():
     assert done.failed == 0 and done.attempted >= 8
 
 
-def test_version_is_the_packages():
-    project = Path(__file__).parent.parent / "pyproject.toml"
-    assert f'version = "{tsenor_torch.__version__}"' in project.read_text()
-
 
 def test_types():
     """mypy's view of the public functions, as a user's program has it."""

@@ -44,8 +44,8 @@ def arguments_of(name, device):
             leaf(4, OUT, **bf16), leaf(4, IN, **bf16), leaf(OUT, IN, **f32), torch.ones(OUT, IN, **bf16), None,
             torch.rand(OUT, IN, device=device) > 0.5, [True, True, True]
         ),
-        "linear24_forward": lambda: (leaf(64, IN, **bf16), leaf(OUT, IN, **bf16), None, OUT),
-        "linear24_input_gradient": lambda: (leaf(64, OUT, **bf16), leaf(OUT, IN, **bf16), None, IN),
+        "linear24_forward": lambda: (leaf(64, IN, **bf16), leaf(OUT, IN, **bf16), next(room).zero_(), OUT),
+        "linear24_input_gradient": lambda: (leaf(64, OUT, **bf16), leaf(OUT, IN, **bf16), next(room).zero_(), IN),
     }[name]()
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import tsenor_torch
+
 HERE = Path(__file__).parent
 
 
 def launched(*command, folder):
     """Two processes of a script; what went wrong, if something did."""
-    source = os.pathsep.join([str(HERE.parent / "src"), str(HERE), os.environ.get("PYTHONPATH", "")])
+    package = Path(tsenor_torch.__file__).parent.parent
+    source = os.pathsep.join([str(package), str(HERE), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": source, "CUDA_VISIBLE_DEVICES": ""}
     environment |= {"GLOO_SOCKET_IFNAME": "lo"}
     arguments = [sys.executable, *command]

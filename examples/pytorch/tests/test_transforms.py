@@ -14,8 +14,9 @@ ops = torch.ops.tsenor
 
 
 def model_on(device, gradient="straight_through"):
-    layers = torch.nn.Linear(32, 64), torch.nn.Tanh(), torch.nn.Linear(64, 16)
-    return sparsify(torch.nn.Sequential(*layers).to(device), 8, 16, gradient=gradient)
+    model = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Tanh(), torch.nn.Linear(64, 16)).to(device)
+    sparsify(model, 8, 16, gradient=gradient)
+    return model
 
 
 def split(model):

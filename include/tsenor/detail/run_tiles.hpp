@@ -11,16 +11,15 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// Tiles in lanes of their own.
-template <class Weight, class Importance>
+// Tiles of 4x4. Plain: of rows on boundaries of four, without prices and reports.
+template <bool Plain, class Weight, class Importance>
 __attribute__((noinline)) void run_tiles4(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
-  const bool at_most = p.kept == constraint::at_most, in_fours = p.in_fours();
-  for (std::int64_t tile = begin; tile < end; tile += tile_lanes::count) {
-    if (in_fours)
-      solve_tiles4<true, true, tile_lanes>(p, tile, end, at_most);
-    else
-      solve_tiles4<false, true, tile_lanes>(p, tile, end, at_most);
-  }
+  for (std::int64_t tile = begin; tile < end; tile += tile_lanes::count)
+    solve_tiles4<Plain, !Plain, tile_lanes>(p, tile, end, p.kept == constraint::at_most);
+}
+template <class Weight, class Importance>
+void run_tiles4(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+  p.in_fours() && !p.certifies() ? run_tiles4<true>(p, begin, end) : run_tiles4<false>(p, begin, end);
 }
 
 template <int Width, class Weight, class Importance>

@@ -91,7 +91,7 @@ class Linear24(Masked):
     def forward(self, x):
         self._usable(self.weight)
         tokens = x.numel() // x.shape[-1]
-        if not torch.compiler.is_compiling() and self.written != state_of(self.weight):
+        if not torch.compiler.is_compiling() and state_of(self.weight) not in (self.written, None):
             self.compress(keep_mask=True)
         if tokens != self.tokens:
             plan = choose(self, tokens).plan

@@ -20,8 +20,12 @@ register_optimizer_step_pre_hook(_count)
 
 
 def state_of(weight):
-    """Something that is another after every change of a parameter."""
-    return weight.data_ptr(), 0 if weight.is_inference() else weight._version, _optimizer_steps
+    """Something that is another after every change of a parameter; None for a tensor of torch.func, which has no storage."""
+    try:
+        pointer = weight.data_ptr()
+    except RuntimeError:
+        return None
+    return pointer, 0 if weight.is_inference() else weight._version, _optimizer_steps
 
 
 FIND = object()  # in the place of a mask in a state_dict: find it, from the weights that come with it
