@@ -140,18 +140,21 @@ TSENOR_FN void make_not_positive(const quotas<L>& q, typename L::coarse_result& 
   col = L::narrow(pick(q.col > zero, largest(smallest(v - up, zero), index(-coarse_most)), zero));
 }
 
+// Where less than half of the entries are kept, prices are larger beside the weights' mean: this of m.
+TSENOR_FN int scarce(int n, int m) { return 2 * n < m ? 2 * n : m; }
+
 // Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of Gaussian weights never
 // are.
 template <class L>
 TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& q, int m) {
   using index = typename L::index;
-  const auto low = L::widen(row) * index(m) > index(2 * coarse_median * (q.n - m));
+  const auto low = L::widen(row) * index(m * m) > index(2 * coarse_median * (q.n - m) * scarce(q.n, m));
   return L::count(low & (q.row > index(0))) * 2 > m;
 }
 
 // By how many bits weights are shifted where coarse_shift is too coarse: so that their mean is at least coarse_mean.
 template <class L>
-TSENOR_FN int finer_shift(L& l, const quotas<L>& q) {
+TSENOR_FN int finer_shift(L& l, const quotas<L>& q, int m) {
   using index = typename L::index;
   index sums = 0;
   for (int k = 0; k < L::width; k++) sums = sums + (largest(l.weights.row_entry(k), index(0)) >> 6);
@@ -159,7 +162,7 @@ TSENOR_FN int finer_shift(L& l, const quotas<L>& q) {
   l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
   sum = L::tile_sum(sum);
   const int entries = L::count(q.row > index(0)) * L::count(q.col > index(0));
-  const std::uint32_t least = std::uint32_t(entries * coarse_mean) >> 6;
+  const std::uint32_t least = std::uint32_t(entries * coarse_mean * scarce(q.n, m) / m) >> 6;
   const int shift = exponent_of(float(sum)) - exponent_of(float(least));
   const int within = shift > coarse_shift ? coarse_shift : shift > 0 ? shift : 0;
   return within - (within > 0 && least << within > sum);
@@ -182,7 +185,7 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q, int m
       const bool finer = is_too_coarse<L>(row, q, m);
       looked = true;
       if (L::any_tile(finer)) {
-        const int fine = finer_shift(l, q);
+        const int fine = finer_shift(l, q, m);
         shift = finer ? fine : shift;
         rows.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
         cols.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);

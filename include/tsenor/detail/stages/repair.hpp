@@ -222,8 +222,8 @@ template <class L>
 TSENOR_FN bool is_far_off(const typename L::bits& cols, const fixed_prices<L>& p, const quotas<L>& q, int m) {
   using index = typename L::index;
   const index off = L::count(cols) - q.col, most = m / 4, zero = 0;
-  auto far = off > most;
-  if constexpr (!L::plain) far = far | ((off + most < zero) & (p.col < zero) & q.at_most);
+  auto far = off * off > most * most;
+  if constexpr (!L::plain) far = far & ((off > zero) | (p.col < zero) | typename L::flag(!q.at_most));
   return L::ballot(far) != 0;
 }
 
