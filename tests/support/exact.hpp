@@ -85,7 +85,7 @@ inline std::optional<int128> exact_optimum(const tile_problem& tile, const exact
 #endif
 }
 
-/// How far the optimal method's mask may be from the best, see README's "What is guaranteed": `share` of the optimum at M = 4;
+/// How far the optimal method's mask may be from the best, see "What is guaranteed" in include/tsenor/REFERENCE.md: `share` of the optimum at M = 4;
 /// else, of the power of two that is not above the largest importance, for each entry that only one of both masks keeps.
 inline double optimal_tolerance(const tile_problem& tile, double optimum, double share) {
   if (tile.nm.m == 4) return share * optimum;

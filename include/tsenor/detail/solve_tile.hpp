@@ -92,13 +92,13 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::in
                     L::plain ? n : pick(L::lane() < index(at.cols), n, zero), p.nm.n, at_most};
   const earlier_prices<L> earlier =
       p.warm ? read_prices(l, p, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
-  fixed_prices<L> prices = price(l, q, earlier, p.nm.m);
+  fixed_prices<L> prices = price(l, q, earlier);
   partial_mask<L> m;
-  const bool chose = first_mask(l, prices, q, p.nm.m, m.kept);
+  take_best(l, prices, q, p.nm.m, m.kept.rows);
+  m.kept.cols = L::transpose(m.kept.rows);
   m.row_slack = L::plain ? zero : q.row - L::count(m.kept.rows);
   m.col_slack = at_most ? pick(prices.col == zero, largest(q.col - L::count(m.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
-  if (L::any_tile(chose)) exchange_ties(l, m, prices, q, chose);
   repair(l, m, prices, q, spent);
   if (p.out.prices) centre(l, q, prices);
   if (at_most) m.kept.rows = m.kept.rows - zero_entries(l);

@@ -105,21 +105,10 @@ struct lanes : warp_lanes<Width> {
   template <bool Rows>
   struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
-    int shift, least, most = 0x7fff;
+    int shift, least;
     TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
       if constexpr (holds_tile) {
         TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
-      }
-    }
-    // Takes them anew, and not more than `most`.
-    TSENOR_FN void cut_off(const lanes& l, int shift_, int least_, int most_) {
-      shift = shift_, most = most_;
-      if constexpr (holds_tile) {
-        TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) {
-          const pair16 pair = nearest_pair(l.weights.template entry_part<Rows>(k, 0) >> shift,
-                                           l.weights.template entry_part<Rows>(k + coarse_count, 0) >> shift);
-          x[k] = lower(upper(pair, pair_of(least_, least_)), pair_of(most_, most_));
-        }
       }
     }
     TSENOR_FN coarse get(const lanes& l, int k, int s) const {
@@ -133,11 +122,10 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
       const int a = l.weights.template entry_part<Rows>(k, s),
                 b = l.weights.template entry_part<Rows>(k + coarse_count, s);
-      if constexpr (plain && holds_tile)  // neither is negative
+      if constexpr (plain)  // neither is negative
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
-      pair16 x = nearest_pair(a >> shift, b >> shift);
-      if constexpr (!plain) x = upper(x, pair_of(least, least));
-      return holds_tile ? x : lower(x, pair_of(most, most));
+      else
+        return pair_of(a >> shift > least ? a >> shift : least, b >> shift > least ? b >> shift : least);
     }
   };
   // The rows or columns of l.weights >> shift, but not less than `least`.

@@ -19,14 +19,9 @@ constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are c
 constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 
-// Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums stay within
-// 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives way to a lesser one, and what is
-// beyond 2^14 then is cut off: it is kept in any case.
-constexpr int coarse_shift = 12;
-constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
-constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
-constexpr int coarse_median = 600;                // enough for the median of coarse weights, and
-constexpr int coarse_mean = 700;                  // for their mean, where it is not
+constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
+constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits
+constexpr int coarse_outside = -2 * coarse_most;                // below all sums inside, and 16 bits with any price
 
 constexpr int sweeps = 4;  // more cost what they save (see bench/NOTES.md)
 
@@ -127,85 +122,43 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
 }
 
 // Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal, and what is
-// still positive is cut off; later sweeps keep it so. Sweeps that are cut off from the start leave the constant to the rows.
+// still positive is cut off.
 template <class L>
-TSENOR_FN void make_not_positive(const quotas<L>& q, typename L::coarse_result& row, typename L::coarse_result& col) {
+TSENOR_FN typename L::index not_positive(const typename L::index& row, const typename L::index& col,
+                                         const quotas<L>& q) {
   using index = typename L::index;
-  const index zero = 0, least = -2 * coarse_most, u = L::widen(row), v = L::widen(col);
-  const int row_top = L::tile_largest(pick(q.row > zero, u, least));
-  const int col_top = L::tile_largest(pick(q.col > zero, v, least));
-  if (!q.at_most) return;
-  const index up = (col_top - row_top) >> 1;
-  row = L::narrow(pick(q.row > zero, largest(smallest(u + up, zero), least + index(1)), zero));
-  col = L::narrow(pick(q.col > zero, largest(smallest(v - up, zero), index(-coarse_most)), zero));
+  const index zero = 0, least = -2 * coarse_most;
+  const int row_top = L::tile_largest(pick(q.row > zero, row, least));
+  const int col_top = L::tile_largest(pick(q.col > zero, col, least));
+  return pick(q.col > zero, smallest(col - index((col_top - row_top) >> 1), zero), zero);
 }
 
-// Where less than half of the entries are kept, prices are larger beside the weights' mean: this of m.
-TSENOR_FN int scarce(int n, int m) { return 2 * n < m ? 2 * n : m; }
-
-// Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of Gaussian weights never
-// are.
 template <class L>
-TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& q, int m) {
-  using index = typename L::index;
-  const auto low = L::widen(row) * index(m * m) > index(2 * coarse_median * (q.n - m) * scarce(q.n, m));
-  return L::count(low & (q.row > index(0))) * 2 > m;
-}
-
-// By how many bits weights are shifted where coarse_shift is too coarse: so that their mean is at least coarse_mean.
-template <class L>
-TSENOR_FN int finer_shift(L& l, const quotas<L>& q, int m) {
-  using index = typename L::index;
-  index sums = 0;
-  for (int k = 0; k < L::width; k++) sums = sums + (largest(l.weights.row_entry(k), index(0)) >> 6);
-  std::uint32_t sum = 0;
-  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
-  sum = L::tile_sum(sum);
-  const int entries = L::count(q.row > index(0)) * L::count(q.col > index(0));
-  const std::uint32_t least = std::uint32_t(entries * coarse_mean * scarce(q.n, m) / m) >> 6;
-  const int shift = exponent_of(float(sum)) - exponent_of(float(least));
-  const int within = shift > coarse_shift ? coarse_shift : shift > 0 ? shift : 0;
-  return within - (within > 0 && least << within > sum);
-}
-
-// Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they begin anew.
-template <class L>
-TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q, int m) {
+TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
   using result = typename L::coarse_result;
-  auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
-  auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
+  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
+  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
   const result row_quota = L::narrow(q.row), col_quota = L::narrow(q.col);
-  int shift = coarse_shift;
-  bool looked = false;
   result row, col = 0;
   for (int sweep = 0; sweep < sweeps; sweep++) {
-    const int most = q.at_most && sweep > 0 ? 0 : coarse_most;
-    coarse_sweep(l, rows, col, sweep == 0, row_quota, q.n, -2 * coarse_most + 1, most, row);
-    if (sweep == 0 && !looked) {
-      const bool finer = is_too_coarse<L>(row, q, m);
-      looked = true;
-      if (L::any_tile(finer)) {
-        const int fine = finer_shift(l, q, m);
-        shift = finer ? fine : shift;
-        rows.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
-        cols.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
-        sweep = -1;
-        continue;
-      }
-    }
-    coarse_sweep(l, cols, row, sweep == 0, col_quota, q.n, -coarse_most, most, col);
-    if (!L::plain && sweep < sweeps - 1 && L::any_tile(q.at_most)) make_not_positive(q, row, col);
+    coarse_sweep(l, rows, col, sweep == 0, row_quota, q.n, -2 * coarse_most + 1, coarse_most, row);
+    coarse_sweep(l, cols, row, sweep == 0, col_quota, q.n, -coarse_most, coarse_most, col);
   }
-  return L::widen(col) * typename L::index(1 << shift);
+  typename L::index price = L::widen(col);
+  if (!L::plain && L::any_tile(q.at_most)) {
+    const typename L::index cut_off = largest(not_positive(L::widen(row), price, q), typename L::index(-coarse_most));
+    if (q.at_most) price = cut_off;
+  }
+  return price * typename L::index(1 << coarse_shift);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q, const earlier_prices<L>& earlier, int m) {
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q, const earlier_prices<L>& earlier) {
   fixed_prices<L> p;
   p.col = earlier.col;
   if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, q, m);
+    const typename L::index col = coarse_column_prices(l, q);
     if (!earlier.known) p.col = col;
   }
   p.row = balance<true>(l, p.col, q);
@@ -224,56 +177,7 @@ TSENOR_STAGE void centre(L& l, const quotas<L>& q, fixed_prices<L>& p) {
   if (q.at_most) p.row = smallest(p.row, zero);
 }
 
-// What rows choose from: entries that are equally good, and how many of them to take.
-template <class L>
-struct equals {
-  typename L::bits tied;
-  typename L::index wanted;
-};
-
-// The first from column i on.
-template <class L>
-TSENOR_FN void take_first(equals<L> e, typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const bits ahead = bits(first_members<L>(L::width)) - bits::below(L::lane());
-  while (true) {
-    const auto wants = e.wanted > index(0);
-    if (!L::any_tile(L::ballot(wants) != 0)) return;
-    const bits from_here = e.tied & ahead;
-    const bits taken = where(wants, (where(from_here.any(), from_here) | where(!from_here.any(), e.tied)).lowest());
-    best = best | taken;
-    e.tied = e.tied - taken;
-    e.wanted = e.wanted - pick(wants, index(1), index(0));
-  }
-}
-
-// Where many rows choose, they do so in turn, each from its own column on, so that no two consider a column at once: a row takes an
-// entry where the share of the rest that it still has to take and the share of theirs that the column has room for add up to
-// more than 1.
-template <class L>
-TSENOR_FN void take_in_turn(equals<L> e, const quotas<L>& q, int m, typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0, one = 1;
-  index left = L::count(e.tied), column = L::lane();
-  index room = q.col - L::count(L::transpose(best)), rest = L::count(L::transpose(e.tied));
-  for (int k = 0; k < m; k++) {
-    const bits here = bits::one(column, e.wanted > zero) & e.tied;
-    const auto may = here.any();
-    const auto takes = may & ((room * left + e.wanted * rest > left * rest) | !(left > e.wanted));
-    const index considered = pick(may, one, zero), taken = pick(takes, one, zero);
-    best = best | where(takes, here);
-    left = left - considered;
-    e.wanted = e.wanted - taken;
-    rest = L::from_next(rest - considered, m);
-    room = L::from_next(room - taken, m);
-    column = column + one;
-    column = pick(column < index(m), column, zero);
-  }
-}
-
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for.
+// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
 template <class L>
 TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
   using bits = typename L::bits;
@@ -282,20 +186,26 @@ TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& p, const quotas<L>& q
   const auto col = l.share(p.col);
   const bits better =
       bits::template negative<L::width>([&](int k) { return zero - (l.weights.row_entry(k) + p.row + index(col[k])); });
-  const auto chooses = L::count(best) > q.row;
-  const bits tied = where(chooses, best - better);
-  best = best - tied;
-  const equals<L> all = {tied, pick(chooses, q.row - L::count(best), zero)};
-  const bool many = L::count(chooses) * 4 > m;
-  if (L::any_tile(!many)) take_first<L>({tied, pick(typename L::flag(many), zero, all.wanted)}, best);
-  if (L::any_tile(many))
-    take_in_turn<L>({where(typename L::flag(many), tied), pick(typename L::flag(many), all.wanted, zero)}, q, m, best);
+  const bits tied = best - better;
+  best = best & better;
+  index taken = L::count(best);
+  const auto fits = !(taken + L::count(tied) > q.row);
+  best = best | where(fits, tied);
+  index column = L::lane();
+  for (int k = 0; k < m; k++) {
+    const bits candidate = bits::one(column, (!fits) & (taken < q.row));
+    const bits took = candidate & tied;
+    best = best | took;
+    taken = taken + L::count(took);
+    column = column + index(1);
+    column = pick(column < index(m), column, zero);
+  }
 }
 
-// Rows take their n best, those of surplus >= 0, of equals at 0 as many as they have room for. Where rows may keep fewer, a row of
-// price 0 leaves the entries of surplus 0. Whether any row had to choose among equals.
+// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a
+// row of price 0 leaves the entries of surplus 0.
 template <class L>
-TSENOR_STAGE bool take_best(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
+TSENOR_STAGE void take_best(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
@@ -306,9 +216,7 @@ TSENOR_STAGE bool take_best(L& l, const fixed_prices<L>& p, const quotas<L>& q, 
       bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
   best = bits(first_members<L>(L::width)) - worse;
   if (!L::plain) best = where(q.row > zero, best);
-  const bool chooses = L::ballot(L::count(best) > q.row) != 0;
-  if (L::any_tile(chooses)) take_better(l, p, q, m, best);
-  return chooses;
+  if (L::any_tile(L::ballot(L::count(best) > q.row) != 0)) take_better(l, p, q, m, best);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -187,62 +187,6 @@ TSENOR_FN void augment(partial_mask<L>& m, const paths<L>& d, const arrival& end
   }
 }
 
-// Units that go no further than over one row, from a column with too many entries to one with too few, at no cost.
-template <class L>
-TSENOR_STAGE void exchange_ties(L& l, partial_mask<L>& m, const fixed_prices<L>& p, const quotas<L>& q, bool wanted) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0, one = 1, me = L::lane();
-  index off = imbalance(m, q);
-  auto sources = L::ballot((off > zero) & wanted);
-  if (!L::any_tile(sources != 0)) return;
-  const auto row_price = l.share(p.row);
-  const bits apart = bits::template negative<L::width>([&](int k) {
-    const index surplus = l.weights.col_entry(k) + p.col + index(row_price[k]);
-    return largest(surplus, zero - surplus) * index(-1);
-  });
-  while (L::any_tile(sources != 0)) {
-    const int a = L::first(sources);
-    const bits free = where(off < zero, bits(first_members<L>(L::width)) - apart - m.kept.cols);
-    const bits hit = free & bits(L::at(m.kept.cols - apart, a));
-    const auto sinks = L::ballot(hit.any());
-    const bool moves = sources != 0 && sinks != 0;
-    const int b = L::first(sinks), row = L::first(L::at(hit, b));
-    const auto is = [&](int k) { return (me == index(k)) & moves; };
-    m.kept.cols = m.kept.cols ^ bits::one(index(row), is(a) | is(b));
-    m.kept.rows = m.kept.rows ^ bits::one(index(a), is(row)) ^ bits::one(index(b), is(row));
-    off = off - pick(is(a), one, zero) + pick(is(b), one, zero);
-    const auto still = L::ballot(off > zero);
-    sources = sources & (moves ? still : sources - 1);
-  }
-}
-
-// Whether sweeps at the lower resolution have left a column further from its quota than sweeps do where they work.
-template <class L>
-TSENOR_FN bool is_far_off(const typename L::bits& cols, const fixed_prices<L>& p, const quotas<L>& q, int m) {
-  using index = typename L::index;
-  const index off = L::count(cols) - q.col, most = m / 4, zero = 0;
-  auto far = off * off > most * most;
-  if constexpr (!L::plain) far = far & ((off > zero) | (p.col < zero) | typename L::flag(!q.at_most));
-  return L::ballot(far) != 0;
-}
-
-// The rows' best entries, to begin with; where that leaves a column far off, at prices from one more sweep, an exact one. Whether a
-// row had to choose among equals.
-template <class L>
-TSENOR_FN bool first_mask(L& l, fixed_prices<L>& p, const quotas<L>& q, int m, mask_bits<L>& kept) {
-  bool chose = take_best(l, p, q, m, kept.rows);
-  kept.cols = L::transpose(kept.rows);
-  const bool far = is_far_off<L>(kept.cols, p, q, m);
-  if (!L::any_tile(far)) return chose;
-  fixed_prices<L> closer = p;
-  centre(l, q, closer);
-  if (far) p = closer;
-  chose = take_best(l, p, q, m, kept.rows);
-  kept.cols = L::transpose(kept.rows);
-  return chose;
-}
-
 // The optimal mask from the rows' best entries; p becomes the prices that prove it.
 template <class L>
 TSENOR_STAGE void repair(L& l, partial_mask<L>& m, fixed_prices<L>& p, const quotas<L>& q, effort& spent) {
