@@ -144,9 +144,9 @@ TSENOR_FN weighed4 weigh_tile4(const problem<Weight, Importance>& p, const tile_
   r.kept = 0;
   const in_units<Importance, value> of(scale.exponent, r.unit);
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
-    const double y = of(x[k]), error = of.error(x[k], y), most = y + error;
+    const double y = of(x[k]), error = of.error(x[k], y), high = y + error;
     const std::int64_t below = std::int64_t(y - error),
-                       above = std::int64_t(most) + (double(std::int64_t(most)) < most);
+                       above = std::int64_t(high) + (double(std::int64_t(high)) < high);
     const bool kept = mask.keeps(k / 4, k % 4);
     r.w[k / 4][k % 4] = kept ? below : above;
     if (kept) r.kept += above;
