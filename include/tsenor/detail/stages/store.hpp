@@ -96,19 +96,24 @@ TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const ti
     });
 }
 
-// The original importances of row i, cleaned where the tile has some to clean, 0 outside it.
+// The original importances of row i, cleaned where the tile has some to clean, 0 outside it. The lambda returns nothing: gcc
+// compiles generic ones without their machine's instruction set, and so returns vectors otherwise than its callers expect.
 template <class L, class Weight, class Importance>
 TSENOR_FN auto original_row(const problem<Weight, Importance>& p, const tile_position& at, int i, bool dirty) {
   using value = importance_value<Weight>;
-  return with_weight_type(p, [&](auto weight) {
+  typename L::template lane_value<value> row;
+  with_weight_type(p, [&](auto weight) {
     using T = decltype(weight);
-    if (L::one_at_a_time && !dirty && at.cols == L::width)  // no test in the loop
-      return L::template lane_by_lane<value>([&](int j) { return importance_at<T>(p, at, i, j); });
-    return L::template lane_by_lane<value>([&](int j) {
-      const value x = j < at.cols ? importance_at<T>(p, at, i, j) : value(0);
-      return dirty ? clean(x) : x;
-    });
+    if (L::one_at_a_time && !dirty && at.cols == L::width) {  // no test in the loop
+      row = L::template lane_by_lane<value>([&](int j) { return importance_at<T>(p, at, i, j); });
+    } else {
+      row = L::template lane_by_lane<value>([&](int j) {
+        const value x = j < at.cols ? importance_at<T>(p, at, i, j) : value(0);
+        return dirty ? clean(x) : x;
+      });
+    }
   });
+  return row;
 }
 
 // What a lane adds up of its column: what is kept, and the first two sums of G (certified.hpp), in multiples of 2^-24 of
