@@ -25,7 +25,6 @@ ARCHITECTURES = "8.0;9.0+PTX"  # GPUs from Ampere to Hopper; later ones compile 
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = next(folder for folder in (HERE / "include", HERE.parent.parent / "include") if folder.exists())
-OPTIMISED = ["-O2", "-g0"]  # -O3 makes nothing faster and the library larger
 
 
 def version():
@@ -100,7 +99,7 @@ def say(built):
 
 
 def extension():
-    cxx = [*OPTIMISED, "-fvisibility=hidden", "-Wno-psabi"]
+    cxx = ["-O2", "-g0", "-fvisibility=hidden", "-Wno-psabi"]
     arguments = {"include_dirs": [str(INCLUDE)], "extra_link_args": ["-Wl,-s", *cpp_runtime()]}
     reason = why_no_cuda()
     if not reason:
