@@ -48,7 +48,8 @@ void refuse(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stac
 
 TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
 #if !defined(TSENOR_TORCH_CUDA)
-  for (const char* name : {"find_mask", "find_mask_", "prune_", "find_mask_host_seconds"})
+  for (const char* name : {"find_mask", "find_mask_", "prune_", "find_mask_host_seconds", "gram_", "magnitude_",
+                           "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 #endif
   for (const char* name : {"sparse24_compress_", "linear24_forward", "linear24_input_gradient", "linear24_measure",
