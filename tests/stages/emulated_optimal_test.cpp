@@ -53,7 +53,7 @@ struct optimal_call {
   }
   priced_solution on_cpu() const {
     return solve_by([&](const auto& out) {
-      return find_float_mask(tsenor::cpu_executor{2}, nm, {weights.data(), rows, cols}, out, opts);
+      return find_any<float>(tsenor::cpu_executor{2}, nm, {weights.data(), rows, cols}, out, opts);
     });
   }
   template <int Width, work For>

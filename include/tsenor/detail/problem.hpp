@@ -59,6 +59,12 @@ struct problem {
   }
 };
 
+// The prices of a tile, as those of weights of type T are stored.
+template <class T, class Weight, class Importance>
+TSENOR_HOST_DEVICE price_type<T>* prices_of(const problem<Weight, Importance>& p, std::int64_t tile) {
+  return reinterpret_cast<price_type<T>*>(p.out.prices) + tile * 2 * p.nm.m;
+}
+
 // An output buffer's check, and its strides made explicit. `Element` is what its strides count.
 template <class T>
 status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t rows, std::int64_t cols,
@@ -192,10 +198,10 @@ status check_problem(problem<Weight, Importance>& p, const options& opts) {
   return s.ok() ? check_outputs(p) : s;
 }
 
-// A checked call as the solver gets it: where the type of the weights is to be a value, double excepted, without that type.
+// A checked call as the solver gets it: where the type of the weights is to be a value, without that type.
 template <bool AnyWeight, class Weight, class Importance>
 decltype(auto) as_solved(const problem<Weight, Importance>& p) {
-  if constexpr (AnyWeight && !std::is_same_v<Weight, double>) {
+  if constexpr (AnyWeight) {
     const auto& w = p.weights;
     const auto& pruned = p.out.pruned;
     mask_outputs<any_weight> out;
@@ -203,7 +209,7 @@ decltype(auto) as_solved(const problem<Weight, Importance>& p) {
     out.packed = p.out.packed;
     out.pruned = {reinterpret_cast<any_weight*>(pruned.data), pruned.row_stride, pruned.batch_stride};
     out.reports = p.out.reports;
-    out.prices = p.out.prices;
+    out.prices = reinterpret_cast<float*>(p.out.prices);
     return problem<any_weight, Importance>{
         {reinterpret_cast<const any_weight*>(w.data), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride},
         p.format,

@@ -52,13 +52,13 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::
   store(l, p, at, tile, mask, certificate(u, p.nm, !exactly), scale, effort{p.iterations, moves});
 }
 
-// The prices that a caller gave for the tile's columns. One that is no number, or none beside these importances, makes the start
-// a cold one.
-template <class L, class Weight, class Importance>
-TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at,
-                                        std::int64_t tile, const tile_scale& scale, bool at_most) {
+// The prices that a caller gave for the tile's columns, of weights of type T. One that is no number, or none beside these
+// importances, makes the start a cold one.
+template <class T, class L, class Weight, class Importance>
+TSENOR_FN earlier_prices<L> read_prices_as(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+                                           std::int64_t tile, const tile_scale& scale, bool at_most) {
   using index = typename L::index;
-  const price_type<Weight>* from = p.out.prices + tile * 2 * p.nm.m;
+  const price_type<T>* const from = prices_of<T>(p, tile);
   const double per_unit = power_of_two(fixed_bits - scale.unit);
   const double most = at_most ? 0. : 1 << weight_bits;
   typename L::template lane_array<std::int32_t> col;
@@ -70,6 +70,13 @@ TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>&
     col.of(k) = int(v > most ? most : v > -(1 << weight_bits) ? v : -(1 << weight_bits));
   });
   return {pick(L::lane() < index(at.cols), L::pack_of(col), index(0)), L::ballot(typename L::flag(!numbers)) == 0};
+}
+template <class L, class Weight, class Importance>
+TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+                                        std::int64_t tile, const tile_scale& scale, bool at_most) {
+  if constexpr (std::is_same_v<Weight, any_weight>)
+    if (p.format == weight_format::binary64) return read_prices_as<double>(l, p, at, tile, scale, at_most);
+  return read_prices_as<Weight>(l, p, at, tile, scale, at_most);
 }
 
 // The entries that keep nothing.

@@ -80,10 +80,10 @@ struct effort {
   int iterations, moves;
 };
 
-// f of a value of the type that the weights have in memory.
-template <class Weight, class Importance, class F>
+// f of a value of the type that the weights have in memory: T or, where that is any_weight, what p.format says, but double.
+template <class T, class Weight, class Importance, class F>
 TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f) {
-  if constexpr (std::is_same_v<Weight, any_weight>) {
+  if constexpr (std::is_same_v<T, any_weight>) {
     if (p.format == weight_format::binary32) return f(float{});
     switch (p.format) {
       case weight_format::binary16:
@@ -96,7 +96,7 @@ TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f
         return f(float8_e5m2{});
     }
   } else {
-    return f(Weight{});
+    return f(T{});
   }
 }
 
@@ -116,11 +116,11 @@ TSENOR_FN importance_value<T> importance_at(const problem<Weight, Importance>& p
   return importance_value<T>(p.importance(to_arithmetic(weight_at<T>(p, at, i, j)), at.row + i, at.col + j, at.batch));
 }
 
-// The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, or in
-// l.importance, where lanes find their own columns again; doubles have no room there and are asked for again.
-template <class L, class Weight, class Importance>
+// The importances of a tile of weights of type T as they are, 0 outside it, a row at a time: kept where a machine has room for
+// them, or in l.importance, where lanes find their own columns again; doubles have no room there and are asked for again.
+template <class L, class T, class Weight, class Importance>
 struct raw_importances {
-  using value = importance_value<Weight>;
+  using value = importance_value<T>;
   using row = typename L::template lane_value<value>;
   using bits = typename L::template lane_value<decltype(bits_of(value()))>;
   static constexpr bool in_tile = !L::holds_tile && std::is_same_v<value, float>;
@@ -138,7 +138,7 @@ struct raw_importances {
     if constexpr (in_tile)
       return l.importance.element(i, j);
     else
-      return with_weight_type(
+      return with_weight_type<T>(
           p, [&](auto weight) { return inside(i, j) ? importance_at<decltype(weight)>(p, at, i, j) : value(0); });
   }
   TSENOR_FN void keep(int i, const row& x) {
@@ -149,24 +149,24 @@ struct raw_importances {
 };
 
 // Fills `raw`; `Whole`: no entry is outside.
-template <bool Whole, class L, class Weight, class Importance>
-TSENOR_FN void fill(raw_importances<L, Weight, Importance>& raw) {
-  using value = importance_value<Weight>;
+template <bool Whole, class L, class T, class Weight, class Importance>
+TSENOR_FN void fill(raw_importances<L, T, Weight, Importance>& raw) {
+  using value = importance_value<T>;
   TSENOR_UNROLL for (int i = 0; i < L::width; i++)
       raw.keep(i, L::template lane_by_lane<value>([&](int j) {
-                 return Whole || raw.inside(i, j) ? importance_at<Weight>(raw.p, raw.at, i, j) : value(0);
+                 return Whole || raw.inside(i, j) ? importance_at<T>(raw.p, raw.at, i, j) : value(0);
                }));
 }
 // The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
 // treated as floats.
 template <bool Whole, class L, class Importance>
-TSENOR_STAGE void fill(raw_importances<L, any_weight, Importance>& raw) {
+TSENOR_STAGE void fill(raw_importances<L, any_weight, any_weight, Importance>& raw) {
   const auto& p = raw.p;
   const tile_position& at = raw.at;
   constexpr int rows = L::one_at_a_time ? 1 : L::width < 32 ? L::width : 32;
   for (int first = 0; first < L::width; first += rows) {
     typename L::template lane_value<float> w[rows];
-    with_weight_type(p, [&](auto weight) {
+    with_weight_type<any_weight>(p, [&](auto weight) {
       using T = decltype(weight);
       TSENOR_UNROLL for (int i = 0; i < rows; i++) w[i] = L::template lane_by_lane<float>([&](int j) {
         return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(p, at, first + i, j)) : 0.f;
@@ -195,13 +195,12 @@ TSENOR_FN int count_unclean(L& l, Raw& raw, Value& largest) {
   return l.tile_sum(replaced);
 }
 
-// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
-// outside the tile have no importance.
-template <class L, class Weight, class Importance, class Put>
-TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
-                          const Put& put) {
-  using value = importance_value<Weight>;
-  raw_importances<L, Weight, Importance> raw(l, p, at);
+// load() of weights of type T.
+template <class T, class L, class Weight, class Importance, class Put>
+TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
+                             const Put& put) {
+  using value = importance_value<T>;
+  raw_importances<L, T, Weight, Importance> raw(l, p, at);
   if (L::plain || (L::holds_tile && at.rows == L::width && at.cols == L::width))
     fill<true>(raw);
   else
@@ -237,6 +236,16 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
     TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw.kept[i]);
   }
   return scale;
+}
+
+// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
+// outside the tile have no importance.
+template <class L, class Weight, class Importance, class Put>
+TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
+                          const Put& put) {
+  if constexpr (std::is_same_v<Weight, any_weight>)
+    if (p.format == weight_format::binary64) return load_as<double>(l, p, at, rows, cols, put);
+  return load_as<Weight>(l, p, at, rows, cols, put);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -83,6 +83,19 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
   }
 }
 
+// f of an unsigned number as wide as a weight, or of a weight where its type is known.
+template <class Weight, class Importance, class F>
+TSENOR_FN void with_bits_of_weight(const problem<Weight, Importance>& p, const F& f) {
+  if constexpr (std::is_same_v<Weight, any_weight>) {
+    if (p.format == weight_format::binary32) return f(std::uint32_t{});
+    if (p.format == weight_format::binary64) return f(std::uint64_t{});
+    if (p.format == weight_format::e4m3 || p.format == weight_format::e5m2) return f(std::uint8_t{});
+    f(std::uint16_t{});
+  } else {
+    f(Weight{});
+  }
+}
+
 // A lane stores its column of the pruned weights.
 template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
@@ -98,17 +111,17 @@ TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const ti
 
 // The original importances of row i, cleaned where the tile has some to clean, 0 outside it. The lambda returns nothing: gcc
 // compiles generic ones without their machine's instruction set, and so returns vectors otherwise than its callers expect.
-template <class L, class Weight, class Importance>
+template <class L, class T, class Weight, class Importance>
 TSENOR_FN auto original_row(const problem<Weight, Importance>& p, const tile_position& at, int i, bool dirty) {
-  using value = importance_value<Weight>;
+  using value = importance_value<T>;
   typename L::template lane_value<value> row;
-  with_weight_type(p, [&](auto weight) {
-    using T = decltype(weight);
+  with_weight_type<T>(p, [&](auto weight) {
+    using type = decltype(weight);
     if (L::one_at_a_time && !dirty && at.cols == L::width) {  // no test in the loop
-      row = L::template lane_by_lane<value>([&](int j) { return importance_at<T>(p, at, i, j); });
+      row = L::template lane_by_lane<value>([&](int j) { return importance_at<type>(p, at, i, j); });
     } else {
       row = L::template lane_by_lane<value>([&](int j) {
-        const value x = j < at.cols ? importance_at<T>(p, at, i, j) : value(0);
+        const value x = j < at.cols ? importance_at<type>(p, at, i, j) : value(0);
         return dirty ? clean(x) : x;
       });
     }
@@ -163,14 +176,14 @@ TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& p, c
   return certified_sums(kept + kept * (inexact * 0x1p-45), open + open * 0x1p-44, unit);
 }
 
-// Value and bound from the original importances.
-template <class L, class Weight, class Importance>
+// Value and bound from the original importances of weights of type T.
+template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
                             const effort& spent) {
   using numbers = typename L::template lane_value<double>;
   const int unit = scale.unit - fixed_bits;
-  const in_units<Importance, importance_value<Weight>> of(scale.exponent, unit);
+  const in_units<Importance, importance_value<T>> of(scale.exponent, unit);
   const numbers v = L::template lane_by_lane<double>(
       [&](int j) { return j < at.cols ? double(L::own(price.col, j)) : -1e30; });  // outside: no surplus
   tally<L> t;
@@ -179,7 +192,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
     const double u = L::at(price.row, i);
     if (i >= at.rows) continue;
     numbers error = 0.;
-    const auto raw = original_row<L>(p, at, i, scale.replaced != 0);
+    const auto raw = original_row<L, T>(p, at, i, scale.replaced != 0);
     const numbers x = L::template lane_by_lane<double>([&](int j) { return of(L::own(raw, j)); });
     if constexpr (!of.exact_in_24_bits) {
       error = L::template lane_by_lane<double>([&](int j) { return of.error(L::own(raw, j), L::own(x, j)); });
@@ -199,40 +212,55 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
 
 // Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any finite
 // prices bound the optimum.
-template <class Weight>
+template <class Stored>
 struct stored_prices {
-  using stored = price_type<Weight>;
   double first, second;  // 2^unit itself may be no number
 
   TSENOR_FN explicit stored_prices(int unit) : first(power_of_two(unit / 2)), second(power_of_two(unit - unit / 2)) {}
-  TSENOR_FN stored operator()(double units) const {
-    constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
+  TSENOR_FN Stored operator()(double units) const {
+    constexpr double most = std::is_same_v<Stored, double> ? DBL_MAX : double(FLT_MAX);
     const double x = units * first * second;
-    return stored(x > most ? most : x < -most ? -most : x);
+    return Stored(x > most ? most : x < -most ? -most : x);
   }
 };
 
 // A lane stores the prices of its row and its column, 0 outside the tile.
-template <class L, class Weight, class Importance>
+template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                             const fixed_prices<L>& price, int unit) {
-  price_type<Weight>* to = p.out.prices + tile * 2 * p.nm.m;
-  const stored_prices<Weight> as_stored(unit);
+  using stored = price_type<T>;
+  stored* const to = prices_of<T>(p, tile);
+  const stored_prices<stored> as_stored(unit);
   l.for_each_lane([&](int k) {
     if (k >= p.nm.m || !at.exists) return;
-    to[k] = k < at.rows ? as_stored(L::own(price.row, k)) : price_type<Weight>(0);
-    to[p.nm.m + k] = k < at.cols ? as_stored(L::own(price.col, k)) : price_type<Weight>(0);
+    to[k] = k < at.rows ? as_stored(L::own(price.row, k)) : stored(0);
+    to[p.nm.m + k] = k < at.cols ? as_stored(L::own(price.col, k)) : stored(0);
   });
+}
+
+// The outputs that depend on the type T of the weights.
+template <class T, class L, class Weight, class Importance>
+TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+                                 const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
+                                 const effort& spent) {
+  if (p.out.reports) store_report<T>(l, p, at, tile, mask, price, scale, spent);
+  if (p.out.prices) store_prices<T>(l, p, at, tile, price, scale.unit - fixed_bits);
 }
 
 template <class L, class Weight, class Importance>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
                      const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
                      const effort& spent) {
-  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);
-  if (p.out.prices) store_prices(l, p, at, tile, price, scale.unit - fixed_bits);
+  if constexpr (std::is_same_v<Weight, any_weight>) {
+    if (p.format == weight_format::binary64)
+      store_certificate<double>(l, p, at, tile, mask, price, scale, spent);
+    else
+      store_certificate<any_weight>(l, p, at, tile, mask, price, scale, spent);
+  } else {
+    store_certificate<Weight>(l, p, at, tile, mask, price, scale, spent);
+  }
   if (p.out.pruned.data)  // after the report: it may be in place
-    with_weight_type(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
+    with_bits_of_weight(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
   store_masks(l, p, at, mask.rows);
 }
 
