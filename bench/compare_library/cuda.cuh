@@ -1,5 +1,5 @@
 /// \file
-/// find_mask on the GPU for one weight type; one source a type, so that they compile side by side.
+/// find_mask on the GPU for one weight type. cuda_weight.cu instantiates it, once for each type.
 #pragma once
 
 #include <cuda_runtime.h>

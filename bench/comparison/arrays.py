@@ -1,4 +1,5 @@
-"""The few array operations that NumPy and PyTorch name differently, so that every peer is written once for both.
+"""Arrays as tiles and back, and the few operations that NumPy and PyTorch name differently, so that every peer is written
+once for both.
 
 An "array" is a numpy.ndarray or a torch.Tensor, on the CPU or a GPU. Only this module asks which.
 """
@@ -114,3 +115,15 @@ def mask_of_largest(x, n):
         return mask.scatter_(-1, torch.topk(x, n, dim=-1, sorted=False).indices, True)
     np.put_along_axis(mask, np.argpartition(-x, n - 1, axis=-1)[..., :n], True, axis=-1)
     return mask
+
+
+def tiles_of(matrix, m):
+    """`[rows, cols]` -> `[tiles, m, m]`, tiles row-major."""
+    rows, cols = matrix.shape
+    return matrix.reshape(rows // m, m, cols // m, m).swapaxes(1, 2).reshape(-1, m, m)
+
+
+def matrix_of(tiles, rows, cols):
+    """The inverse of tiles_of."""
+    m = tiles.shape[-1]
+    return tiles.reshape(rows // m, cols // m, m, m).swapaxes(1, 2).reshape(rows, cols)

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from .arrays import counts, to_double
-from .tiles import tiles_of
+from .arrays import counts, tiles_of, to_double
 
 
 @dataclass(frozen=True)

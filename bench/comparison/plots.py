@@ -5,8 +5,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-from . import rows as select
-from .labels import ABLATIONS, LABELS, METHODS, WEIGHTS, in_order, label, weights_label
+from .labels import ABLATIONS, LABELS, METHODS, WEIGHTS
+from .labels import distinct, in_order, label, select, side, weights_in, weights_label, with_all_threads
 
 PROVED = 1e-5  # percent: where a gap of 0, but for rounding, is drawn
 STYLE = {
@@ -68,8 +68,8 @@ def style_of(method):
 
 def time_against_gap(rows):
     """A panel a pattern: how long a method takes and how far it stays below the optimum."""
-    timed = select.with_all_threads(select.of(rows, "speed"))
-    patterns = select.distinct(timed, "pattern")
+    timed = with_all_threads(select(rows, "speed"))
+    patterns = distinct(timed, "pattern")
     if not patterns:
         return None
     figure, axes = panels(len(patterns), 3)
@@ -88,15 +88,15 @@ def time_against_gap(rows):
 
 def speed_by_pattern(rows):
     """Weights a second of each method."""
-    timed = select.with_all_threads(select.of(rows, "speed"))
-    patterns = select.distinct(timed, "pattern")
+    timed = with_all_threads(select(rows, "speed"))
+    patterns = distinct(timed, "pattern")
     if not patterns:
         return None
     figure, (axis,) = panels(1, 1, 7.2, 4)
-    for method in in_order(select.distinct(timed, "method"), METHODS):
+    for method in in_order(distinct(timed, "method"), METHODS):
         mine = [x for x in timed if x["method"] == method]
         at = [patterns.index(x["pattern"]) for x in mine]
-        axis.plot(at, [select.weights_in(x) / x["milliseconds"] * 1e3 for x in mine], label=label(method), **style_of(method))
+        axis.plot(at, [weights_in(x) / x["milliseconds"] * 1e3 for x in mine], label=label(method), **style_of(method))
     axis.set_yscale("log")
     axis.set_xticks(range(len(patterns)), patterns)
     axis.set_ylabel("weights a second")
@@ -106,17 +106,17 @@ def speed_by_pattern(rows):
 
 def scaling(rows):
     """Time by size of the matrix."""
-    small = select.of(rows, "scaling")
+    small = select(rows, "scaling")
     if not small:
         return None
     pattern = small[0]["pattern"]
-    methods = in_order(select.distinct(small, "method"), METHODS)
-    timed = small + select.with_all_threads(select.of(rows, "speed", pattern=pattern))
+    methods = in_order(distinct(small, "method"), METHODS)
+    timed = small + with_all_threads(select(rows, "speed", pattern=pattern))
     figure, (axis,) = panels(1, 1, 7.2, 4)
     for method in methods:
-        mine = sorted((x for x in timed if x["method"] == method), key=select.side)
-        axis.plot([select.side(x) for x in mine], [x["milliseconds"] for x in mine], label=label(method), **style_of(method))
-    sides = sorted({select.side(x) for x in timed})
+        mine = sorted((x for x in timed if x["method"] == method), key=side)
+        axis.plot([side(x) for x in mine], [x["milliseconds"] for x in mine], label=label(method), **style_of(method))
+    sides = sorted({side(x) for x in timed})
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xticks(sides, [str(x) for x in sides])
@@ -128,15 +128,15 @@ def scaling(rows):
 
 def errors(rows):
     """A panel for each kind of weights: gap by pattern and method."""
-    found = select.of(rows, "errors")
-    kinds = in_order(select.distinct(found, "weights"), WEIGHTS)
+    found = select(rows, "errors")
+    kinds = in_order(distinct(found, "weights"), WEIGHTS)
     if not kinds:
         return None
-    patterns = select.distinct(found, "pattern")
+    patterns = distinct(found, "pattern")
     figure, axes = panels(len(kinds), 2, 5.4, 3.1)
     for axis, kind in zip(axes, kinds):
-        for method in in_order(select.distinct(found, "method"), METHODS):
-            mine = select.of(rows, "errors", weights=kind, method=method)
+        for method in in_order(distinct(found, "method"), METHODS):
+            mine = select(rows, "errors", weights=kind, method=method)
             at = [patterns.index(x["pattern"]) for x in mine]
             axis.plot(at, [percent(x) for x in mine], label=label(method), linewidth=0.8, **style_of(method))
         axis.set_xticks(range(len(patterns)), patterns, rotation=45)
@@ -149,15 +149,15 @@ def errors(rows):
 
 def ablation(rows):
     """A panel for each kind of weights: what the parts of the published algorithm leave of the gap."""
-    found = select.of(rows, "ablation")
-    kinds = in_order(select.distinct(found, "weights"), WEIGHTS)
+    found = select(rows, "ablation")
+    kinds = in_order(distinct(found, "weights"), WEIGHTS)
     if not kinds:
         return None
-    parts = in_order(select.distinct(found, "method"), ABLATIONS)
+    parts = in_order(distinct(found, "method"), ABLATIONS)
     figure, axes = panels(len(kinds), 2, 5.4, 2.6)
     for axis, kind in zip(axes, kinds):
-        for k, pattern in enumerate(select.distinct(found, "pattern")):
-            mine = select.of(rows, "ablation", weights=kind, pattern=pattern)
+        for k, pattern in enumerate(distinct(found, "pattern")):
+            mine = select(rows, "ablation", weights=kind, pattern=pattern)
             at = [parts.index(x["method"]) for x in mine]
             axis.plot([percent(x) for x in mine], at, linestyle="", color=CYCLE[k], marker=MARKERS[k], label=pattern)
         axis.set_yticks(range(len(parts)), [ABLATIONS.get(x, x) for x in parts], fontsize=8)
@@ -171,7 +171,7 @@ def ablation(rows):
 
 def sensitivity_to(rows, title, axis_of, line_of, lines, x_label):
     """Panels of weights x pattern; gap over one parameter, a line for each value of another."""
-    found = [x for x in select.of(rows, "sensitivity") if line_of(x) in lines]
+    found = [x for x in select(rows, "sensitivity") if line_of(x) in lines]
     pairs = list(dict.fromkeys((x["weights"], x["pattern"]) for x in found))
     if not pairs:
         return None

@@ -5,12 +5,12 @@ import json
 import re
 from pathlib import Path
 
-from . import rows as select
 from .check import complaints
-from .labels import ABLATIONS, LABELS, WEIGHTS, in_order, label, weights_label
+from .labels import ABLATIONS, LABELS, WEIGHTS, distinct, in_order, label, select, weights_label, with_all_threads
 from .library import ROOT
 
 BENCH = ROOT / "bench"
+QUALITY = ("errors", "ablation", "sensitivity")  # experiments whose masks hardly depend on the machine: shown once
 INTRODUCTION = """\
 # Report
 
@@ -22,6 +22,8 @@ Made by `bench/report` from the records in [results](results); do not edit. What
   that keep at most N are measured against the optimum of that problem, those that keep exactly N against that of theirs.
 - **Times** are medians, for weights and mask in memory: of device time, the inputs rotating over more matrices than the cache
   holds; on a CPU of processor time for one thread, of the wall clock for several.
+- **Error, ablation and sensitivity** are shown for the first machine alone: which mask a method finds hardly depends on the
+  machine. The records have them for each.
 """
 
 
@@ -45,9 +47,9 @@ def table(head, lines):
 def grid(rows, column, text_of, names=LABELS):
     """A table with a line for each method, as `names` has them, and a column for each value of the field `column`; a cell
     without a result is empty."""
-    columns = select.distinct(rows, column)
+    columns = distinct(rows, column)
     cells = {(x["method"], x[column]): text_of(x) for x in rows}
-    methods = in_order(select.distinct(rows, "method"), names)
+    methods = in_order(distinct(rows, "method"), names)
     lines = [[names.get(x, x), *(cells.get((x, c), "") for c in columns)] for x in methods]
     return table(["method", *columns], lines)
 
@@ -61,11 +63,11 @@ def time_and_gap_text(row):
 
 
 def speed_text(rows):
-    timed = select.of(rows, "speed")
+    timed = select(rows, "speed")
     if not timed:
         return ""
     text = "### Time and gap by pattern\n\n"
-    for threads in select.distinct(timed, "threads") or [None]:
+    for threads in distinct(timed, "threads") or [None]:
         mine = [x for x in timed if x.get("threads") == threads]
         types = ", ".join(f"{p} {t}" for p, t in dict.fromkeys((x["pattern"], x["dtype"]) for x in mine))
         where = "" if threads is None else f" {threads} thread{'s' if threads > 1 else ''},"
@@ -75,22 +77,22 @@ def speed_text(rows):
 
 
 def scaling_text(rows):
-    small = select.of(rows, "scaling")
+    small = select(rows, "scaling")
     if not small:
         return ""
-    pattern, methods = small[0]["pattern"], select.distinct(small, "method")
-    large = select.with_all_threads(select.of(rows, "speed", pattern=pattern))
+    pattern, methods = small[0]["pattern"], distinct(small, "method")
+    large = with_all_threads(select(rows, "speed", pattern=pattern))
     timed = small + [x for x in large if x["method"] in methods]
     return f"### Time by size\n\nMilliseconds at {pattern}:\n\n" + grid(timed, "size", time_text)
 
 
 def gaps_text(rows, experiment, title, names=LABELS):
     """A table of gaps for each kind of weights."""
-    found = select.of(rows, experiment)
+    found = select(rows, experiment)
     if not found:
         return ""
     text = f"### {title}\n\n"
-    for kind in in_order(select.distinct(found, "weights"), WEIGHTS):
+    for kind in in_order(distinct(found, "weights"), WEIGHTS):
         mine = [x for x in found if x["weights"] == kind]
         text += f"Gap in %, {weights_label(kind)} weights, {mine[0]['size']}:\n\n"
         text += grid(mine, "pattern", gap_text, names) + "\n"
@@ -99,7 +101,7 @@ def gaps_text(rows, experiment, title, names=LABELS):
 
 def best_parameters(rows, kind, pattern):
     """A line: the gap at the paper's parameters, and where the least gap of all was found."""
-    mine = select.of(rows, "sensitivity", weights=kind, pattern=pattern)
+    mine = select(rows, "sensitivity", weights=kind, pattern=pattern)
     paper = [x for x in mine if (x["tau"], x["iterations"], x["local_search_steps"]) == (0.005, 300, 10)]
     best = min(mine, key=lambda x: x["gap"])
     worst = max(mine, key=lambda x: x["gap"])
@@ -108,7 +110,7 @@ def best_parameters(rows, kind, pattern):
 
 
 def sensitivity_text(rows):
-    found = select.of(rows, "sensitivity")
+    found = select(rows, "sensitivity")
     if not found:
         return ""
     pairs = dict.fromkeys((x["weights"], x["pattern"]) for x in found)
@@ -130,7 +132,7 @@ SCALE_WAYS = {
 
 
 def scale_text(rows):
-    found = select.of(rows, "scale")
+    found = select(rows, "scale")
     if not found:
         return ""
     first = found[0]
@@ -181,13 +183,12 @@ def machine_text(record):
     )
 
 
-def section(record, plots):
-    """All about one record; `plots` are paths relative to REPORT.md, by name."""
-    rows = record["rows"]
+def section(record, rows, plots):
+    """What `rows`, of one record, show; `plots` are paths relative to REPORT.md, by name."""
     parts = [
         f"## {record['machine']['name']}\n",
         machine_text(record),
-        check_text(rows),
+        check_text(record["rows"]),
         speed_text(rows),
         picture(plots, "time-against-gap", "speed-by-pattern"),
         scaling_text(rows),
@@ -202,6 +203,14 @@ def section(record, plots):
         left_out_text(rows),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts if part)
+
+
+def rows_to_show(records):
+    """Of each record the rows that its section shows: of the experiments QUALITY the first record's that has them."""
+    shown = set()
+    for _, record in records:
+        yield [row for row in record["rows"] if row["experiment"] not in shown]
+        shown |= {row["experiment"] for row in record["rows"] if "value" in row} & set(QUALITY)
 
 
 def picture(plots, *names):
@@ -232,9 +241,9 @@ def main():
     folder = options.out / "plots"
     folder.mkdir(parents=True, exist_ok=True)
     sections = []
-    for device, record in records:
-        plots = {k: f.relative_to(options.out) for k, f in draw(record["rows"], folder, device).items()}
-        sections.append(section(record, plots))
+    for (device, record), rows in zip(records, rows_to_show(records)):
+        plots = {k: f.relative_to(options.out) for k, f in draw(rows, folder, device).items()}
+        sections.append(section(record, rows, plots))
     (options.out / "REPORT.md").write_text(INTRODUCTION + "\n" + "\n".join(sections), encoding="utf-8")
     print(f"wrote {options.out / 'REPORT.md'} and {folder}")
     return 0

@@ -6,9 +6,9 @@ import unittest
 import numpy as np
 
 from . import check, checker, cli, data, published, simple_peers
+from .arrays import matrix_of, tiles_of
 from .methods import ablations, array_method
-from .ring import Ring
-from .tiles import matrix_of, tiles_of
+from .timing import Ring
 
 
 def tiny(tiles=6, m=4, seed=1):

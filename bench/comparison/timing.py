@@ -6,7 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from .arrays import on_gpu, torch
+from .arrays import bytes_like, on_gpu, torch
 
 FEWEST, MOST = 3, 31  # timed calls
 BUDGET_SECONDS = 0.5  # of timed calls, beyond the fewest
@@ -78,3 +78,24 @@ def time_calls(call, sets, threads=1, budget=BUDGET_SECONDS):
         expected, _ = measure(call, next(turns))
     repeats = int(min(MOST, max(FEWEST, budget / max(expected, 1e-6))))
     return Timing([measure(call, next(turns))[0] for _ in range(repeats)], result)
+
+
+class Ring:
+    """Output buffers of timed calls, one for each set of weights; calls take them in the order in which they take the sets."""
+
+    def __init__(self, buffers):
+        self.buffers, self.calls = buffers, 0
+
+    def next(self):
+        self.calls += 1
+        return self.buffers[(self.calls - 1) % len(self.buffers)]
+
+
+def masks_for(sets):
+    """Byte masks that hold what no mask may."""
+    return Ring([bytes_like(w, 255) for w in sets])
+
+
+def pruned_for(sets):
+    """Pruned weights that hold what none may be."""
+    return Ring([w * float("nan") for w in sets])

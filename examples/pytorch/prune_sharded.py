@@ -1,11 +1,11 @@
 """Prunes a model whose weights are DTensor shards, each rank its own: any number of GPUs, or CPUs.
 
-    torchrun --nproc-per-node 2 prune_sharded.py --out folder [--preset 8b] [--pattern 8:16] [--digests]
+    torchrun --nproc-per-node 2 prune_sharded.py --out folder [--preset 8b] [--pattern 8:16] [--digest]
 
 Weights are synthetic, a function of tensor and row, so that they do not depend on the number of ranks. Ranks do not talk to
 each other: a shard's rows are whole tiles, so its mask is that part of the whole tensor's mask, bit for bit. Each rank
 writes its shard's mask to `folder`, whole or not at all; run the same command again after a rank was killed, and what is
-finished is skipped. With --digests, rank 0 prints what the masks of each tensor hash to, whatever the number of ranks.
+finished is skipped. With --digest, rank 0 prints one hash of all masks, the same for any number of ranks.
 """
 
 import argparse
@@ -109,15 +109,15 @@ def timer(device):
     return lap
 
 
-def digests(shapes, folder):
-    """name -> hash of the whole mask, put together from the shards in the folder."""
-    result = {}
+def digest(shapes, folder):
+    """How many masks there are, and one hash of all, each put together from the shards in the folder."""
+    whole = hashlib.sha256()
     for name in shapes:
         parts = sorted(folder.glob(f"{name}.*-*.pt"), key=lambda p: int(p.name[len(name) + 1 :].split("-")[0]))
         mask = torch.cat([torch.load(p) for p in parts])
         assert tuple(mask.shape) == tuple(shapes[name]), f"{name}: shards of {tuple(mask.shape)}"
-        result[name] = hashlib.sha256(mask.numpy().tobytes()).hexdigest()[:16]
-    return result
+        whole.update(f"{name} {hashlib.sha256(mask.numpy().tobytes()).hexdigest()[:16]}\n".encode())
+    return {"tensors": len(shapes), "sha256": whole.hexdigest()[:16]}
 
 
 def mesh_of(device):
@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--preset", choices=("tiny", "8b"), default="tiny")
     parser.add_argument("--pattern", default="8:16")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--digests", action="store_true")
+    parser.add_argument("--digest", action="store_true")
     parser.add_argument("--stop-after", type=int, help="for tests: end without a word before this tensor")
     given = parser.parse_args()
     pattern = tuple(int(k) for k in given.pattern.split(":"))
@@ -160,8 +160,8 @@ def main():
     warm_up(mesh, *pattern)
     say(prune_all(shapes, pattern, mesh, given.out, given.stop_after))
     dist.barrier()
-    if given.digests and mesh.get_rank() == 0:
-        say({"digests": digests(shapes, given.out)})
+    if given.digest and mesh.get_rank() == 0:
+        say({"digest": digest(shapes, given.out)})
     dist.destroy_process_group()
 
 

@@ -37,15 +37,12 @@ def plot_losses(record, path):
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     runs = record["training"]["runs"]
     for run in (r for r in runs if not r["captured"] and r["kind"] != "faster"):
-        axes.plot(smooth(run["losses"]), linewidth=1, label=name_of(run))
+        steps = [min(50 * (k + 1), run["steps"]) for k in range(len(run["losses"]))]
+        axes.plot(steps, run["losses"], linewidth=1, label=name_of(run))
     axes.set_xlabel("step")
-    axes.set_ylabel("loss, mean of 50 steps")
+    axes.set_ylabel("loss, mean of the 50 steps before")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
-
-
-def smooth(losses, window=50):
-    return [sum(losses[k : k + window]) / window for k in range(len(losses) - window + 1)]
 
 
 def gain(step, kind):
@@ -113,7 +110,7 @@ def small_answer(training):
     runs = {(r["kind"], r["every"], r["switch_at"], r["captured"]): r for r in training["runs"]}
     dense, sparse = (runs[kind, 1, 0, True]["median_step_ms"] for kind in ("dense", "sparse"))
     first = runs["dense", 1, 0, False]
-    losses = ", ".join(f"{end_loss(r) - end_loss(first):+.2f} with {name_of(r)}" for r in runs.values()
+    losses = ", ".join(f"{r['losses'][-1] - first['losses'][-1]:+.2f} with {name_of(r)}" for r in runs.values()
                        if r["kind"] == "sparse" and not r["captured"])
     return [
         f"- A decoder of width {training['size']['hidden']} gets {dense / sparse:.2f} times as fast when its steps are replayed from a "
@@ -127,10 +124,6 @@ def fp8_answer(record):
     times = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
     gains = sum(saved > compress for saved, compress in times)
     return [f"- In float8 both products save more than the vendor's compress takes in {gains} of {len(times)} shapes."]
-
-
-def end_loss(run):
-    return statistics.mean(run["losses"][-50:])
 
 
 def saved_and_compress(f):
@@ -229,7 +222,7 @@ def training_lines(record):
     for title, size, runs in (("The small", "size", "runs"), ("The large", "large_size", "large_runs")):
         s, dense = training[size], {r["captured"]: r["median_step_ms"] for r in training[runs] if r["kind"] == "dense"}
         lines += [f"{title} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a step.", ""]
-        rows = [[name_of(r), f"{end_loss(r):.4f}" if r["steps"] > 50 else "-", r["steps"],
+        rows = [[name_of(r), f"{r['losses'][-1]:.4f}" if r["steps"] > 50 else "-", r["steps"],
                  f"{r['median_step_ms']:.2f}", f"{dense[r['captured']] / r['median_step_ms']:.2f}", r["sparse_layers"]]
                 for r in training[runs]]
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
@@ -242,7 +235,7 @@ def training_lines(record):
 
 def sharded_lines(record):
     runs = record["runs"]
-    masks = {json.dumps(r["digests"]) for r in runs if "digests" in r}
+    masks = {r["digest"]["sha256"] for r in runs if "digest" in r}
     times = {n: statistics.median(max(x["find"] for x in r["of_rank"]) for r in runs
                                   if r["ranks"] == n and not r["resumed_after_a_kill"]) for n in (1, 2)}
     weights = sum(x["weights"] for x in runs[0]["of_rank"])
@@ -254,7 +247,7 @@ def sharded_lines(record):
         "weights resident, the slower rank.", "",
     ] + table(["GPUs", "ms", "billion weights a second", "times one"],
               [[n, f"{1e3 * t:.1f}", f"{weights / t / 1e9:.0f}", f"{times[1] / t:.2f}"] for n, t in times.items()]) + [
-        f"The masks of {len(runs[0]['digests'])} tensors on one GPU, on two, and on two after a rank was killed in between are "
+        f"The masks of {runs[0]['digest']['tensors']} tensors on one GPU, on two, and on two after a rank was killed in between are "
         f"{'the same bit for bit' if len(masks) == 1 else '**not the same**'}. The run that went on after the kill found masks "
         f"for {again / 1e9:.2f} billion weights, those not written before.", "",
     ]

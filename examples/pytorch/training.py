@@ -117,8 +117,13 @@ class Training:
         sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
         return {"kind": self.kind, "every": self.every, "switch_at": self.switch_at, "captured": self.captured,
                 "steps": len(self.losses), "sparse_layers": sparse_layers,
-                "losses": [round(x, 4) for x in self.losses],
+                "losses": means(self.losses),
                 "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
+
+
+def means(losses):
+    """Of each 50 steps."""
+    return [round(statistics.mean(losses[k : k + 50]), 6) for k in range(0, len(losses), 50)]
 
 
 def train(size, steps, *runs):

@@ -54,7 +54,7 @@ def prune(folder, ranks, *arguments):
     # By address: on a machine without a network its own name may have none.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
     command += ["--nproc-per-node", str(ranks)]
-    command += [EXAMPLES / "prune_sharded.py", "--out", folder, "--device", "cpu", "--digests", *arguments]
+    command += [EXAMPLES / "prune_sharded.py", "--out", folder, "--device", "cpu", "--digest", *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent,
                           env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"})
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -71,7 +71,7 @@ def test_masks_do_not_depend_on_the_ranks_and_resume_after_a_kill(tmp_path):
     done, two = prune(tmp_path / "two", 2)
     assert done.returncode == 0, done.stderr
     assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
-    assert two[-1]["digests"] == one[-1]["digests"] and len(one[-1]["digests"]) == 14
+    assert two[-1]["digest"] == one[-1]["digest"] and one[-1]["digest"]["tensors"] == 14
     assert sum(r["weights"] for r in two[:-1]) < one[0]["weights"]
 
 

@@ -1,1 +1,0 @@
-"""What bench/compare and bench/report are made of."""
