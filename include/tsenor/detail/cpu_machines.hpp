@@ -32,7 +32,6 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wconversion"
 
-#include "tsenor/detail/lanes/end_machine.hpp"  // of a header that was included alone
 #define TSENOR_MACHINE baseline
 #define TSENOR_VECTOR_LANES 4
 #include "tsenor/detail/cpu_machine.hpp"
