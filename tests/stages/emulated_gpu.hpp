@@ -12,14 +12,9 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
-#include "tsenor/detail/lanes/end_machine.hpp"
 #define TSENOR_MACHINE emulated
 #define TSENOR_FN inline
-#include "tsenor/detail/lanes/cuda.cuh"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
-#include "tsenor/detail/compress_tile24.cuh"
-#include "tsenor/detail/lanes/end_machine.hpp"
+#include "tsenor/detail/cuda_machine.cuh"
 
 namespace tsenor_test {
 

@@ -1,19 +1,14 @@
 // The compressed operands of a 2:4 transposable matrix, a 4x4 tile a thread: a block takes a patch of 64x64 weights, which
 // is two metadata tiles of W and two of W^T. First every thread solves and encodes its tile; what W^T needs goes to shared
 // memory, and what the rows of W keep straight to its place. Then, behind a barrier, the block writes the rest in whole words.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_COMPRESS_TILE24)
-#define TSENOR_COMPRESS_TILE24
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 #include <cstring>
 
-#include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
 #include "tsenor/sparse24/layout.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {

@@ -33,7 +33,6 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wold-style-cast"  // how the compilers write that the bits of a vector are another's
 
-#include "tsenor/detail/lanes/end_machine.hpp"  // of a header that was included alone
 #define TSENOR_MACHINE baseline
 #define TSENOR_VECTOR_LANES 4
 #include "tsenor/detail/cpu_machine.hpp"

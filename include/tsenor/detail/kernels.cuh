@@ -12,7 +12,6 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
-#include "tsenor/detail/lanes/end_machine.hpp"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion"  // see cpu_machines.hpp
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -20,11 +19,7 @@
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
-#include "tsenor/detail/lanes/cuda.cuh"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
-#include "tsenor/detail/compress_tile24.cuh"
-#include "tsenor/detail/lanes/end_machine.hpp"
+#include "tsenor/detail/cuda_machine.cuh"
 #pragma GCC diagnostic pop
 
 namespace tsenor::detail {

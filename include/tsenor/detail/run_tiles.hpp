@@ -1,13 +1,9 @@
 // A range of tiles, one after the other, on the machine that this is included for.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_RUN_TILES)
-#define TSENOR_RUN_TILES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
-
-#include "tsenor/detail/lanes/cpu.hpp"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

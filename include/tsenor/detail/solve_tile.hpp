@@ -1,17 +1,11 @@
 // The pipelines, from a tile of the caller's weights to the caller's outputs, for one group of lanes.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_SOLVE_TILE)
-#define TSENOR_SOLVE_TILE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/dykstra.hpp"
-#include "tsenor/detail/stages/round.hpp"
-#include "tsenor/detail/stages/price.hpp"
-#include "tsenor/detail/stages/repair.hpp"
-#include "tsenor/detail/stages/store.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

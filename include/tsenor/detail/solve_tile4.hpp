@@ -1,9 +1,9 @@
 // The pipeline for 4x4 tiles, a tile a lane: on the GPU a thread's, on the CPU one of a hardware vector's. What is chosen
 // depends on the tile alone: only how rows are read and written depends on where they lie (InFours), and prices and report are
 // made for the mask afterwards. A smaller tile at the edge is filled up with zeros, of which at most N keeps none.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_SOLVE_TILE4)
-#define TSENOR_SOLVE_TILE4
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <cstring>
@@ -11,10 +11,6 @@
 
 #include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/prove4.hpp"
-#include "tsenor/detail/stages/store.hpp"
-#include "tsenor/detail/stages/tile4.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

@@ -1,8 +1,8 @@
 // The CPU as a machine of lanes: a lane value is Width numbers in hardware vectors of TSENOR_VECTOR_LANES each (GCC vector
 // extensions, understood by g++ and clang++). One tile at a time, so that what all lanes of a tile share is a plain scalar.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_LANES)
-#define TSENOR_CPU_LANES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cmath>
 #include <cstdint>
@@ -12,12 +12,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-
-#include "tsenor/detail/lanes/cpu_lane_values.hpp"
-#include "tsenor/detail/lanes/cpu_tile.hpp"
-#include "tsenor/detail/lanes/cpu_vectors.hpp"
-#include "tsenor/detail/lanes/pack.hpp"
-#include "tsenor/detail/lanes/scaled_rows.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -75,7 +69,7 @@ struct lanes : lane_values<Width> {
   TSENOR_FN static lane_value<T> lane_by_lane(const F& f) {
     lane_array<T> r;
     for (int k = 0; k < width; k++) r.x[k] = f(k);
-    return values::template load<lane_value<T>>(r.x);
+    return values::template load<lane_value<T> >(r.x);
   }
 
   // A row of the mask as bytes of 0 or 1.

@@ -1,12 +1,9 @@
 // A tile in the first-level cache.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_TILE)
-#define TSENOR_CPU_TILE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstring>
-
-#include "tsenor/detail/lanes/cpu_vectors.hpp"
-#include "tsenor/detail/lanes/pack.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

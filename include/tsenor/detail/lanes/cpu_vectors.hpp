@@ -1,7 +1,7 @@
 // Hardware vectors (GCC vector extensions, understood by g++ and clang++) and their permutations.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_VECTORS)
-#define TSENOR_CPU_VECTORS
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <utility>

@@ -1,21 +1,11 @@
 // The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A tile
 // takes Width lanes, so 32 / Width tiles share a warp.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_LANES)
-#define TSENOR_CUDA_LANES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 #include <type_traits>
-
-#include "tsenor/detail/lanes/cuda_pairs.cuh"
-#include "tsenor/detail/lanes/cuda_tile.cuh"
-#include "tsenor/detail/lanes/cuda_warp.cuh"
-#include "tsenor/detail/lanes/pack.hpp"
-#include "tsenor/detail/lanes/scaled_patches.cuh"
-#include "tsenor/detail/lanes/scaled_rows.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

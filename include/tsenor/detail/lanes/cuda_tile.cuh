@@ -1,12 +1,7 @@
 // A tile in shared memory.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_TILE)
-#define TSENOR_CUDA_TILE
-
-#include "tsenor/detail/lanes/pack.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

@@ -8,12 +8,11 @@
 // Between absorptions q is scaled by the factors as they come, without an exponential; every few iterations the factors are
 // absorbed into the potentials and q is made anew from them, which bounds rounding and underflow (the stabilised scaling of
 // Schmitzer, SIAM J. Sci. Comput. 41(3), 2019).
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_DYKSTRA_STAGE)
-#define TSENOR_DYKSTRA_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/stages/load.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

@@ -1,13 +1,12 @@
 // load: the tile's importances, scaled by a power of two, into l.importance.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_LOAD_STAGE)
-#define TSENOR_LOAD_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-#include "tsenor/detail/lanes/pack.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 

@@ -5,12 +5,9 @@
 // the repair (successive over-relaxation). Weights are integers here, relative to a power of two near the tile's largest: sums,
 // ties and tests for equality are exact, and all machines give the same mask. The sweeps themselves need less: they
 // run on 16-bit numbers, the last prices of the rows are exact.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_PRICE_STAGE)
-#define TSENOR_PRICE_STAGE
-
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/select.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

@@ -6,9 +6,9 @@
 // equality for lines that do keep fewer. All numbers are integers, so that nothing is rounded but the weights: down where they
 // are kept and up where they are not, which leaves the mask no better than it is. If it misses the optimum by a rounding, the
 // passes end at prices that leave a little open.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_PROVE4_STAGE)
-#define TSENOR_PROVE4_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 

@@ -15,12 +15,9 @@
 // with more entries has a row that one with fewer lacks), at a cost of at most 2 C in the first prices, which bounds all
 // lengths; and each search mends one unit. So there is no limit on the searches, and the mask is always the optimum of the
 // integer weights. Ties do no harm: a vertex is only ever reached from one that was settled before it.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_REPAIR_STAGE)
-#define TSENOR_REPAIR_STAGE
-
-#include "tsenor/detail/stages/price.hpp"
-#include "tsenor/detail/stages/round.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

@@ -1,7 +1,7 @@
 // store: the mask, packed rows, pruned weights and report of a tile. It alone knows outputs and report.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_STORE_STAGE)
-#define TSENOR_STORE_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cfloat>
 #include <cstdint>
@@ -10,9 +10,6 @@
 #include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/price.hpp"
-#include "tsenor/detail/stages/round.hpp"
 #include "tsenor/report.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
