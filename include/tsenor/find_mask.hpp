@@ -52,7 +52,8 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` exactly, or at most, N weights are kept in
 /// each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
-/// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
+/// \tparam N          weights to keep, 1 <= N <= M; anything else does not compile
+/// \tparam M          side of a tile, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
@@ -103,7 +104,8 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.
 ///
-/// \tparam N, M     the pattern, as above
+/// \tparam N        weights to keep, as above
+/// \tparam M        side of a tile, as above
 /// \tparam T        the type of the weights, as above
 /// \param executor  the threads to use
 /// \param weights   `[rows, cols]`, row-major, no padding; only read

@@ -62,6 +62,11 @@ SHARDED = """
     refuses(NotImplementedError, "report", lambda: find(put(weight, Shard(1)), 8, 16, with_report=True))
     replicated = put(scores, Replicate())
     refuses(RuntimeError, "mixed torch.Tensor and DTensor", lambda: find(weight, 8, 16, importance=replicated))
+    ops, gram = torch.ops.tsenor, torch.eye(96)
+    for call in (lambda t: ops.magnitude_(t, 8, 16), lambda t: ops.wanda_(t, gram, 8, 16),
+                 lambda t: ops.sparsegpt_(weight, t, 8, 16), lambda t: ops.alps_inputs(t),
+                 lambda t: ops.alps_(t, ops.alps_inputs(gram), 8, 16), lambda t: ops.gram_(gram, t)):
+        refuses(NotImplementedError, "takes whole matrices, not DTensors", lambda: call(put(weight, Replicate())))
     dist.barrier()
     dist.destroy_process_group()
     print("done", flush=True)

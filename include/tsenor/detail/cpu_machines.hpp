@@ -31,6 +31,7 @@
 // Numbers of lanes are int everywhere, also where they are bounds of arrays; 16-bit numbers stay within their range.
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wold-style-cast"  // how the compilers write that the bits of a vector are another's
 
 #define TSENOR_MACHINE baseline
 #define TSENOR_VECTOR_LANES 4

@@ -92,6 +92,33 @@ def _(info, in_dims, dy, x, weight, pruned, transposed, mask, wanted):
     return (dx, dw, dy.sum(1) if wanted[2] else db), (0, 0, 0)
 
 
+def _one_by_one(name, written, returned):
+    """The pruners take one matrix at a time."""
+
+    def rule(info, in_dims, *args, **options):
+        if written:
+            _require_batched(name, **{written: in_dims[0]})
+        dims = (*in_dims, *[None] * (len(args) - len(in_dims)))
+        results = [
+            getattr(_ops, name)(*(a if d is None else a.select(d, k) for a, d in zip(args, dims)), **options)
+            for k in range(info.batch_size)
+        ]
+        if returned == 0:
+            return None, None
+        if returned == 1:
+            return torch.stack(results), 0
+        return tuple(torch.stack(r) for r in zip(*results)), (0,) * returned
+
+    torch.library.register_vmap(f"tsenor::{name}", rule)
+
+
+for _pruner in ("magnitude_", "wanda_", "sparsegpt_"):
+    _one_by_one(_pruner, "weight", 1)
+_one_by_one("alps_", "weight", 2)
+_one_by_one("alps_inputs", None, 1)
+_one_by_one("gram_", "gram", 0)
+
+
 def _is_one_layer(in_dims):
     return all(dim is None for dim in in_dims)
 

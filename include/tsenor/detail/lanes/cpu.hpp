@@ -76,10 +76,12 @@ struct lanes : lane_values<Width> {
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t*) { return true; }
   TSENOR_FN static void store_whole_row(std::uint8_t* to, tile_set row) {
 #if TSENOR_VECTOR_LANES >= 16
-    if constexpr (width == 64) return _mm512_storeu_si512(to, _mm512_maskz_mov_epi8(row, _mm512_set1_epi8(1)));
+    void* const words = to;
+    if constexpr (width == 64) return _mm512_storeu_si512(words, _mm512_maskz_mov_epi8(row, _mm512_set1_epi8(1)));
     if constexpr (width == 32)
-      return _mm256_storeu_si256((__m256i*)to, _mm256_maskz_mov_epi8(row, _mm256_set1_epi8(1)));
-    if constexpr (width == 16) return _mm_storeu_si128((__m128i*)to, _mm_maskz_mov_epi8(row, _mm_set1_epi8(1)));
+      return _mm256_storeu_si256(static_cast<__m256i*>(words), _mm256_maskz_mov_epi8(row, _mm256_set1_epi8(1)));
+    if constexpr (width == 16)
+      return _mm_storeu_si128(static_cast<__m128i*>(words), _mm_maskz_mov_epi8(row, _mm_set1_epi8(1)));
 #endif
     for (int k = 0; k < width; k += 8) {
       const std::uint64_t eight = (row >> k & 255u) * 0x0101010101010101u & 0x8040201008040201u;
