@@ -52,13 +52,13 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
                         const options& opts, const Importance& importance, cudaStream_t stream) {
   status s = pending_error();
   if (!s.ok()) return s;
-  auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
-  s = check_problem(p, opts);
-  if (!s.ok() || p.grid.tiles == 0) return s;
-  s = check_wanted(p.out);
+  auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
+  s = check_problem(problem, opts);
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(p, stream)) : void()), ...);
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(problem, stream)) : void()), ...);
   return s;
 }
 

@@ -25,10 +25,10 @@ namespace detail {
 inline constexpr std::int64_t weights_per_grain = 16384;
 
 template <int Width, bool AnyWeight, class Weight, class Importance>
-void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
+void run_on_cpu(int threads, const problem<Weight, Importance>& problem) {
   const instruction_set isa = best_instruction_set();
-  parallel_for(threads, p.grid.tiles, weights_per_grain / (p.nm.m * p.nm.m),
-               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight>(isa, p, begin, end); });
+  parallel_for(threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
+               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight>(isa, problem, begin, end); });
 }
 
 template <int... Widths, class T, class Importance>
@@ -37,13 +37,13 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
                         const Importance& importance) {
   if (threads < 0)
     return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
-  auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
-  status s = check_problem(p, opts);
-  if (!s.ok() || p.grid.tiles == 0) return s;
-  s = check_wanted(p.out);
+  auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
+  status s = check_problem(problem, opts);
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight>(threads, p) : void()), ...);
+  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight>(threads, problem) : void()), ...);
   return {};
 }
 

@@ -1,5 +1,6 @@
-# cmake -D source=FOLDER -D binary=FOLDER -D compiler=FILE -P check_operations.cmake: fails if a stage asks something of a machine
-# that include/tsenor/detail/lanes/README.md does not list, or if the page lists something that a machine does not have.
+# cmake -D source=FOLDER -D binary=FOLDER -D compiler=FILE -P check_operations.cmake: fails if a stage asks something
+# of a machine that include/tsenor/detail/lanes/README.md does not list, or if the page lists something that a machine
+# does not have.
 cmake_minimum_required(VERSION 3.25)
 set(detail ${source}/include/tsenor/detail)
 

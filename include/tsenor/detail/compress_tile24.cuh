@@ -132,9 +132,10 @@ TSENOR_FN void store_patch24(int thread, std::int64_t row, std::int64_t col, std
 
 // What is kept of a tile: the optimum of its importances; and the other outputs that the problem asks for.
 template <class Weight, class Importance>
-TSENOR_FN std::uint32_t solve_tile24(const problem<Weight, Importance>& p, const tile_position& at, int& replaced) {
+TSENOR_FN std::uint32_t solve_tile24(const problem<Weight, Importance>& problem, const tile_position& at,
+                                     int& replaced) {
   float importance[16], w[4][4];
-  replaced = load_tile4<true>(p, at, importance);
+  replaced = load_tile4<true>(problem, at, importance);
   TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k / 4][k % 4] = importance[k];
   return best_of_tile4<std::uint32_t>(w, 2, false);
 }

@@ -67,7 +67,7 @@ TSENOR_FN potentials<L> first_projections(Scaled& scaled, const lanes_inside<L>&
   return {row, pick(inside.col, log2_n - col_top - L::log2(col_sum), zero), scale};
 }
 
-// q from the potentials.
+// The scaled matrix q from the potentials.
 template <class L, class Scaled>
 TSENOR_FN void absorb(const potentials<L>& u, Scaled& scaled) {
   using real = typename L::real;
@@ -111,8 +111,8 @@ template <class L>
 TSENOR_STAGE potentials<L> dykstra(L& l, const tile_scale& scale, pattern nm, float tau, int iterations) {
   using real = typename L::real;
   typename L::scaled_tile scaled(l);
-  const typename L::index m = nm.m;
-  const lanes_inside<L> inside{scaled.row() < m, scaled.col() < m};
+  const typename L::index side = nm.m;
+  const lanes_inside<L> inside{scaled.row() < side, scaled.col() < side};
   const real n = float(nm.n);
   potentials<L> u =
       first_projections(scaled, inside, n, scale.largest > 0.f ? 1.44269504f / (tau * scale.largest) : 0.f);
