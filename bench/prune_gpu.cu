@@ -1,5 +1,6 @@
-// The pruners on one layer of 4096 x 4096 at 16:32, transposable. Prints one JSON object of times in milliseconds, each the
-// median of some runs after one that is not counted (of alps the only run). prune_torch.py does the same steps in PyTorch.
+// The pruners on one layer of 4096 x 4096 at 16:32, transposable. Prints one JSON object of times in milliseconds, each
+// the median of some runs after one that is not counted (of alps the only run). prune_torch.py does the same steps in
+// PyTorch.
 #include <cublas_v2.h>
 #include <cusolverDn.h>
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The steps of the pruners in PyTorch, on one layer like that of prune_gpu.cu; prints one JSON object of times in milliseconds.
+"""The steps of the pruners in PyTorch, on one layer like that of prune_gpu.cu; prints one JSON object of times in
+milliseconds.
 
-Masks are standard N:M by topk, which PyTorch has an operation for. alps is measured over a few iterations, as one is like the
-next, and given for 300. TF32 is off.
+Masks are standard N:M by topk, which PyTorch has an operation for. alps is measured over a few iterations, as one is
+like the next, and given for 300. TF32 is off.
 """
 
 import argparse

@@ -150,7 +150,8 @@ inline std::vector<map_cell> map_cells() {
   return cells;
 }
 
-/// Registers all cells, of so many weights; `seconds(cell)` makes the call once and tells its time, less than 0 where it failed.
+/// Registers all cells, of so many weights; `seconds(cell)` makes the call once and tells its time, less than 0 where
+/// it failed.
 inline void register_map(const std::function<double(const map_cell&)>& seconds, std::int64_t weights) {
   for (const map_cell& cell : map_cells())
     benchmark::RegisterBenchmark(cell.name().c_str(),

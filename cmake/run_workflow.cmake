@@ -1,8 +1,8 @@
 # run_workflow(PRESET NEED...): installs what is missing of NEED, then runs the workflow preset. For `cmake -P` scripts.
 #
-# With apt-get, and as root or with a sudo that asks no password, Debian's packages are installed: the line that does so is
-# printed before. With -DINSTALL=OFF before -P nothing is installed. What is still missing the project downloads while it is
-# configured, or, where it cannot, it is named with the line that installs it, and nothing is run.
+# With apt-get, and as root or with a sudo that asks for no password, it installs Debian's packages, and prints the line that does
+# so first. With -DINSTALL=OFF before -P it prints the line and installs nothing. The project downloads what is still missing
+# while it is configured. Where it cannot, this script prints the line that installs it, and runs nothing.
 cmake_minimum_required(VERSION 3.25)
 
 # Each need: its Debian package, and a program or header by which it is known to be there.
@@ -66,8 +66,8 @@ function(install_debian_packages)
   endif()
 endfunction()
 
-# Stops with the line that installs the given needs.
-function(stop_for_missing)
+# Sets `result` to what a user types to install the given needs.
+function(line_that_installs result)
   set(packages)
   foreach(need IN LISTS ARGN)
     list(APPEND packages ${${need}_package})
@@ -75,10 +75,10 @@ function(stop_for_missing)
   list(JOIN packages " " packages)
   find_program(apt_get apt-get NO_CACHE)
   if(apt_get)
-    message(FATAL_ERROR "Something is missing. Type this, then run this command again:\n"
-                        "  sudo apt-get update && sudo apt-get install -y ${packages}")
+    set(${result} "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages}" PARENT_SCOPE)
+  else()
+    set(${result} "(with the system's package manager, what Debian calls ${packages})" PARENT_SCOPE)
   endif()
-  message(FATAL_ERROR "Something is missing. Install what Debian calls '${packages}', then run this command again.")
 endfunction()
 
 function(install_missing)
@@ -92,6 +92,9 @@ function(install_missing)
   endforeach()
   if(NOT DEFINED INSTALL OR INSTALL)
     install_debian_packages(${packages})
+  else()
+    line_that_installs(line ${missing})
+    message(STATUS "Missing, and not installed because of -DINSTALL=OFF. To install it:\n   ${line}")
   endif()
 
   find_missing(missing ${ARGN})
@@ -103,7 +106,8 @@ function(install_missing)
     list(GET online 0 offline)
   endif()
   if(indispensable OR offline)
-    stop_for_missing(${missing})
+    line_that_installs(line ${missing})
+    message(FATAL_ERROR "Something is missing that cannot be downloaded here. Type this, then run this command again:\n  ${line}")
   endif()
 endfunction()
 

@@ -1,5 +1,5 @@
-"""Arrays as tiles and back, and the few operations that NumPy and PyTorch name differently, so that every peer is written
-once for both.
+"""Arrays as tiles and back, and the few operations that NumPy and PyTorch name differently, so that every peer is
+written once for both.
 
 An "array" is a numpy.ndarray or a torch.Tensor, on the CPU or a GPU. Only this module asks which.
 """

@@ -18,8 +18,8 @@ def our_failures(rows):
 
 
 def beaten(rows):
-    """Timed peers that keep as much as one of this library's optimal masks and that no call of this library beats, which
-    keeps as much as the peer and writes the same kind of output where it can."""
+    """Timed peers that keep as much as one of this library's optimal masks and that no call of this library beats,
+    which keeps as much as the peer and writes the same kind of output where it can."""
     timed = [row for row in rows if "milliseconds" in row and "ours" in row]
     return [text for peer in timed if not peer["ours"] for text in lost_to(peer, ours_beside(peer, timed))]
 

@@ -46,7 +46,8 @@ def transformer(size):
 
 
 def stacked_layers(path):
-    """All encoder matrices of a .safetensors file that have as many columns as the first, in the order of their names."""
+    """All encoder matrices of a .safetensors file that have as many columns as the first, in the order of their
+    names."""
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         values = file.read()

@@ -58,8 +58,8 @@ class Bench:
 
 
 def bounds_of(bench, weights, nm):
-    """What no mask exceeds, under each constraint, from the optimal method's prices and recomputed here; empty where that
-    fails, which the optimal method's own rows will tell."""
+    """What no mask exceeds, under each constraint, from the optimal method's prices and recomputed here; empty where
+    that fails, which the optimal method's own rows will tell."""
     bounds = {}
     for constraint in ("exactly", "at_most"):
         prices = float32_zeros((weights.shape[0] // nm[1]) * (weights.shape[1] // nm[1]) * 2 * nm[1], weights)

@@ -108,8 +108,8 @@ def published_method(name="published_arrays", **parameters):
 
 
 def ablations():
-    """The paper's algorithm, part by part: with and without the entropic plan, by simple and by greedy rounding, with and
-    without the local search."""
+    """The paper's algorithm, part by part: with and without the entropic plan, by simple and by greedy rounding, with
+    and without the local search."""
     steps = Parameters().local_search_steps
 
     def rounded(plan_of, rounding, local_search):

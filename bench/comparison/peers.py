@@ -38,8 +38,8 @@ def require_2_4_on_gpu(problem):
 
 
 class TilePruned:
-    """What torch.sparse's tile pruner returns. Its to_dense() multiplies by the compressed form, which only some GPUs can read;
-    the mask that it keeps beside the form is good on all of them."""
+    """What torch.sparse's tile pruner returns. Its to_dense() multiplies by the compressed form, which only some GPUs
+    can read; the mask that it keeps beside the form is good on all of them."""
 
     def __init__(self, weights, compressed):
         self.weights, self.compressed = weights, compressed

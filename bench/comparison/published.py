@@ -1,4 +1,5 @@
-"""The algorithm of arXiv 2505.23949 in array operations, batched over tiles as the paper proposes; written from the paper.
+"""The algorithm of arXiv 2505.23949 in array operations, batched over tiles as the paper proposes; written from the
+paper.
 
 Algorithm 1 projects a plan in turn onto the row sums, the column sums and the capacities (Dykstra, in logarithms);
 Algorithm 2 rounds it: greedily, then by swaps that gain. Masks keep at most N.
@@ -65,8 +66,8 @@ def round_simply(score, n):
 
 
 def swap_once(importance, mask, n):
-    """In each tile with a deficient row i and column j: gives up the kept (k, l), and keeps (i, l) and (k, j), where that
-    gains most, and gains."""
+    """In each tile with a deficient row i and column j: gives up the kept (k, l), and keeps (i, l) and (k, j), where
+    that gains most, and gains."""
     tiles, m = mask.shape[0], mask.shape[1]
     t = count_to(tiles, mask)
     deficient_rows, deficient_cols = counts(mask, 2) < n, counts(mask, 1) < n

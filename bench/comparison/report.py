@@ -45,8 +45,8 @@ def table(head, lines):
 
 
 def grid(rows, column, text_of, names=LABELS):
-    """A table with a line for each method, as `names` has them, and a column for each value of the field `column`; a cell
-    without a result is empty."""
+    """A table with a line for each method, as `names` has them, and a column for each value of the field `column`; a
+    cell without a result is empty."""
     columns = distinct(rows, column)
     cells = {(x["method"], x[column]): text_of(x) for x in rows}
     methods = in_order(distinct(rows, "method"), names)

@@ -13,7 +13,8 @@ TIMED_PASSES = 7
 
 
 def make_stacks():
-    """Random bf16 weights on the device, matrices of one shape in one stack, `[matrices, rows, cols]`, and byte masks."""
+    """Random bf16 weights on the device, matrices of one shape in one stack, `[matrices, rows, cols]`, and byte
+    masks."""
     generator = torch.Generator("cuda").manual_seed(2505)
     kind = {"dtype": torch.bfloat16, "device": "cuda", "generator": generator}
     weights = [torch.randn(LAYERS * count, rows, cols, **kind) for rows, cols, count in SHAPES]

@@ -81,7 +81,8 @@ def time_calls(call, sets, threads=1, budget=BUDGET_SECONDS):
 
 
 class Ring:
-    """Output buffers of timed calls, one for each set of weights; calls take them in the order in which they take the sets."""
+    """Output buffers of timed calls, one for each set of weights; calls take them in the order in which they take the
+    sets."""
 
     def __init__(self, buffers):
         self.buffers, self.calls = buffers, 0

@@ -135,8 +135,8 @@ inline status check_mask(cpu_executor executor, pattern p, matrix_view<const std
   return {};
 }
 
-/// The same with the pattern as template arguments: `check_mask<8, 16>(cpu, {mask, rows, cols}, &found)`. An unsupported
-/// one does not compile.
+/// The same with the pattern as template arguments: `check_mask<8, 16>(cpu, {mask, rows, cols}, &found)`. An
+/// unsupported one does not compile.
 template <int N, int M>
 status check_mask(cpu_executor executor, matrix_view<const std::uint8_t> mask, mask_violations* result,
                   constraint kept = constraint::at_most, edge at_edge = edge::reject) {

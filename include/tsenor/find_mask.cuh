@@ -67,27 +67,28 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
 
 inline namespace TSENOR_ABI {
 
-/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` exactly, or at most, N weights are kept in
-/// each row and each column. By default no mask keeps more importance, and reports and prices prove it.
+/// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` exactly, or at most, N weights are kept
+/// in each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
 /// \tparam N          weights to keep, 1 <= N <= M; anything else does not compile
 /// \tparam M          side of a tile, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
 ///                    same layout
 /// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
-/// \param out         where to write, device memory; every output is optional, but one has to be there, see mask_outputs
+/// \param out         where to write, device memory; every output is optional, but one has to be there, see
+///                    mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
-/// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the current
-///                    device must be the stream's. All buffers, and what `importance` points to, must stay alive and
-///                    unchanged until the work on the stream is done
+/// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the
+///                    current device must be the stream's. All buffers, and what `importance` points to, must stay
+///                    alive and unchanged until the work on the stream is done
 /// \return success, or what was wrong, and then nothing was launched and nothing will be written: invalid_shape,
-///         not_divisible, invalid_pointer, overlapping_buffers, invalid_option, no_device, device_error. An error pending
-///         on the calling thread before the call is returned, and stays pending. A matrix without elements succeeds
-///         without a launch. Errors of the running kernel appear, as always, in later CUDA calls.
+///         not_divisible, invalid_pointer, overlapping_buffers, invalid_option, no_device, device_error. An error
+///         pending on the calling thread before the call is returned, and stays pending. A matrix without elements
+///         succeeds without a launch. Errors of the running kernel appear, as always, in later CUDA calls.
 ///
-/// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic:
-/// the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost: a few
+/// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph.
+/// Deterministic: the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost: a few
 /// selections in each row and column, then shortest paths, depending on the weights; with options::published() about
 /// five multiply-adds an iteration and weight; no memory traffic but the inputs and outputs. Source: the optimum by
 /// successive shortest paths from balanced prices, see detail/stages/price.hpp and repair.hpp; the published method is
@@ -109,9 +110,9 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
     return {};
 }
 
-/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all four
-/// lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever the types of
-/// weights, but double has its own.
+/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all
+/// four lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever
+/// the types of weights, but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {

@@ -1,10 +1,10 @@
 /// \file
 /// How much a weight matters: functors (weight, row, col, batch) -> importance >= 0.
 ///
-/// `weight` is a double for double weights and a float for all other types; the importance returned is of that type. NaN
-/// (told by its bits, so that fast-math builds agree) and negative importances count as 0, infinite ones as the largest
-/// finite value; each is counted in tile_report::replaced. A functor is copied by value, must be pure (it is called more than
-/// once an element), and for the GPU be trivially copyable and callable in `__device__` code.
+/// `weight` is a double for double weights and a float for all other types; the importance returned is of that type.
+/// NaN (told by its bits, so that fast-math builds agree) and negative importances count as 0, infinite ones as the
+/// largest finite value; each is counted in tile_report::replaced. A functor is copied by value, must be pure (it is
+/// called more than once an element), and for the GPU be trivially copyable and callable in `__device__` code.
 #pragma once
 
 #include <cmath>
@@ -33,9 +33,9 @@ struct squared {
   }
 };
 
-/// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory that
-/// the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a batch. Null or
-/// not aligned is answered with invalid_pointer, an output within it with overlapping_buffers.
+/// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory
+/// that the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a
+/// batch. Null or not aligned is answered with invalid_pointer, an output within it with overlapping_buffers.
 struct wanda {
   const float* column_norms = nullptr;  ///< `[cols]`, not negative; such as the L2 norms of the layer's inputs
   /// |weight| times the norm of its column.
@@ -54,9 +54,9 @@ inline constexpr bool squares_after_scaling = std::is_same_v<Importance, squared
 template <class Weight>
 using importance_value = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 
-// Whether the host's compiler sees the functor itself. Of a lambda with a `__device__` call operator it sees a stand-in that
-// cannot be called, and of a `__host__ __device__` one a stand-in that is not trivially copyable: what they are, only the
-// device's pass can tell, and does.
+// Whether the host's compiler sees the functor itself. Of a lambda with a `__device__` call operator it sees a stand-in
+// that cannot be called, and of a `__host__ __device__` one a stand-in that is not trivially copyable: what they are,
+// only the device's pass can tell, and does.
 template <class Importance>
 inline constexpr bool is_seen_as_it_is =
 #if defined(__CUDACC_EXTENDED_LAMBDA__) && !defined(__CUDA_ARCH__)
@@ -66,7 +66,8 @@ inline constexpr bool is_seen_as_it_is =
     true;
 #endif
 
-// Whether a functor can be called on the CPU as far as its kind goes: not a lambda whose operator is `__device__` alone.
+// Whether a functor can be called on the CPU as far as its kind goes: not a lambda whose operator is `__device__`
+// alone.
 template <class Importance>
 inline constexpr bool is_for_the_host =
 #if defined(__CUDACC_EXTENDED_LAMBDA__)

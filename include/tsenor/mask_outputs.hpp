@@ -26,18 +26,19 @@ struct output_buffer {
 template <class Weight>
 using price_type = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 
-/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`, one of which at least has to be wanted. No two may
-/// overlap, from first to last element, and none may overlap the weights, but `pruned` as said there, or wanda::column_norms.
-/// Each pointer is aligned to its element. Padding between rows is not written. No output depends on which others are wanted.
+/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`, one of which at least has to be wanted.
+/// No two may overlap, from first to last element, and none may overlap the weights, but `pruned` as said there, or
+/// wanda::column_norms. Each pointer is aligned to its element. Padding between rows is not written. No output depends
+/// on which others are wanted.
 template <class Weight>
 struct mask_outputs {
   /// `[batch, rows, cols]`: 1 where the weight is kept, else 0.
   output_buffer<std::uint8_t> mask;
 
-  /// `[batch, rows, ceil(cols / M)]` words, one for the part of a matrix row that lies in one tile: bit k (of value 1 << k)
-  /// stands for the tile's column k, unused bits are 0. A word is uint8_t for M <= 8, uint16_t for M <= 16, uint32_t for
-  /// M <= 32, else uint64_t; strides count words. For M = 8, 16, 32, 64 on a little-endian machine these are the bytes of
-  /// `numpy.packbits(mask, axis=-1, bitorder='little')`.
+  /// `[batch, rows, ceil(cols / M)]` words, one for the part of a matrix row that lies in one tile: bit k (of value 1
+  /// << k) stands for the tile's column k, unused bits are 0. A word is uint8_t for M <= 8, uint16_t for M <= 16,
+  /// uint32_t for M <= 32, else uint64_t; strides count words. For M = 8, 16, 32, 64 on a little-endian machine these
+  /// are the bytes of `numpy.packbits(mask, axis=-1, bitorder='little')`.
   output_buffer<void> packed;
 
   /// `[batch, rows, cols]`: the weight where it is kept, else +0.0. Either disjoint from the input or the very same
@@ -48,9 +49,9 @@ struct mask_outputs {
   /// documents.
   tile_report* reports = nullptr;
 
-  /// `[tiles, 2, M]`, dense, tiles in the order of `reports`: of each tile the prices u of its M rows, then the prices v of
-  /// its M columns, in units of importance. They are a certificate that anyone can check: every mask S of the tile, with w
-  /// its importances, obeys
+  /// `[tiles, 2, M]`, dense, tiles in the order of `reports`: of each tile the prices u of its M rows, then the prices
+  /// v of its M columns, in units of importance. They are a certificate that anyone can check: every mask S of the
+  /// tile, with w its importances, obeys
   ///
   ///     sum_ij w_ij S_ij <= -N (sum_i u_i + sum_j v_j) + sum_ij max(0, w_ij + u_i + v_j),
   ///
@@ -59,8 +60,9 @@ struct mask_outputs {
   /// keep fewer than N (constraint::at_most, smaller tiles at the edge) no price is positive. Rows and columns beyond a
   /// smaller tile have price 0.
   ///
-  /// Under start::warm they are read first, so that masks of slightly changed weights cost less; any contents are legal, and
-  /// a tile with a price that is not finite starts cold, as do those of M = 4, which are as fast from nothing.
+  /// Under start::warm they are read first, so that masks of slightly changed weights cost less; any contents are
+  /// legal, and a tile with a price that is not finite starts cold, as do those of M = 4, which are as fast from
+  /// nothing.
   price_type<Weight>* prices = nullptr;
 };
 

@@ -7,9 +7,9 @@
 namespace tsenor {
 
 /// A row-major matrix `[rows, cols]`, or `batch` of them with equal shape: element (b, i, j) is
-/// `data[b * batch_stride + i * row_stride + j]`. Trivially copyable; owns nothing, so the memory must outlive the work.
-/// `T` may be const. The matrices of a batch lie one after the other, or side by side within the rows of a wider matrix;
-/// strides are not negative.
+/// `data[b * batch_stride + i * row_stride + j]`. Trivially copyable; owns nothing, so the memory must outlive the
+/// work. `T` may be const. The matrices of a batch lie one after the other, or side by side within the rows of a wider
+/// matrix; strides are not negative.
 template <class T>
 struct matrix_view {
   T* data = nullptr;              ///< the first element; may be null if there are none

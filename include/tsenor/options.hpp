@@ -28,8 +28,8 @@ enum class start {
   warm   ///< from what mask_outputs::prices hold: faster where they came from nearly the same weights
 };
 
-/// Options of find_mask; one outside its range is answered with invalid_option. As they are they ask for the optimum with
-/// exactly N in every row and column. To be explicit, begin with a named constructor and change what you need:
+/// Options of find_mask; one outside its range is answered with invalid_option. As they are they ask for the optimum
+/// with exactly N in every row and column. To be explicit, begin with a named constructor and change what you need:
 /// `auto o = tsenor::options::optimal(); o.edge = tsenor::edge::partial;`
 struct options {
   /// The algorithm.
@@ -41,7 +41,8 @@ struct options {
   /// method::optimal alone. `warm` needs mask_outputs::prices, and method::published does not take it.
   tsenor::start start = tsenor::start::cold;
 
-  /// method::published alone, as the next two: Dykstra iterations T, 1 to 100000. Fewer than about 300 can be worse than no plan at all.
+  /// method::published alone, as the next two: Dykstra iterations T, 1 to 100000. Fewer than about 300 can be worse
+  /// than no plan at all.
   int iterations = 300;
   /// Entropy temperature, as a fraction of the largest importance of each tile; 1e-4 to 1e4.
   double tau = 0.005;

@@ -1,5 +1,5 @@
-// Each public function for the GPU once, for compilers and architectures that no other test is compiled with. Lambdas need
-// nvcc's --extended-lambda. TSENOR_TEST_LITTLE leaves out what takes longest to compile.
+// Each public function for the GPU once, for compilers and architectures that no other test is compiled with. Lambdas
+// need nvcc's --extended-lambda. TSENOR_TEST_LITTLE leaves out what takes longest to compile.
 #include "tsenor/prune/magnitude.cuh"
 #include "tsenor/sparse24/compress.cuh"
 #include "tsenor/tsenor.cuh"

@@ -112,8 +112,8 @@ void random_tiles::expect_no_violation() const {
   EXPECT_EQ(found.cols, 0);
 }
 
-/// The tiles that the reports do not call solved. None of these weights is ever replaced, no tile is partial: any flag is
-/// reason to doubt.
+/// The tiles that the reports do not call solved. None of these weights is ever replaced, no tile is partial: any flag
+/// is reason to doubt.
 std::vector<std::int64_t> random_tiles::doubtful() const {
   const device_buffer<float> device_largest(grid.tiles());
   find_largest<<<static_cast<unsigned>(grid.tiles()), 128>>>(grid, weights.data(), device_largest.data());

@@ -40,8 +40,8 @@ struct layout {
   }
 };
 
-/// Elements behind `offset` poisoned ones, in a block that ends where they do, so that the sanitizer sees a read or write
-/// behind them, and a changed poison tells of one before.
+/// Elements behind `offset` poisoned ones, in a block that ends where they do, so that the sanitizer sees a read or
+/// write behind them, and a changed poison tells of one before.
 template <class T>
 class block {
  public:

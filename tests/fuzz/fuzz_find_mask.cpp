@@ -1,5 +1,5 @@
-// find_mask on the CPU: any pattern, sizes, strides, options and weights. A bad call is refused and writes nothing; a good
-// one writes what it has to, nothing beside, and its certificate holds. Plain floats run on every instruction set.
+// find_mask on the CPU: any pattern, sizes, strides, options and weights. A bad call is refused and writes nothing; a
+// good one writes what it has to, nothing beside, and its certificate holds. Plain floats run on every instruction set.
 #include <algorithm>
 #include <cfloat>
 #include <cmath>

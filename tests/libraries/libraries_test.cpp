@@ -1,5 +1,5 @@
-// Libraries built for different architectures in one process: each runs its own code, and one that has none for the device
-// says so and disturbs nobody.
+// Libraries built for different architectures in one process: each runs its own code, and one that has none for the
+// device says so and disturbs nobody.
 #include <cuda_runtime_api.h>
 
 #include "library.hpp"

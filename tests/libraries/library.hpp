@@ -16,7 +16,8 @@ struct library {
   tsenor::status (*apply_mask)(const float* weights, std::int64_t rows, std::int64_t cols, const std::uint8_t* mask,
                                float* pruned);
   tsenor::status (*summarize)(const tsenor::tile_report* reports, std::int64_t count, tsenor::report_summary* result);
-  /// The architecture, such as 90, of the kernel that find_mask launches on the current device; 0 if it has none for it.
+  /// The architecture, such as 90, of the kernel that find_mask launches on the current device; 0 if it has none for
+  /// it.
   int (*architecture)();
 };
 

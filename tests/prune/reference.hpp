@@ -1,6 +1,6 @@
 /// \file
-/// The pruners in double, written from the papers' equations and for small layers: no blocks, no eigenvectors, every inverse by
-/// elimination.
+/// The pruners in double, written from the papers' equations and for small layers: no blocks, no eigenvectors, every
+/// inverse by elimination.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The optimal method on the GPU's lanes, of every kind, judged by the CPU's result: integers leave no room for rounding,
-// so masks and prices must be the same, bit for bit.
+// The optimal method on the GPU's lanes, of every kind, judged by the CPU's result: integers leave no room for
+// rounding, so masks and prices must be the same, bit for bit.
 #include "emulated_gpu.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The kernel that compresses both operands, on the GPU's lanes emulated on the host: a block's warps one after the other up to
-// its barrier, and then behind it.
+// The kernel that compresses both operands, on the GPU's lanes emulated on the host: a block's warps one after the
+// other up to its barrier, and then behind it.
 #include "emulated_gpu.hpp"
 
 #include <gtest/gtest.h>

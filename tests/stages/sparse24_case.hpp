@@ -1,6 +1,6 @@
 /// \file
-/// Weights of a 16-bit type and 2:4 transposable masks of them, and what their compressed operands are: an encoder that asks
-/// for each bit of the metadata what it stands for.
+/// Weights of a 16-bit type and 2:4 transposable masks of them, and what their compressed operands are: an encoder that
+/// asks for each bit of the metadata what it stands for.
 #pragma once
 
 #include <algorithm>

@@ -137,7 +137,8 @@ TEST(Tile4, GivesVectorsOfTilesTheMasksOfEachTile) {
       }
 }
 
-// An entry alone in its row and column, and two in each other row and column, at each place and with each permutation left out.
+// An entry alone in its row and column, and two in each other row and column, at each place and with each permutation
+// left out.
 TEST(Tile4, KeepsSevenEntriesWhereNoEighthIsOfUse) {
   constexpr int left_out[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
   for (int place = 0; place < 16; place++)

@@ -3,8 +3,9 @@
 
     large_model.py build/quickstart/bin/tsenor --megabytes 8192
 
-makes a sharded model of that size in a folder of its own, mostly of zeros that take no room on the disk, takes it through mask,
-check and apply, kills apply once half-way, and prints seconds and peak memory. A run may take --limit megabytes.
+makes a sharded model of that size in a folder of its own, mostly of zeros that take no room on the disk, takes it
+through mask, check and apply, kills apply once half-way, and prints seconds and peak memory. A run may take --limit
+megabytes.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 /// \file
-/// A strict reader of the little XML that the tool writes: elements, quoted attributes, text, the predefined entities. It
-/// refuses all else, so what it reads is well-formed.
+/// A strict reader of the little XML that the tool writes: elements, quoted attributes, text, the predefined entities.
+/// It refuses all else, so what it reads is well-formed.
 #pragma once
 
 #include <cctype>

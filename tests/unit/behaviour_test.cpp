@@ -1,4 +1,4 @@
-// What a user can rely on about values: reports, odd numbers, determinism, scaling, entries.
+// What a user can rely on about values: defaults, reports, odd numbers, determinism, scaling, entries.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,6 +17,25 @@ using tsenor::pattern;
 constexpr std::uint64_t seed = 99;
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
+
+TEST(Options, AskForTheCertifiedOptimumWithExactlyNByDefault) {
+  for (const tsenor::options o : {tsenor::options{}, tsenor::options::optimal()}) {
+    EXPECT_EQ(o.method, tsenor::method::optimal);
+    EXPECT_EQ(o.constraint, tsenor::constraint::exactly);
+    EXPECT_EQ(o.edge, tsenor::edge::reject);
+    EXPECT_EQ(o.start, tsenor::start::cold);
+  }
+}
+
+TEST(Options, AreThePapersWhenPublished) {
+  const tsenor::options o = tsenor::options::published();
+  EXPECT_EQ(o.method, tsenor::method::published);
+  EXPECT_EQ(o.constraint, tsenor::constraint::at_most);
+  EXPECT_EQ(o.start, tsenor::start::cold);
+  EXPECT_EQ(o.iterations, 300);
+  EXPECT_EQ(o.tau, 0.005);
+  EXPECT_EQ(o.local_search_steps, 10);
+}
 
 TEST(Reports, AreInTileOrderAndRecomputable) {
   const pattern p{4, 8};

@@ -1,5 +1,6 @@
-// Every argument of every public function on the CPU that is null, misaligned, shared, too large or no value of its type: the
-// call is refused, says what is wrong, and has written nothing. What find_mask's options and views may be is in errors_test.cpp.
+// Every argument of every public function on the CPU that is null, misaligned, shared, too large or no value of its
+// type: the call is refused, says what is wrong, and has written nothing. What find_mask's options and views may be is
+// in errors_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What reports say is true in exact arithmetic: the bound is no less than the optimum, and is the value only where the mask is
-// the optimum; and the optimum is missed by no more than the rounding that is documented.
+// What reports say is true in exact arithmetic: the bound is no less than the optimum, and is the value only where the
+// mask is the optimum; and the optimum is missed by no more than the rounding that is documented.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -21,9 +21,9 @@ using tsenor::constraint;
 using tsenor::pattern;
 
 constexpr std::uint64_t seed = 2505;
-// 0.02 %. On integer tiles many masks are equally good and the plan is their mean, with equal entries; in which order they are
-// rounded is decided by the last digits, differently in float and double. Measured there: up to 0.08 % less (1:4, 12500 tiles)
-// and 0.02 % more (4:8) than the reference; a row-major order costs the reference itself as much.
+// 0.02 %. On integer tiles many masks are equally good and the plan is their mean, with equal entries; in which order
+// they are rounded is decided by the last digits, differently in float and double. Measured there: up to 0.08 % less
+// (1:4, 12500 tiles) and 0.02 % more (4:8) than the reference; a row-major order costs the reference itself as much.
 constexpr double allowed = 0.0002, allowed_with_ties = 0.001;
 
 // Paired differences of the kept importance, tile by tile.

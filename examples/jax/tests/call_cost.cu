@@ -1,4 +1,5 @@
-// Microseconds of a C++ call of find_mask on a 512 x 512 float matrix at 16:32, many in a row; what call_cost.py compares with.
+// Microseconds of a C++ call of find_mask on a 512 x 512 float matrix at 16:32, many in a row; what call_cost.py
+// compares with.
 #include <cstdio>
 #include <tsenor/find_mask.cuh>
 #include <vector>

@@ -1,7 +1,7 @@
 """What a call inside a jitted loop costs on a GPU, beside the C++ call: call_cost.py PROGRAM, call_cost.cu compiled.
 
-Uniform float weights, 512 x 512, 16:32. An iteration of the loop also flips the signs of what is pruned, so that XLA cannot take
-the call out of the loop; that is one more kernel.
+Uniform float weights, 512 x 512, 16:32. An iteration of the loop also flips the signs of what is pruned, so that XLA
+cannot take the call out of the loop; that is one more kernel.
 """
 
 import functools

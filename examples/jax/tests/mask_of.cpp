@@ -1,4 +1,5 @@
-// The C++ call that the tests compare with: a float matrix [rows, cols] on standard input, its 8:16 mask on standard output.
+// The C++ call that the tests compare with: a float matrix [rows, cols] on standard input, its 8:16 mask on standard
+// output.
 #include <cstdio>
 #include <cstdlib>
 #include <tsenor/find_mask.hpp>

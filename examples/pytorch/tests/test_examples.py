@@ -12,9 +12,13 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parent.parent
 
 
+def readme_scripts():
+    """Training, then pruning."""
+    return re.findall(r"```python\n(.*?)```", (EXAMPLES.parent.parent / "README.md").read_text(), re.DOTALL)
+
+
 def test_readme_script_runs_and_is_short(capsys):
-    readme = (EXAMPLES.parent.parent / "README.md").read_text()
-    script = re.search(r"## In your training loop.*?```python\n(.*?)```", readme, re.DOTALL).group(1)
+    script, _ = readme_scripts()
     assert len(script.splitlines()) <= 40
     exec(compile(script, "README.md", "exec"), {})
     printed = capsys.readouterr().out
@@ -25,8 +29,7 @@ def test_readme_script_runs_and_is_short(capsys):
 
 def test_readme_prunes_a_model(capsys):
     pytest.importorskip("transformers")
-    readme = (EXAMPLES.parent.parent / "README.md").read_text()
-    script = re.search(r"## Pruning layers.*?```python\n(.*?)```", readme, re.DOTALL).group(1)
+    _, script = readme_scripts()
     exec(compile(script, "README.md", "exec"), {})
     assert "14 pruned, 0 of them by magnitude" in capsys.readouterr().out
 

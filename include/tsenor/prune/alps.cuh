@@ -110,22 +110,22 @@ inline status alps_prepare_workspace(const handles& on, std::int64_t inputs, std
   return {};
 }
 
-/// Makes alps_inputs from a gram matrix: G = gram + damping mean(diag gram) I, D = sqrt(diag G), H = D^-1 G D^-1, and the
-/// eigenvalues and eigenvectors of H, computed in double.
+/// Makes alps_inputs from a gram matrix: G = gram + damping mean(diag gram) I, D = sqrt(diag G), H = D^-1 G D^-1, and
+/// the eigenvalues and eigenvectors of H, computed in double.
 ///
 /// \param on      blas, solver and stream
-/// \param gram    `[inputs, inputs]` dense and symmetric in device memory, see accumulate_gram. It may be singular (fewer tokens
-///                than inputs). An input whose diagonal entry is not a positive number is dead: it has nothing in common with
-///                other inputs, and D_jj is 2^-7 of the smallest of the live ones, 1 where all are dead: its weights are
-///                ranked by magnitude, below all others, and those kept stay as they are
+/// \param gram    `[inputs, inputs]` dense and symmetric in device memory, see accumulate_gram. It may be singular
+///                (fewer tokens than inputs). An input whose diagonal entry is not a positive number is dead: it has
+///                nothing in common with other inputs, and D_jj is 2^-7 of the smallest of the live ones, 1 where all
+///                are dead: its weights are ranked by magnitude, below all others, and those kept stay as they are
 /// \param to      where to write; `to.inputs` is the size of gram
 /// \param memory  what alps_prepare_workspace says
 /// \param damping as a fraction of the mean of gram's diagonal; 1e-6 to 1e6
-/// \return success, or what was wrong; but for device_error nothing is enqueued. That the eigendecomposition did not converge is
-///         reported by alps
+/// \return success, or what was wrong; but for device_error nothing is enqueued. That the eigendecomposition did not
+///         converge is reported by alps
 ///
-/// No allocation; cuSOLVER waits for the stream within. Cost: an eigendecomposition, by far the longest step for a single
-/// pattern.
+/// No allocation; cuSOLVER waits for the stream within. Cost: an eigendecomposition, by far the longest step for a
+/// single pattern.
 inline status alps_prepare(const handles& on, const float* gram, alps_inputs to, workspace memory,
                            double damping = 0.01) {
   if (const status s = tsenor::detail::pending_error(); !s) return s;
@@ -164,28 +164,28 @@ inline status alps_workspace(pattern nm, std::int64_t rows, std::int64_t cols, s
 ///
 ///     B = (Y - V + rho Z) (H + rho I)^-1,   Z = the pattern's projection of B + V / rho,   V += rho (B - Z),
 ///
-/// each support the one of the largest sum of squares that the structure allows, by find_mask from the prices of the iteration
-/// before; then the support of B, some steps of conjugate gradients on it (each row by itself, until its residual is
-/// below 1e-4 of |Y|), and back by D^-1.
+/// each support the one of the largest sum of squares that the structure allows, by find_mask from the prices of the
+/// iteration before; then the support of B, some steps of conjugate gradients on it (each row by itself, until its
+/// residual is below 1e-4 of |Y|), and back by D^-1.
 ///
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \param on      blas and stream
 /// \param nm      the pattern N:M
-/// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1. What
-///                is no number counts as 0
+/// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1.
+///                What is no number counts as 0
 /// \param inputs  from alps_prepare, on this stream
 /// \param out     where to write, device memory; kept weights are new
 /// \param memory  what alps_workspace says
 /// \param options see there
 /// \param report  on the host, or null
 /// \return success, or what was wrong: the errors of find_mask, invalid_pointer for an argument that is missing or a
-///         workspace that is too small, invalid_option, device_error (also where the eigendecomposition had failed); the
-///         outputs are not touched unless all went well
+///         workspace that is too small, invalid_option, device_error (also where the eigendecomposition had failed);
+///         the outputs are not touched unless all went well
 ///
 /// No allocation. Waits for the stream at the start and every third iteration, where the host decides about rho; the
 /// result is enqueued when the call returns. Deterministic where cuBLAS is. Cost: rows * cols^2 multiply-adds for each
-/// iteration and each step of the refit, cols^3 / 2 for each change of rho. Squares of B + V / rho have to be within the range of
-/// float.
+/// iteration and each step of the refit, cols^3 / 2 for each change of rho. Squares of B + V / rho have to be within
+/// the range of float.
 template <class Pattern>
 status alps(const handles& on, Pattern nm, matrix_view<const float> weights, alps_inputs inputs, outputs<float> out,
             workspace memory, const alps_options& options = {}, alps_report* report = nullptr) {

@@ -17,12 +17,12 @@ inline namespace TSENOR_ABI {
 /// \param inputs  X `[tokens, in]` in device memory, float, batch = 1; any number of tokens, none too
 /// \param gram    `[in, in]` dense in device memory; symmetric, to the bit, afterwards
 /// \param first   whether what `gram` held is replaced (it is not read then) instead of added to
-/// \return success, or what was wrong, and then nothing is enqueued: invalid_shape, invalid_pointer, overlapping_buffers,
-///         invalid_option for a handle of another stream, no_device, device_error
+/// \return success, or what was wrong, and then nothing is enqueued: invalid_shape, invalid_pointer,
+///         overlapping_buffers, invalid_option for a handle of another stream, no_device, device_error
 ///
 /// In fp32, TF32 off whatever the handle is set to. NaN and infinity spread to their input's row and column, and the
-/// pruners take that input for a dead one. No allocation, no synchronisation. Deterministic where cuBLAS is. Cost: tokens * in^2
-/// multiply-adds.
+/// pruners take that input for a dead one. No allocation, no synchronisation. Deterministic where cuBLAS is. Cost:
+/// tokens * in^2 multiply-adds.
 inline status accumulate_gram(const handles& on, matrix_view<const float> inputs, float* gram, bool first) {
   const std::int64_t n = inputs.cols;
   if (const status s = tsenor::detail::pending_error(); !s) return s;

@@ -10,9 +10,9 @@
 
 namespace tsenor::prune {
 
-/// The caller's handles, all set to `stream` (cublasSetStream, cusolverDnSetStream), which belongs to the current device.
-/// `solver` may be null where a function does not say that it needs it. The functions leave the handles as they found
-/// them; while one runs, no other thread may use them.
+/// The caller's handles, all set to `stream` (cublasSetStream, cusolverDnSetStream), which belongs to the current
+/// device. `solver` may be null where a function does not say that it needs it. The functions leave the handles as they
+/// found them; while one runs, no other thread may use them.
 struct handles {
   cublasHandle_t blas = nullptr;
   cusolverDnHandle_t solver = nullptr;

@@ -119,8 +119,8 @@ inline std::size_t layer_error_workspace(std::int64_t rows, std::int64_t cols) {
 /// \param result  one struct in device memory
 /// \return success, or what was wrong, and then nothing is enqueued
 ///
-/// Products in fp32, sums in double. Without elements both sums are 0; NaN in weights or gram gives NaN. No allocation, no
-/// synchronisation. Deterministic where cuBLAS is. Cost: 2 rows * cols^2 multiply-adds.
+/// Products in fp32, sums in double. Without elements both sums are 0; NaN in weights or gram gives NaN. No allocation,
+/// no synchronisation. Deterministic where cuBLAS is. Cost: 2 rows * cols^2 multiply-adds.
 inline status layer_error(const handles& on, matrix_view<const float> weights, matrix_view<const float> pruned,
                           const float* gram, workspace memory, layer_error_sums* result) {
   if (const status s = tsenor::detail::pending_error(); !s) return s;

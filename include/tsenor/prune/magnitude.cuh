@@ -16,13 +16,13 @@ inline namespace TSENOR_ABI {
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \tparam T       float, double, __half, __nv_bfloat16, or another type that find_mask takes
 /// \param nm       the pattern N:M
-/// \param weights  `[rows, cols]` in device memory, batch = 1. NaN has magnitude 0, infinity the largest finite one; where
-///                 the structure has to keep one, it is kept as it is
+/// \param weights  `[rows, cols]` in device memory, batch = 1. NaN has magnitude 0, infinity the largest finite one;
+///                 where the structure has to keep one, it is kept as it is
 /// \param out      where to write, device memory; see outputs
 /// \param rule     the structure and the options of its search
 /// \param stream   the stream to run on; the buffers have to live until it gets there
-/// \return success, or what was wrong, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for an
-///         output that is missing
+/// \return success, or what was wrong, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for
+///         an output that is missing
 ///
 /// One launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph. Deterministic. Cost:
 /// that of find_mask; row-wise, M comparisons a weight.

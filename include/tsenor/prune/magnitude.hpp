@@ -15,12 +15,12 @@ namespace tsenor::prune {
 /// \tparam T       float, double, or a type of weight_types.hpp
 /// \param cpu      the threads to use; the result does not depend on them
 /// \param nm       the pattern N:M
-/// \param weights  `[rows, cols]`, batch = 1. NaN has magnitude 0, infinity the largest finite one; where the structure has
-///                 to keep one, it is kept as it is
+/// \param weights  `[rows, cols]`, batch = 1. NaN has magnitude 0, infinity the largest finite one; where the structure
+///                 has to keep one, it is kept as it is
 /// \param out      where to write; see outputs
 /// \param rule     the structure and the options of its search
-/// \return success, or what was wrong, and then nothing has been written: the errors of find_mask, and invalid_pointer for
-///         an output that is missing
+/// \return success, or what was wrong, and then nothing has been written: the errors of find_mask, and invalid_pointer
+///         for an output that is missing
 ///
 /// Returns when the work is done. Deterministic. Cost: that of find_mask; row-wise, M comparisons a weight.
 template <class Pattern, class T>

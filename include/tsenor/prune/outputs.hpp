@@ -12,8 +12,8 @@ namespace tsenor::prune {
 /// output_buffer has them.
 template <class Weight>
 struct outputs {
-  /// `[rows, cols]`: the weight that the layer now has, +0.0 where it is pruned. Disjoint from the weights, or the very same
-  /// pointer and stride (in place).
+  /// `[rows, cols]`: the weight that the layer now has, +0.0 where it is pruned. Disjoint from the weights, or the very
+  /// same pointer and stride (in place).
   output_buffer<Weight> pruned;
   /// `[rows, cols]`: 1 where the weight is kept, else 0.
   output_buffer<std::uint8_t> mask;

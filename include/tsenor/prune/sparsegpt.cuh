@@ -21,8 +21,8 @@ struct sparsegpt_options {
   double damping = 0.01;
   /// Columns that are updated at a time, 1 to 12288 / M; rounded down to a multiple of M, at least M.
   int block = 128;
-  /// The tokens that the gram matrix sums over, at least 1. They only decide how the diagonal 1 of a dead input compares to
-  /// the others in the mean that the damping is a fraction of.
+  /// The tokens that the gram matrix sums over, at least 1. They only decide how the diagonal 1 of a dead input
+  /// compares to the others in the mean that the damping is a fraction of.
   std::int64_t tokens = 1;
 };
 
@@ -149,19 +149,19 @@ inline status sparsegpt_workspace(const handles& on, pattern nm, std::int64_t ro
   return {};
 }
 
-/// SparseGPT (arXiv 2301.00774): from left to right, panels of M columns get their mask from the importance W^2 / U_jj^2, and
-/// what is pruned is made up for by the columns to the right. U is the upper Cholesky factor of the inverse of
-/// H = 2 gram / tokens + damping mean(diag H) I, with U^T U = H^-1.
+/// SparseGPT (arXiv 2301.00774): from left to right, panels of M columns get their mask from the importance W^2 /
+/// U_jj^2, and what is pruned is made up for by the columns to the right. U is the upper Cholesky factor of the inverse
+/// of H = 2 gram / tokens + damping mean(diag H) I, with U^T U = H^-1.
 ///
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \param on      blas, solver and stream
 /// \param nm      the pattern N:M; a mask's tiles are M rows of a panel
-/// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1. What
-///                is no number counts as 0
-/// \param gram    `[cols, cols]` dense and symmetric in device memory, see accumulate_gram. It may be singular (fewer tokens than
-///                inputs): the damping makes up for that. An input whose diagonal entry is not a positive number is dead:
-///                H_jj is 1, it has nothing in common with other inputs, and its weights are ranked by magnitude, below all
-///                others; those kept stay as they are
+/// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1.
+///                What is no number counts as 0
+/// \param gram    `[cols, cols]` dense and symmetric in device memory, see accumulate_gram. It may be singular (fewer
+///                tokens than inputs): the damping makes up for that. An input whose diagonal entry is not a positive
+///                number is dead: H_jj is 1, it has nothing in common with other inputs, and its weights are ranked by
+///                magnitude, below all others; those kept stay as they are
 /// \param out     where to write, device memory; kept weights are updated
 /// \param memory  what sparsegpt_workspace says
 /// \param options see there
@@ -169,9 +169,9 @@ inline status sparsegpt_workspace(const handles& on, pattern nm, std::int64_t ro
 /// \return success, or what was wrong: the errors of find_mask, invalid_pointer for an argument that is missing or a
 ///         workspace that is too small, invalid_option, device_error; but for the last nothing is enqueued
 ///
-/// No allocation, no synchronisation of its own (cuSOLVER may have some). Products in fp32, TF32 off whatever the handle is set
-/// to. Deterministic where cuBLAS and cuSOLVER are. Cost: cols^3 / 3 + cols^3 + rows * cols^2 / 2 multiply-adds, and 2 cols /
-/// M launches.
+/// No allocation, no synchronisation of its own (cuSOLVER may have some). Products in fp32, TF32 off whatever the
+/// handle is set to. Deterministic where cuBLAS and cuSOLVER are. Cost: cols^3 / 3 + cols^3 + rows * cols^2 / 2
+/// multiply-adds, and 2 cols / M launches.
 template <class Pattern>
 status sparsegpt(const handles& on, Pattern nm, matrix_view<const float> weights, const float* gram, outputs<float> out,
                  workspace memory, const sparsegpt_options& options = {}, sparsegpt_report* report = nullptr) {

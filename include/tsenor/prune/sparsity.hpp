@@ -11,19 +11,19 @@ namespace tsenor::prune {
 enum class structure {
   transposable,    ///< N in every row and every column, by find_mask
   row_wise,        ///< standard N:M: the best N in every row; the columns are free
-  row_then_column  ///< the best N in every row, and of these at most the best N in every column: transposable, but greedy
+  row_then_column  ///< the best N in each row, of these at most the best N in each column: transposable, but greedy
 };
 
 /// The structure, and how a transposable mask is searched for.
 struct sparsity {
   prune::structure structure = prune::structure::transposable;
-  /// `method`, `constraint` and its parameters are for structure::transposable; `edge` is for all. `start` is set by the
-  /// pruners themselves.
+  /// `method`, `constraint` and its parameters are for structure::transposable; `edge` is for all. `start` is set by
+  /// the pruners themselves.
   tsenor::options search;
 };
 
-/// A pattern that is known when the program is compiled: a pruner then compiles one kernel where a tsenor::pattern compiles
-/// one for each lane width. `prune::magnitude(prune::static_pattern<16, 32>{}, ...)`.
+/// A pattern that is known when the program is compiled: a pruner then compiles one kernel where a tsenor::pattern
+/// compiles one for each lane width. `prune::magnitude(prune::static_pattern<16, 32>{}, ...)`.
 template <int N, int M>
 struct static_pattern {
   static_assert(is_supported(pattern{N, M}), "tsenor: unsupported pattern N:M: choose 1 <= N <= M and 2 <= M <= 64");

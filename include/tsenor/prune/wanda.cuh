@@ -37,16 +37,16 @@ inline namespace TSENOR_ABI {
 /// \param nm       the pattern N:M
 /// \param weights  `[rows, cols]` in device memory, one row for each output, one column for each input of the layer;
 ///                 batch = 1
-/// \param gram     `[cols, cols]` dense in device memory: the sum of x x^T over the layer's inputs x, see accumulate_gram.
-///                 Only its diagonal is read. An input whose entry is not a positive number (no activation, NaN,
-///                 infinity) is dead: its weights are ranked by magnitude, below all others
-/// \param norms    `[cols]` in device memory, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest of
-///                 them, -1 where all are dead, so that the negative ones count the dead. The only workspace
+/// \param gram     `[cols, cols]` dense in device memory: the sum of x x^T over the layer's inputs x, see
+///                 accumulate_gram. Only its diagonal is read. An input whose entry is not a positive number (no
+///                 activation, NaN, infinity) is dead: its weights are ranked by magnitude, below all others
+/// \param norms    `[cols]` in device memory, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest
+///                 of them, -1 where all are dead, so that the negative ones count the dead. The only workspace
 /// \param out      where to write, device memory; see outputs
 /// \param rule     the structure and the options of its search
 /// \param stream   the stream to run on; the buffers have to live until it gets there
-/// \return success, or what was wrong, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for an
-///         argument that is missing
+/// \return success, or what was wrong, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for
+///         an argument that is missing
 ///
 /// Three launches; no allocation, no synchronisation; may be captured into a CUDA graph. Deterministic. Cost: that of
 /// find_mask; row-wise, M comparisons a weight.

@@ -1,5 +1,6 @@
 /// \file
-/// The optimal 2:4 transposable mask of a matrix and the compressed operands of W and of W^T, in one kernel that reads W once.
+/// The optimal 2:4 transposable mask of a matrix and the compressed operands of W and of W^T, in one kernel that reads
+/// W once.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -22,8 +23,8 @@
 namespace tsenor {
 namespace sparse24 {
 
-/// Where compressed operands go: compressed_size(rows, cols) bytes of device memory each, at an address that is a multiple
-/// of 16. Null: not wanted.
+/// Where compressed operands go: compressed_size(rows, cols) bytes of device memory each, at an address that is a
+/// multiple of 16. Null: not wanted.
 struct operands {
   void* weights = nullptr;     ///< of W, layout.hpp's form
   void* transposed = nullptr;  ///< of W^T
@@ -123,11 +124,12 @@ status launch_compress24(problem<Weight, Importance>& problem, const matrix_view
 namespace sparse24 {
 inline namespace TSENOR_ABI {
 
-/// Finds the 2:4 transposable mask that keeps the most importance, the one find_mask<2, 4> finds, and writes the compressed
-/// operands of the matrix and of its transpose, each optional.
+/// Finds the 2:4 transposable mask that keeps the most importance, the one find_mask<2, 4> finds, and writes the
+/// compressed operands of the matrix and of its transpose, each optional.
 ///
 /// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
-/// \param weights     `[rows, cols]`, multiples of 64, in device memory; rows begin at multiples of 4 elements; no batch
+/// \param weights     `[rows, cols]`, multiples of 64, in device memory; rows begin at multiples of 4 elements; no
+///                    batch
 /// \param out         find_mask's outputs, each optional; rows of mask and pruned begin at multiples of 4 elements too.
 ///                    `pruned` may be the weights themselves
 /// \param to          the compressed operands; disjoint from everything else
@@ -136,8 +138,8 @@ inline namespace TSENOR_ABI {
 /// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, no_device, device_error
 ///
-/// One launch; no allocation, no synchronisation; may be captured in a graph. Deterministic. Values are copied bit for bit.
-/// Cost: reads W (a second time through the cache), writes 9/8 of half its size for each operand.
+/// One launch; no allocation, no synchronisation; may be captured in a graph. Deterministic. Values are copied bit for
+/// bit. Cost: reads W (a second time through the cache), writes 9/8 of half its size for each operand.
 ///
 /// \code
 /// const tsenor::sparse24::operands to{compressed, compressed_transposed};
@@ -161,9 +163,9 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
 /// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
 /// need not.
 ///
-/// \param mask    bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of each 4x4
-///                tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin at multiples
-///                of 4
+/// \param mask    bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of
+///                each 4x4 tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin
+///                at multiples of 4
 /// \param pruned  the weights, 0 where not kept; optional, and as find_mask_and_compress has it
 template <class T>
 status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,

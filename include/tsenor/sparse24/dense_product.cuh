@@ -24,7 +24,8 @@ struct linear_shape {
   std::int64_t tokens = 0;
 };
 
-/// Dense row-major matrices of one 16-bit type in device memory, with sums in float. `blas` is the caller's; its stream is set.
+/// Dense row-major matrices of one 16-bit type in device memory, with sums in float. `blas` is the caller's; its stream
+/// is set.
 class dense_products {
  public:
   dense_products(cublasHandle_t blas, cudaDataType type) : blas_(blas), type_(type) {}

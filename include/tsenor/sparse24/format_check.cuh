@@ -60,8 +60,8 @@ struct format_buffers {
 
 /// Compresses the same pruned matrix `[m, k]` both ways and compares. Leaves it and both forms in the buffers.
 ///
-/// \param same  true if all bytes are equal; false too where m or k is no multiple of 64, or sizes differ, and then nothing
-///              was compressed
+/// \param same  true if all bytes are equal; false too where m or k is no multiple of 64, or sizes differ, and then
+///              nothing was compressed
 /// \return an error of CUDA or of the libraries. Waits for the stream
 template <class T>
 status check_format(const sparse_product& product, std::int64_t m, std::int64_t k, const format_buffers<T>& b,

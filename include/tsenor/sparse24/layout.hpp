@@ -1,12 +1,12 @@
 /// \file
-/// The compressed form of a 2:4 sparse matrix of a 16-bit type, as cuSPARSELt 0.8 wants it on compute capability 9.0, and
-/// an encoder in plain C++.
+/// The compressed form of a 2:4 sparse matrix of a 16-bit type, as cuSPARSELt 0.8 wants it on compute capability 9.0,
+/// and an encoder in plain C++.
 ///
 /// A matrix `[rows, cols]` with two kept values in every group of four columns becomes the kept values, row-major
-/// `[rows, cols / 2]`, and behind them the metadata: for each row and group a nibble that holds the two kept columns within
-/// the group, the first one in the low two bits. The order of the nibbles was found by probing the vendor's compress with
-/// random patterns; it is not documented and not that of compute capability 8.0. So compare with the vendor's compress
-/// before relying on it: linear24 does.
+/// `[rows, cols / 2]`, and behind them the metadata: for each row and group a nibble that holds the two kept columns
+/// within the group, the first one in the low two bits. The order of the nibbles was found by probing the vendor's
+/// compress with random patterns; it is not documented and not that of compute capability 8.0. So compare with the
+/// vendor's compress before relying on it: linear24 does.
 #pragma once
 
 #include <cstddef>
@@ -36,12 +36,13 @@ constexpr std::size_t values_size(std::int64_t rows, std::int64_t cols) {
 }
 constexpr std::size_t compressed_size(std::int64_t rows, std::int64_t cols) { return values_size(rows, cols) / 8 * 9; }
 
-/// Byte of a metadata tile that holds the nibble of a row and a group of the tile. Its address is, from bit 0 up: group bit 2,
-/// group bits 0 and 1, row bits 0 to 2, row bits 4 and 5.
+/// Byte of a metadata tile that holds the nibble of a row and a group of the tile. Its address is, from bit 0 up: group
+/// bit 2, group bits 0 and 1, row bits 0 to 2, row bits 4 and 5.
 TSENOR_HOST_DEVICE constexpr int byte_in_tile(int row, int group) {
   return (group >> 2) | (group & 3) << 1 | (row & 7) << 3 | (row >> 4) << 6;
 }
-/// Byte of the metadata, from its begin, that holds the nibble of a row and a group, in a matrix with so many groups a row.
+/// Byte of the metadata, from its begin, that holds the nibble of a row and a group, in a matrix with so many groups a
+/// row.
 TSENOR_HOST_DEVICE constexpr std::int64_t metadata_byte(std::int64_t row, std::int64_t group, std::int64_t groups) {
   const std::int64_t tile = row / band_rows * (groups / tile_groups) + group / tile_groups;
   return tile * tile_bytes + byte_in_tile(int(row % band_rows), int(group % tile_groups));
@@ -149,9 +150,9 @@ void encode(const strided<T>& w, const strided<std::uint8_t>& mask, unsigned cha
 ///                   transpose, in each group of four rows of a column. A transposable 2:4 mask has both
 /// \param which      W or W^T
 /// \param compressed compressed_size(rows, cols) bytes, disjoint from the inputs
-/// \return an error, and then nothing was written: invalid_shape, not_divisible, invalid_pointer, overlapping_buffers, and
-///         invalid_option for an unknown `which`, or (with the row of W or W^T in `observed()`) for a group without exactly two
-///         kept
+/// \return an error, and then nothing was written: invalid_shape, not_divisible, invalid_pointer, overlapping_buffers,
+///         and invalid_option for an unknown `which`, or (with the row of W or W^T in `observed()`) for a group without
+///         exactly two kept
 ///
 /// Deterministic; one thread, one pass, for tests and for files: the GPU's way is compress.cuh.
 template <class T>

@@ -1,6 +1,6 @@
 /// \file
-/// The products of a linear layer with a 2:4 transposable weight matrix: forward and input gradient on sparse tensor cores
-/// where that is faster, by measurement, and the weight gradient dense.
+/// The products of a linear layer with a 2:4 transposable weight matrix: forward and input gradient on sparse tensor
+/// cores where that is faster, by measurement, and the weight gradient dense.
 #pragma once
 
 #include <cublas_v2.h>
@@ -48,9 +48,9 @@ struct weight_forms {
 
 /// Plans, searched algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
 ///
-/// Products of float16 are dense. Use plan() and measure() once for a shape; both wait for the GPU. From then on forward(), input_gradient() and
-/// weight_gradient() only enqueue on the caller's stream, with the caller's workspace, and can be captured in a graph. Not
-/// thread-safe, as cuBLAS handles are not: one for each thread and device.
+/// Products of float16 are dense. Use plan() and measure() once for a shape; both wait for the GPU. From then on
+/// forward(), input_gradient() and weight_gradient() only enqueue on the caller's stream, with the caller's workspace,
+/// and can be captured in a graph. Not thread-safe, as cuBLAS handles are not: one for each thread and device.
 ///
 /// \tparam T  __half, __nv_bfloat16, or the library's type of the same layout
 template <class T>
@@ -71,8 +71,8 @@ class linear24 {
   /// Searches the algorithms, compares compressed forms and times sparse against dense.
   ///
   /// \param scratch           device memory of the size that plan() said, at a multiple of 256; overwritten
-  /// \param steps_per_compress how many steps a compressed operand serves: what the vendor's compress costs a step, where
-  ///                           that has to be used, is its time divided by this
+  /// \param steps_per_compress how many steps a compressed operand serves: what the vendor's compress costs a step,
+  ///                           where that has to be used, is its time divided by this
   /// \return invalid_option without a plan() before; errors of CUDA and of the libraries
   status measure(const linear_shape& shape, void* scratch, cudaStream_t stream, double steps_per_compress = 1) {
     entry* const e = find(shape);
@@ -123,8 +123,9 @@ class linear24 {
     return blas_.weight_gradient(shape, dy, x, dw, stream);
   }
 
-  /// The vendor's compress, for where product_choice::own_form is false: of the pruned W `[out_features, in_features]` or of
-  /// W^T `[in_features, out_features]`, both dense row-major. vendors_size() tells the bytes of the result and of the buffer.
+  /// The vendor's compress, for where product_choice::own_form is false: of the pruned W `[out_features, in_features]`
+  /// or of W^T `[in_features, out_features]`, both dense row-major. vendors_size() tells the bytes of the result and of
+  /// the buffer.
   status vendors_compress(const linear_shape& shape, operand which, const void* pruned, void* compressed, void* buffer,
                           cudaStream_t stream) const {
     const entry* const e = find(shape);
@@ -201,8 +202,8 @@ class linear24 {
     return r;
   }
 
-  /// A shape that the library refuses is a dense one. So is float16: the kernels that cuSPARSELt 0.8 finds fastest for it give
-  /// wrong results once the workspace is not the one of its search.
+  /// A shape that the library refuses is a dense one. So is float16: the kernels that cuSPARSELt 0.8 finds fastest for
+  /// it give wrong results once the workspace is not the one of its search.
   void plan(direction& d, const sizes& n) const {
     d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n);
     if (d.choice.outcome.ok() && type == CUDA_R_16F)

@@ -23,8 +23,8 @@ inline status status_of(cusparseStatus_t error) {
           error};
 }
 
-/// y = x a^T with a sparse `a` `[m, k]`, `x` `[n, k]` and `y` `[n, m]`, all dense row-major in device memory, of one 16-bit
-/// type, with sums in float. Neither copied nor moved, as the library's descriptors point to each other.
+/// y = x a^T with a sparse `a` `[m, k]`, `x` `[n, k]` and `y` `[n, m]`, all dense row-major in device memory, of one
+/// 16-bit type, with sums in float. Neither copied nor moved, as the library's descriptors point to each other.
 class sparse_product {
  public:
   sparse_product() = default;
@@ -56,8 +56,8 @@ class sparse_product {
     return status_of(cusparseLtSpMMACompress(library_, &plan_, a, compressed, buffer, stream));
   }
 
-  /// Tries the library's algorithms and keeps the fastest for run(). Overwrites `y`; waits for the stream, so it is no part
-  /// of a graph. workspace() may be larger afterwards.
+  /// Tries the library's algorithms and keeps the fastest for run(). Overwrites `y`; waits for the stream, so it is no
+  /// part of a graph. workspace() may be larger afterwards.
   status search(const void* a, const void* x, void* y, void* workspace, cudaStream_t stream) {
     const float one = 1, zero = 0;
     const status s =

@@ -38,8 +38,8 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
     Args:
         weight: ``[..., rows, cols]``, float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2.
         n, m: the pattern, 1 <= n <= m and 2 <= m <= 64; Python integers.
-        importance: what each weight is worth, of the weight's shape, in one of the types above; ``|weight|`` by default. NaN
-            and negative ones count as 0.
+        importance: what each weight is worth, of the weight's shape, in one of the types above; ``|weight|`` by
+            default. NaN and negative ones count as 0.
         method: 'optimal', the best mask, or 'published', the approximation of arXiv 2505.23949.
         constraint: 'exactly' n in each row and column of a tile, or 'at_most'.
         edge: 'reject' rows or columns that are no multiple of m, or solve 'partial' tiles there, with at most n.

@@ -12,8 +12,8 @@
 namespace tsenor::prune::detail {
 inline namespace TSENOR_ABI {
 
-// Entry (i, j) of scale * gram + damping * I. Dead inputs have nothing in common with others, and a diagonal of their own;
-// other entries that are no numbers are 0.
+// Entry (i, j) of scale * gram + damping * I. Dead inputs have nothing in common with others, and a diagonal of their
+// own; other entries that are no numbers are 0.
 struct damped_gram {
   const float* gram;
   std::int64_t n;
@@ -30,7 +30,8 @@ struct damped_gram {
   }
 };
 
-// By one block: the damping, `fraction` of the mean of the diagonal, or 1 where that is 0; and the number of dead inputs.
+// By one block: the damping, `fraction` of the mean of the diagonal, or 1 where that is 0; and the number of dead
+// inputs.
 struct find_damping {
   damped_gram h;
   double fraction;

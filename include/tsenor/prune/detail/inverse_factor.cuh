@@ -16,8 +16,8 @@ inline namespace TSENOR_ABI {
 //
 //     H = (J L J) (J L J)^T, and so U = (J L J)^-1 = J L^-1 J:
 //
-// one factorisation and one triangular inverse, where inverting H and factoring that would take three and lose more digits.
-// J A J of a dense matrix is its elements in reverse.
+// one factorisation and one triangular inverse, where inverting H and factoring that would take three and lose more
+// digits. J A J of a dense matrix is its elements in reverse.
 // The inverse of U's diagonal is negative for dead inputs: there it only ranks, since their rows of U are 0 beside it.
 struct factor_pieces {
   float *hessian, *factor, *inverse_diagonal, *scratch;

@@ -34,7 +34,8 @@ inline status check_handles(const handles& on, bool needs_solver) {
   return {};
 }
 
-// For the scope, scalars come from the host and products are in the arithmetic asked for, whatever the handle was set to.
+// For the scope, scalars come from the host and products are in the arithmetic asked for, whatever the handle was set
+// to.
 class blas_settings {
  public:
   explicit blas_settings(cublasHandle_t blas, arithmetic how = arithmetic::fp32) : blas_(blas) {

@@ -9,9 +9,10 @@
 
 namespace tsenor::prune::detail {
 
-// Of a tile's importances, find_mask tells those apart that are 2^-25 of the largest. A dead input's factor is this share of
-// the smallest factor of a live one: the choice between dead weights is left 11 bits, and what it may cost the live ones in a
-// transposable mask is below 2^-14 of their importance. In rows, where weights are only compared, it costs nothing.
+// Of a tile's importances, find_mask tells those apart that are 2^-25 of the largest. A dead input's factor is this
+// share of the smallest factor of a live one: the choice between dead weights is left 11 bits, and what it may cost the
+// live ones in a transposable mask is below 2^-14 of their importance. In rows, where weights are only compared, it
+// costs nothing.
 //
 // `smallest` is no_factor where no input is live.
 inline constexpr float no_factor = std::numeric_limits<float>::max();
@@ -31,8 +32,8 @@ struct saliency {
     return squares ? scaled * scaled : scaled;
   }
 
-  // By what weights of a row, or of a column, are compared: numbers below 0 for dead ones, in the order of `worth`, which is
-  // clean.
+  // By what weights of a row, or of a column, are compared: numbers below 0 for dead ones, in the order of `worth`,
+  // which is clean.
   template <class T>
   TSENOR_HOST_DEVICE T rank(T worth, std::int64_t col) const {
     constexpr T smallest = sizeof(T) == sizeof(float) ? T(0x1p-126) : T(0x1p-1022);  // its inverse is finite

@@ -78,8 +78,8 @@ status find_transposable(static_pattern<N, M>, const matrix_view<const T>& w, co
   return find_mask<N, M>(w, out, search, worth_of, stream);
 }
 
-// The support of `w` by `worth_of`, and the weights on it; mask and pruned are both given with their strides, all arguments are checked, and
-// `w` has elements. T is a storage type.
+// The support of `w` by `worth_of`, and the weights on it; mask and pruned are both given with their strides, all
+// arguments are checked, and `w` has elements. T is a storage type.
 template <class Pattern, class T>
 status find_support(Pattern nm, const sparsity& rule, const matrix_view<const T>& w, const mask_outputs<T>& out,
                     const saliency& worth_of, cudaStream_t stream) {

@@ -1,7 +1,0 @@
-#include <cstdint>
-
-#include "tsenor/find_mask.hpp"
-
-tsenor::status run(const int* weights, std::uint8_t* mask) {
-  return tsenor::find_mask<4, 8>(tsenor::cpu_executor{}, weights, 8, 8, mask);
-}
