@@ -12,8 +12,8 @@ mask, bool:
 
 ``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three are find_mask's. Inputs of the layer
 without activations, or with NaN or infinite ones, are dead: their weights are ranked by magnitude, below all others.
-The operators have no derivative: a ``weight`` that requires grad is refused, but under ``torch.no_grad()``. They do not
-take DTensors.
+The operators have no derivative: a ``weight`` that requires grad is refused, except under ``torch.no_grad()``. They do
+not take DTensors.
 
 On a GPU these are the pruners of ``tsenor/prune/``: on the current stream, with PyTorch's handles of cuBLAS and
 cuSOLVER, and with memory of PyTorch's allocator. ``alps_`` waits for the stream every third iteration, the others do
