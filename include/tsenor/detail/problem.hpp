@@ -61,7 +61,7 @@ struct problem {
 
 // The prices of a tile, as those of weights of type T are stored.
 template <class T, class Weight, class Importance>
-TSENOR_HOST_DEVICE price_type<T>* prices_of(const problem<Weight, Importance>& problem, std::int64_t tile) {
+TSENOR_HOST_DEVICE price_type<T>* prices_in_memory(const problem<Weight, Importance>& problem, std::int64_t tile) {
   return reinterpret_cast<price_type<T>*>(problem.out.prices) + tile * 2 * problem.nm.m;
 }
 

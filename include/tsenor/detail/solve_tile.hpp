@@ -52,7 +52,7 @@ template <class T, class L, class Weight, class Importance>
 TSENOR_FN earlier_prices<L> read_prices_as(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                            std::int64_t tile, const tile_scale& scale, bool at_most) {
   using index = typename L::index;
-  const price_type<T>* const from = prices_of<T>(problem, tile);
+  const price_type<T>* const from = prices_in_memory<T>(problem, tile);
   const double per_unit = power_of_two(fixed_bits - scale.unit);
   const double most = at_most ? 0. : 1 << weight_bits;
   typename L::template lane_array<std::int32_t> col;

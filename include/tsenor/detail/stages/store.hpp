@@ -226,7 +226,7 @@ template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                             std::int64_t tile, const fixed_prices<L>& prices, int unit) {
   using stored = price_type<T>;
-  stored* const to = prices_of<T>(problem, tile);
+  stored* const to = prices_in_memory<T>(problem, tile);
   const stored_prices<stored> as_stored(unit);
   l.for_each_lane([&](int k) {
     if (k >= problem.nm.m || !at.exists) return;
