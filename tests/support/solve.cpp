@@ -12,7 +12,8 @@ tsenor::status find_float_mask(tsenor::cpu_executor executor, tsenor::pattern p,
 }
 
 void run_float_tiles(tsenor::detail::instruction_set isa, const float_problem& p) {
-  const auto run = [&](auto width) { tsenor::detail::run_tiles<width>(isa, p, 0, p.grid.tiles); };
+  // As find_mask's run-time entry runs them, so that the solver is compiled once for both.
+  const auto run = [&](auto width) { tsenor::detail::run_tiles<width, true>(isa, p, 0, p.grid.tiles); };
   switch (tsenor::detail::lane_width(p.nm.m)) {
     case 8:
       return run(std::integral_constant<int, 8>{});
