@@ -3,6 +3,7 @@
 import json
 import statistics
 import sys
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -253,13 +254,22 @@ def sharded_lines(record):
     ]
 
 
+def wrapped(line):
+    """Lines of 120 columns, but for tables."""
+    if line.startswith("|"):
+        return line
+    indent = "  " if line.startswith("- ") else ""
+    return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def markdown(record, sharded):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    parts = (summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines, training_lines)
-    return "\n".join(lines + [line for part in parts for line in part(record)] + sharded_lines(sharded))
+    parts = summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines
+    lines += [line for part in (*parts, training_lines) for line in part(record)]
+    return "\n".join(map(wrapped, lines + sharded_lines(sharded)))
 
 
 def main(source, sharded, folder):

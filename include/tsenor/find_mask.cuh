@@ -52,13 +52,13 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
                         const options& opts, const Importance& importance, cudaStream_t stream) {
   status s = pending_error();
   if (!s.ok()) return s;
-  auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
-  s = check_problem(p, opts);
-  if (!s.ok() || p.grid.tiles == 0) return s;
-  s = check_wanted(p.out);
+  auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
+  s = check_problem(problem, opts);
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(p, stream)) : void()), ...);
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(problem, stream)) : void()), ...);
   return s;
 }
 
@@ -70,7 +70,8 @@ inline namespace TSENOR_ABI {
 /// Finds a transposable N:M mask on the GPU: in every M x M tile of `weights` exactly, or at most, N weights are kept
 /// in each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
-/// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
+/// \tparam N          weights to keep, 1 <= N <= M; anything else does not compile
+/// \tparam M          side of a tile, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
 ///                    same layout
 /// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
@@ -123,7 +124,8 @@ status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_co
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask, all in device memory.
 ///
-/// \tparam N, M    the pattern, as above
+/// \tparam N       weights to keep, as above
+/// \tparam M       side of a tile, as above
 /// \tparam T       the type of the weights, as above
 /// \param weights  `[rows, cols]`, row-major, no padding; only read
 /// \param rows     a multiple of M, unless `opts.edge` is edge::partial; as is `cols`

@@ -26,14 +26,15 @@ inline constexpr std::int64_t weights_per_grain = 16384;
 
 // With4: M may be 4. Those tiles have a solver of their own, half of what there is to compile at width 8.
 template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
-void run_on_cpu(int threads, const problem<Weight, Importance>& p) {
+void run_on_cpu(int threads, const problem<Weight, Importance>& problem) {
   const instruction_set isa = best_instruction_set();
-  parallel_for(threads, p.grid.tiles, weights_per_grain / (p.nm.m * p.nm.m), [&](std::int64_t begin, std::int64_t end) {
-    if constexpr (With4)
-      run_tiles<Width, AnyWeight>(isa, p, begin, end);
-    else
-      run_wide_tiles<Width>(isa, as_solved<AnyWeight>(p), begin, end);
-  });
+  parallel_for(threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
+               [&](std::int64_t begin, std::int64_t end) {
+                 if constexpr (With4)
+                   run_tiles<Width, AnyWeight>(isa, problem, begin, end);
+                 else
+                   run_wide_tiles<Width>(isa, as_solved<AnyWeight>(problem), begin, end);
+               });
 }
 
 template <bool With4, int... Widths, class T, class Importance>
@@ -42,13 +43,13 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
                         const Importance& importance) {
   if (threads < 0)
     return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
-  auto p = make_problem(nm, stored(weights), stored(out), opts, importance);
-  status s = check_problem(p, opts);
-  if (!s.ok() || p.grid.tiles == 0) return s;
-  s = check_wanted(p.out);
+  auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
+  status s = check_problem(problem, opts);
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight, With4>(threads, p) : void()), ...);
+  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight, With4>(threads, problem) : void()), ...);
   return {};
 }
 
@@ -57,7 +58,8 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` exactly, or at most, N weights are kept
 /// in each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
-/// \tparam N, M       the pattern, 1 <= N <= M, 2 <= M <= 64; anything else does not compile
+/// \tparam N          weights to keep, 1 <= N <= M; anything else does not compile
+/// \tparam M          side of a tile, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
@@ -111,7 +113,8 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 
 /// The simplest call: a dense matrix `[rows, cols]`, by magnitude, to a dense byte mask.
 ///
-/// \tparam N, M     the pattern, as above
+/// \tparam N        weights to keep, as above
+/// \tparam M        side of a tile, as above
 /// \tparam T        the type of the weights, as above
 /// \param executor  the threads to use
 /// \param weights   `[rows, cols]`, row-major, no padding; only read

@@ -67,7 +67,7 @@ struct storage<_Float16> {
   using type = float16;
 };
 #endif
-#if defined(__BFLT16_MANT_DIG__) || (__clang_major__ + 0 >= 15 && defined(__SSE2__))
+#if defined(__BFLT16_MANT_DIG__) || (defined(__clang__) && __clang_major__ >= 15 && defined(__SSE2__))
 template <>
 struct storage<__bf16> {
   using type = bfloat16;

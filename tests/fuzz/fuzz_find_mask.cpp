@@ -182,7 +182,7 @@ void solve_floats(input& in) {
   const auto isa = instruction_set(in.take(0, 3));
   call<float>(in, nm).expect_kept_promises([&](const auto& view, const auto& out, const tsenor::options& opts) {
     if (isa > tsenor::detail::best_instruction_set())
-      return tsenor_test::find_float_mask(tsenor::cpu_executor{1}, nm, view, out, opts);
+      return tsenor_test::find_any<float>(tsenor::cpu_executor{1}, nm, view, out, opts);
     auto p = tsenor::detail::make_problem<float>(nm, view, out, opts, tsenor::magnitude{});
     tsenor::status s = tsenor::detail::check_problem(p, opts);
     if (s.ok() && p.grid.tiles > 0) s = tsenor::detail::check_wanted(out);

@@ -12,22 +12,17 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
-#include "tsenor/detail/lanes/end_machine.hpp"
 #define TSENOR_MACHINE emulated
 #define TSENOR_FN inline
-#include "tsenor/detail/lanes/cuda.cuh"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
-#include "tsenor/detail/compress_tile24.cuh"
-#include "tsenor/detail/lanes/end_machine.hpp"
+#include "tsenor/detail/cuda_machine.cuh"
 
 namespace tsenor_test {
 
 inline constexpr lane_order both_orders[] = {lane_order::ascending, lane_order::descending};
 
 /// Calls body(lanes, tile) on every lane, warp after warp, as the kernel does.
-template <int Width, tsenor::detail::emulated::work For, class Body>
-void for_each_tile(const float_problem& p, lane_order order, const Body& body) {
+template <int Width, tsenor::detail::emulated::work For, class Problem, class Body>
+void for_each_tile(const Problem& p, lane_order order, const Body& body) {
   using lanes = tsenor::detail::emulated::lanes<Width, For>;
   const auto memory = std::make_unique<typename lanes::memory>();
   for (std::int64_t first = 0; first < p.grid.tiles; first += lanes::tiles_per_warp)

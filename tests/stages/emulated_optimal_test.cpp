@@ -53,7 +53,7 @@ struct optimal_call {
   }
   priced_solution on_cpu() const {
     return solve_by([&](const auto& out) {
-      return find_float_mask(tsenor::cpu_executor{2}, nm, {weights.data(), rows, cols}, out, opts);
+      return find_any<float>(tsenor::cpu_executor{2}, nm, {weights.data(), rows, cols}, out, opts);
     });
   }
   template <int Width, work For>
@@ -210,7 +210,7 @@ template <bool InFours>
 priced_solution solve_4x4_on_emulated_gpu(const optimal_call& call) {
   return call.solve_by([&](const auto& out) {
     const auto p = problem_of(call.nm, call.weights, call.rows, call.cols, call.opts, out);
-    EXPECT_TRUE(p.in_lanes_of_their_own());
+    EXPECT_TRUE(p.takes_tile4_solver());
     for (std::int64_t tile = 0; tile < p.grid.tiles; tile++)
       machine::solve_tiles4<InFours, true, machine::tile_lanes>(p, tile, p.grid.tiles,
                                                                 call.opts.constraint == constraint::at_most);

@@ -10,13 +10,13 @@
 
 #include "support/brute_force.hpp"
 #include "support/distributions.hpp"
-#include "tsenor/detail/stages/tile4.hpp"
+#include "tsenor/detail/cpu_machines.hpp"
 
 namespace {
 
 using namespace tsenor_test;
 using tsenor::constraint;
-using tsenor::detail::generic::best_of_tile4;
+using tsenor::detail::baseline::best_of_tile4;
 
 constexpr std::uint64_t seed = 4711;
 constexpr int tiles = 48;  // a multiple of the longest vector

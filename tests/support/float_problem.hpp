@@ -18,10 +18,12 @@ namespace tsenor_test {
 using float_problem = tsenor::detail::problem<float, tsenor::magnitude>;
 
 /// A call for the dense matrix `[rows, cols]`; `weights` must outlive it.
-inline float_problem problem_of(tsenor::pattern nm, const std::vector<float>& weights, std::int64_t rows,
-                                std::int64_t cols, const tsenor::options& opts,
-                                const tsenor::mask_outputs<float>& out = {}) {
-  auto p = tsenor::detail::make_problem<float>(nm, {weights.data(), rows, cols}, out, opts, tsenor::magnitude{});
+template <class T>
+tsenor::detail::problem<T, tsenor::magnitude> problem_of(tsenor::pattern nm, const std::vector<T>& weights,
+                                                         std::int64_t rows, std::int64_t cols,
+                                                         const tsenor::options& opts,
+                                                         const tsenor::mask_outputs<T>& out = {}) {
+  auto p = tsenor::detail::make_problem<T>(nm, {weights.data(), rows, cols}, out, opts, tsenor::magnitude{});
   const tsenor::status s = tsenor::detail::check_problem(p, opts);
   EXPECT_TRUE(s.ok()) << s.message();
   return p;

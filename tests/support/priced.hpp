@@ -41,7 +41,7 @@ priced_solution<Weight> solve_priced_with(int m, std::int64_t rows, std::int64_t
 inline priced_solution<float> solve_priced(tsenor::pattern p, const std::vector<float>& weights, std::int64_t rows,
                                            std::int64_t cols, const tsenor::options& opts) {
   return solve_priced_with<float>(p.m, rows, cols, {}, [&](const auto& out) {
-    return find_float_mask(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols}, out, opts);
+    return find_any<float>(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols}, out, opts);
   });
 }
 
@@ -50,7 +50,7 @@ inline priced_solution<float> solve_warm(tsenor::pattern p, const std::vector<fl
                                          std::int64_t cols, tsenor::options opts, const std::vector<float>& start) {
   opts.start = tsenor::start::warm;
   return solve_priced_with<float>(p.m, rows, cols, start, [&](const auto& out) {
-    return find_float_mask(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols}, out, opts);
+    return find_any<float>(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols}, out, opts);
   });
 }
 

@@ -5,11 +5,22 @@
 
 namespace tsenor_test {
 
-tsenor::status find_float_mask(tsenor::cpu_executor executor, tsenor::pattern p,
-                               tsenor::matrix_view<const float> weights, const tsenor::mask_outputs<float>& out,
-                               const tsenor::options& opts) {
+template <class T>
+tsenor::status find_any(tsenor::cpu_executor executor, tsenor::pattern p, tsenor::matrix_view<const T> weights,
+                        const tsenor::mask_outputs<T>& out, const tsenor::options& opts) {
   return find_mask(executor, p, weights, out, opts);
 }
+
+template <class T>
+using call = tsenor::status(tsenor::cpu_executor, tsenor::pattern, tsenor::matrix_view<const T>,
+                            const tsenor::mask_outputs<T>&, const tsenor::options&);
+
+template call<float> find_any;
+template call<double> find_any;
+template call<tsenor::float16> find_any;
+template call<tsenor::bfloat16> find_any;
+template call<tsenor::float8_e4m3> find_any;
+template call<tsenor::float8_e5m2> find_any;
 
 void run_float_tiles(tsenor::detail::instruction_set isa, const float_problem& p) {
   // As find_mask's run-time entry runs them, so that the solver is compiled once for both.

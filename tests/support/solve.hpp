@@ -16,11 +16,11 @@
 
 namespace tsenor_test {
 
-/// find_mask's run-time entry for float weights and the default importance. Most tests go through it: it is compiled
-/// once, in solve.cpp, since the code for all tile widths takes a compiler minutes.
-tsenor::status find_float_mask(tsenor::cpu_executor executor, tsenor::pattern p,
-                               tsenor::matrix_view<const float> weights, const tsenor::mask_outputs<float>& out,
-                               const tsenor::options& opts = {});
+/// find_mask's run-time entry with the default importance. Most tests go through it: it is compiled once, in solve.cpp, since
+/// the code for all tile widths takes a compiler minutes.
+template <class T>
+tsenor::status find_any(tsenor::cpu_executor executor, tsenor::pattern p, tsenor::matrix_view<const T> weights,
+                        const tsenor::mask_outputs<T>& out, const tsenor::options& opts = {});
 
 /// What a call gave for a dense matrix.
 struct solution {
@@ -54,7 +54,7 @@ solution solve_with(int m, std::int64_t rows, std::int64_t cols, Find find) {
 inline solution solve(tsenor::pattern p, const std::vector<float>& weights, std::int64_t rows, std::int64_t cols,
                       const tsenor::options& opts = {}) {
   return solve_with<float>(p.m, rows, cols, [&](const auto& out) {
-    return find_float_mask(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols}, out, opts);
+    return find_any<float>(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols}, out, opts);
   });
 }
 

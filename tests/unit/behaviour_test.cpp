@@ -49,7 +49,7 @@ TEST(Reports, AreInTileOrderAndRecomputable) {
   out.mask = mask.data();
   out.reports = reports.data();
 
-  ASSERT_TRUE(find_float_mask(tsenor::cpu_executor{2}, p, view, out, tsenor::options::published()).ok());
+  ASSERT_TRUE(find_any<float>(tsenor::cpu_executor{2}, p, view, out, tsenor::options::published()).ok());
 
   std::vector<double> expected(reports.size(), 0.0);
   for (std::int64_t k = 0; k < batch * rows * cols; ++k) {

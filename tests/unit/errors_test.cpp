@@ -35,7 +35,7 @@ class Errors : public testing::Test {
 
   std::uint8_t* block(int k) { return reinterpret_cast<std::uint8_t*>(memory.data()) + k * room + room / 4; }
 
-  tsenor::status call() { return find_float_mask(tsenor::cpu_executor{threads}, p, view, out, opts); }
+  tsenor::status call() { return find_any<float>(tsenor::cpu_executor{threads}, p, view, out, opts); }
 
   void expect_refused(status_code code) {
     const std::vector<double> memory_before = memory;
@@ -259,11 +259,11 @@ TEST_F(Errors, AreAbsentFromOptionsAtTheEndsOfTheirRanges) {
 TEST_F(Errors, AreAbsentFromEmptyMatricesWithNullPointers) {
   for (const auto& [r, c, b] : {std::array<std::int64_t, 3>{0, 24, 1}, {16, 0, 1}, {16, 24, 0}, {0, 0, 0}}) {
     const tsenor::matrix_view<const float> empty(nullptr, r, c, c, b, r * c);
-    const tsenor::status s = find_float_mask(tsenor::cpu_executor{2}, p, empty, {}, opts);
+    const tsenor::status s = find_any<float>(tsenor::cpu_executor{2}, p, empty, {}, opts);
     EXPECT_TRUE(s.ok()) << r << " " << c << " " << b << ": " << s.message();
   }
   opts.start = tsenor::start::warm;
-  const tsenor::status warm = find_float_mask(tsenor::cpu_executor{2}, p, {nullptr, 0, 24}, {}, opts);
+  const tsenor::status warm = find_any<float>(tsenor::cpu_executor{2}, p, {nullptr, 0, 24}, {}, opts);
   EXPECT_TRUE(warm.ok()) << warm.message();
 }
 

@@ -43,7 +43,7 @@ TEST_P(Packed, BitsEqualTheByteMask) {
   tsenor::options opts;
   opts.edge = tsenor::edge::partial;
 
-  ASSERT_TRUE(find_float_mask(tsenor::cpu_executor{2}, {m / 2, m}, {weights.data(), rows, cols}, out, opts).ok());
+  ASSERT_TRUE(find_any<float>(tsenor::cpu_executor{2}, {m / 2, m}, {weights.data(), rows, cols}, out, opts).ok());
 
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < words * m; ++j) {
@@ -70,8 +70,8 @@ TEST(Packed, IsTheSameWithoutTheByteMask) {
   two.mask = mask.data();
   const tsenor::matrix_view<const float> view(weights.data(), 32, 32);
 
-  ASSERT_TRUE(find_float_mask(tsenor::cpu_executor{1}, {16, 32}, view, one).ok());
-  ASSERT_TRUE(find_float_mask(tsenor::cpu_executor{1}, {16, 32}, view, two).ok());
+  ASSERT_TRUE(find_any<float>(tsenor::cpu_executor{1}, {16, 32}, view, one).ok());
+  ASSERT_TRUE(find_any<float>(tsenor::cpu_executor{1}, {16, 32}, view, two).ok());
 
   EXPECT_EQ(alone, beside);
 }
@@ -97,7 +97,7 @@ struct strided_call {
     out.packed = {packed.data() + guard, packed_row, packed_batch};
     out.pruned = {pruned.data() + guard, pruned_row, pruned_batch};
     out.reports = reports.data() + 1;
-    return find_float_mask(tsenor::cpu_executor{2}, {4, 8}, view(), out);
+    return find_any<float>(tsenor::cpu_executor{2}, {4, 8}, view(), out);
   }
   // The dense copy of matrix b.
   std::vector<float> matrix(std::int64_t b) const {
@@ -161,8 +161,8 @@ TEST(Pruned, IsTheSameInPlaceAndApart) {
   out_in_place.pruned = in_place.data();
   out_apart.pruned = apart.data();
 
-  ASSERT_TRUE(find_float_mask(tsenor::cpu_executor{2}, {8, 16}, {in_place.data(), 32, 48}, out_in_place).ok());
-  ASSERT_TRUE(find_float_mask(tsenor::cpu_executor{2}, {8, 16}, {weights.data(), 32, 48}, out_apart).ok());
+  ASSERT_TRUE(find_any<float>(tsenor::cpu_executor{2}, {8, 16}, {in_place.data(), 32, 48}, out_in_place).ok());
+  ASSERT_TRUE(find_any<float>(tsenor::cpu_executor{2}, {8, 16}, {weights.data(), 32, 48}, out_apart).ok());
 
   EXPECT_EQ(std::memcmp(in_place.data(), apart.data(), apart.size() * sizeof(float)), 0);
 }

@@ -123,7 +123,7 @@ TEST(Optimal, DoesNotDependOnThreadsOrScale) {
   const solution two = solve(p, weights, 64, 64, tsenor::options::optimal());
   for (float& w : weights) w = std::ldexp(w, -70);
   const solution one = solve_with<float>(p.m, 64, 64, [&](const auto& out) {
-    return find_float_mask(tsenor::cpu_executor{1}, p, {weights.data(), 64, 64}, out, tsenor::options::optimal());
+    return find_any<float>(tsenor::cpu_executor{1}, p, {weights.data(), 64, 64}, out, tsenor::options::optimal());
   });
   EXPECT_EQ(one.mask, two.mask);
 }

@@ -95,7 +95,7 @@ TEST(PricesAsked, AreInTheOrderOfTheReportsOfABatch) {
   out.prices = prices.data() + 1;
 
   ASSERT_TRUE(
-      find_float_mask(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols, cols, batch, rows * cols}, out).ok());
+      find_any<float>(tsenor::cpu_executor{2}, p, {weights.data(), rows, cols, cols, batch, rows * cols}, out).ok());
 
   for (int b = 0; b < batch; ++b) {
     const auto first = weights.begin() + b * rows * cols;

@@ -24,7 +24,7 @@ struct job {
     tsenor::mask_outputs<float> out;
     out.mask = mask.data();
     out.reports = reports.data();
-    return find_float_mask(tsenor::cpu_executor{threads}, p, {weights.data(), rows, cols}, out);
+    return find_any<float>(tsenor::cpu_executor{threads}, p, {weights.data(), rows, cols}, out);
   }
 };
 

@@ -28,7 +28,8 @@ struct sparsegpt_parameters {
   double damping = 0.01;
 };
 
-/// Each function is that of tsenor/prune/ with the same name; those ending with _memory say how many bytes of workspace it takes.
+/// Each function is that of tsenor/prune/ with the same name. Those ending with _memory say how many bytes of workspace
+/// it takes.
 tsenor::status magnitude(const prune_request& r);
 tsenor::status wanda(const prune_request& r, const float* gram, float* norms);
 tsenor::status sparsegpt_memory(const prune_request& r, const sparsegpt_parameters& p, std::size_t* bytes);

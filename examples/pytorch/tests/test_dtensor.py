@@ -52,7 +52,7 @@ SHARDED = """
             same(kept.detach(), torch.where(find(weight, 8, 16), weight, 0), p)
             (kept * put(scores, p)).sum().backward()
             same(learns.grad, scores if gradient == "straight_through" else scores * find(weight, 8, 16), p)
-    for p in (Shard(0), Replicate()):
+    for p in (Shard(0), Replicate()) if hasattr(torch.cpu.Stream, "record_event") else ():
         expected = find(weight, 8, 16, with_report=True)[1].value
         same(find(put(weight, p), 8, 16, with_report=True)[1].value, expected, p)
     refuses(ValueError, "cuts through tiles", lambda: find(put(weight[:48], Shard(0)), 8, 16))
@@ -62,6 +62,11 @@ SHARDED = """
     refuses(NotImplementedError, "report", lambda: find(put(weight, Shard(1)), 8, 16, with_report=True))
     replicated = put(scores, Replicate())
     refuses(RuntimeError, "mixed torch.Tensor and DTensor", lambda: find(weight, 8, 16, importance=replicated))
+    ops, gram = torch.ops.tsenor, torch.eye(96)
+    for call in (lambda t: ops.magnitude_(t, 8, 16), lambda t: ops.wanda_(t, gram, 8, 16),
+                 lambda t: ops.sparsegpt_(weight, t, 8, 16), lambda t: ops.alps_inputs(t),
+                 lambda t: ops.alps_(t, ops.alps_inputs(gram), 8, 16), lambda t: ops.gram_(gram, t)):
+        refuses(NotImplementedError, "takes whole matrices, not DTensors", lambda: call(put(weight, Replicate())))
     dist.barrier()
     dist.destroy_process_group()
     print("done", flush=True)

@@ -36,6 +36,27 @@ def test_compiles_whole(device, dynamic, backend):
         compiled(torch.randn(36, 32, device=device), torch.rand(36, 32, device=device))
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_pruners_compile_whole(device, dynamic):
+    def all_of_them(weight, x):
+        gram = torch.zeros(x.shape[1], x.shape[1], device=x.device)
+        ops.gram_(gram, x)
+        by_magnitude, by_wanda, by_sparsegpt, by_alps = (weight.clone() for _ in range(4))
+        masks = ops.magnitude_(by_magnitude, 4, 8), ops.wanda_(by_wanda, gram, 4, 8)
+        masks = *masks, ops.sparsegpt_(by_sparsegpt, gram, 4, 8, tokens=40)
+        masks = *masks, *ops.alps_(by_alps, ops.alps_inputs(gram), 4, 8)
+        return gram, by_magnitude, by_wanda, by_sparsegpt, by_alps, *masks
+
+    torch._dynamo.reset()
+    compiled = torch.compile(all_of_them, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for rows, cols in ((16, 32), (24, 48)):
+        weight, x = torch.randn(rows, cols, device=device), torch.randn(40, cols, device=device)
+        for ours, expected in zip(compiled(weight, x), all_of_them(weight, x)):
+            assert torch.equal(ours, expected)
+    with pytest.raises(Exception, match="multiples of M"):
+        compiled(torch.randn(12, 32, device=device), torch.randn(40, 32, device=device))
+
+
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_compilers_leave_the_layout_that_decides_between_equals(device, backend):
     weight = torch.randint(-2, 3, (32, 48), device=device).float()

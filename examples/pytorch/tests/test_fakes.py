@@ -110,3 +110,48 @@ def test_fakes_refuse_what_operators_of_24_refuse(device, what):
         with mode:
             messages.append(message_of(wrong24(where)[what]))
     assert len(set(messages)) == 1, messages
+
+
+def wrong_pruning(where):
+    """Wrong calls of the pruners, each with a weight and a gram matrix that fit but for what is wrong."""
+    def ones(*shape, dtype=torch.float32):
+        return torch.ones(shape, dtype=dtype, device=where)
+
+    weight, gram = ones(16, 32), ones(32, 32)
+    inputs = ops.alps_inputs(ones(8, 8))
+    return {
+        "pattern": lambda: ops.magnitude_(weight, 9, 8),
+        "wide": lambda: ops.wanda_(weight, gram, 8, 128),
+        "structure": lambda: ops.wanda_(weight, gram, 4, 8, structure="both"),
+        "method": lambda: ops.sparsegpt_(weight, gram, 4, 8, method="zzz"),
+        "method in rows": lambda: ops.magnitude_(weight, 4, 8, structure="row-wise", method="zzz"),
+        "constraint": lambda: ops.magnitude_(weight, 4, 8, constraint="zzz"),
+        "edge in rows": lambda: ops.magnitude_(weight, 4, 8, structure="row-wise", edge="zzz"),
+        "rows": lambda: ops.magnitude_(ones(15, 32), 4, 8),
+        "cols": lambda: ops.magnitude_(ones(16, 33), 4, 8, structure="row-wise"),
+        "batch": lambda: ops.magnitude_(ones(2, 16, 32), 4, 8),
+        "type": lambda: ops.magnitude_(weight.double(), 4, 8),
+        "gram": lambda: ops.wanda_(weight, ones(16, 32), 4, 8),
+        "gram's type": lambda: ops.sparsegpt_(weight, gram.double(), 4, 8),
+        "damping": lambda: ops.sparsegpt_(weight, gram, 4, 8, damping=0.0),
+        "no number": lambda: ops.sparsegpt_(weight, gram, 4, 8, damping=float("nan")),
+        "tokens": lambda: ops.sparsegpt_(weight, gram, 4, 8, tokens=0),
+        "inputs": lambda: ops.alps_(weight, inputs, 4, 8),
+        "inputs' type": lambda: ops.alps_(weight, gram, 4, 8),
+        "iterations": lambda: ops.alps_(weight, ops.alps_inputs(gram), 4, 8, iterations=0),
+        "not square": lambda: ops.alps_inputs(weight),
+        "alps's damping": lambda: ops.alps_inputs(gram, 1e7),
+        "sum": lambda: ops.gram_(gram, ones(3, 5)),
+        "sum of vectors": lambda: ops.gram_(gram, ones(32)),
+        "sum of integers": lambda: ops.gram_(gram, ones(3, 32, dtype=torch.int32)),
+        "sum's type": lambda: ops.gram_(gram.half(), ones(3, 32)),
+    }
+
+
+@pytest.mark.parametrize("what", list(wrong_pruning("cpu")))
+def test_fakes_refuse_what_pruners_refuse(device, what):
+    messages = []
+    for where, mode in worlds(device):
+        with mode:
+            messages.append(message_of(wrong_pruning(where)[what]))
+    assert len(set(messages)) == 1, messages

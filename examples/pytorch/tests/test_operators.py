@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode, UnsupportedOperatorException
 
 import tsenor_torch
 from tsenor_torch.forms import compressed_size
@@ -26,8 +27,50 @@ def layer24(device):
     return weight, leaf(OUT, device=device), pruned, None, None, mask, torch.bfloat16
 
 
+def pruner_arguments(name, device):
+    """Of the pruners, whose weights may not require grad. Rows of a larger matrix, so that strides count."""
+    weight = torch.randn(16, 48, device=device)[:, :32]
+    gram = torch.randn(64, 32, device=device)
+    gram = (gram.T @ gram).requires_grad_()
+    return {
+        "gram_": lambda: (gram.detach().clone(), leaf(5, 32, device=device, dtype=torch.bfloat16)),
+        "magnitude_": lambda: (weight, 4, 8),
+        "wanda_": lambda: (weight, gram, 4, 8),
+        "sparsegpt_": lambda: (weight, gram, 4, 8),
+        "alps_inputs": lambda: (gram,),
+        "alps_": lambda: (weight, ops.alps_inputs(gram), 4, 8),
+    }[name]()
+
+
+def check_arguments_of(name, device):
+    """Of the checks, which the fakes call as well."""
+    f32, bf16 = {"device": device}, {"device": device, "dtype": torch.bfloat16}
+    mask, dense = torch.ones(OUT, IN, dtype=torch.bool, device=device), torch.ones(OUT, IN, **bf16)
+    gram = torch.eye(32, device=device)
+    return {
+        "check_pattern": lambda: (mask, 8, 16),
+        "check_arguments": lambda: (leaf(32, 32, **f32), 8, 16),
+        "check_keep": lambda: (leaf(OUT, IN, **f32), mask, "masked"),
+        "check_in_place": lambda: (leaf(32, 32, **f32),),
+        "check_compress": lambda: (None, None, leaf(OUT, IN, **bf16)),
+        "check_product": lambda: (leaf(4, IN, **bf16), dense, None, OUT, False),
+        "check_linear24": lambda: (leaf(4, IN, **f32), *layer24(device)),
+        "check_linear24_backward": lambda: (
+            dense[:4, :OUT].contiguous(), dense[:4], leaf(OUT, IN, **f32), dense, None, None
+        ),
+        "check_prune": lambda: (torch.ones(16, 32, device=device), gram, 4, 8),
+        "check_alps": lambda: (torch.ones(16, 32, device=device), ops.alps_inputs(gram), 4, 8),
+        "check_gram": lambda: (gram, leaf(5, 32, **f32)),
+        "check_alps_inputs": lambda: (gram,),
+    }[name]()
+
+
 def arguments_of(name, device):
     """A call of the operator, with everything that may require grad doing so."""
+    if name in PRUNERS:
+        return pruner_arguments(name, device)
+    if name.startswith("check_"):
+        return check_arguments_of(name, device)
     f32, bf16 = {"device": device}, {"device": device, "dtype": torch.bfloat16}
     mask, prices = torch.empty(32, 32, dtype=torch.bool, device=device), torch.empty(4, 2, 16, device=device)
     room = (torch.empty(compressed_size(OUT, IN), dtype=torch.uint8, device=device) for _ in range(2))
@@ -49,8 +92,20 @@ def arguments_of(name, device):
     }[name]()
 
 
+PRUNERS = ["gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_inputs", "alps_"]
 FUNCTIONAL = ["find_mask", "keep", "linear24", "linear24_backward", "linear24_forward", "linear24_input_gradient"]
-IN_PLACE = ["find_mask_", "prune_", "sparse24_compress_"]
+FUNCTIONAL += ["alps_inputs"]
+IN_PLACE = ["find_mask_", "prune_", "sparse24_compress_", "gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_"]
+CHECKS = ["check_pattern", "check_arguments", "check_keep", "check_in_place", "check_compress", "check_product"]
+CHECKS += ["check_linear24", "check_linear24_backward", "check_prune", "check_alps", "check_gram", "check_alps_inputs"]
+# Clocks, and what cuSPARSELt makes of a weight: no graph may hold them, so that they have no fakes.
+MEASURES = {
+    "find_mask_host_seconds": lambda like: (like > 0, like, 4, 8, 1),
+    "linear24_measure": lambda like: (like, 64, 64, 64),
+    "linear24_choice": lambda like: (like, 64, 64, 64),
+    "linear24_vendors_compress": lambda like: (like, 64, 64, 64, False),
+}
+OF_NO_TENSOR = {"build_info", "alps_inputs_bytes"}
 
 
 def overload(name):
@@ -63,7 +118,26 @@ def written_by(name, arguments):
     return [a for a, is_written in zip(arguments, written) if is_written and a is not None]
 
 
-@pytest.mark.parametrize("name", FUNCTIONAL + IN_PLACE)
+def test_every_operator_is_among_those_tested_here():
+    registered = {n.removeprefix("tsenor::") for n in torch._C._dispatch_get_all_op_names() if n.startswith("tsenor::")}
+    assert registered == {*FUNCTIONAL, *IN_PLACE, *CHECKS, *MEASURES, *OF_NO_TENSOR}
+
+
+def test_what_is_written_to_is_in_the_schema():
+    for name in FUNCTIONAL + IN_PLACE + CHECKS:
+        assert overload(name)._schema.is_mutable == (name in IN_PLACE)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_measurements_are_not_traced(device, name):
+    like = torch.ones(64, 64, dtype=torch.half if name.startswith("linear24") else torch.float32, device=device)
+    with pytest.raises(NotImplementedError):
+        overload(name)(*MEASURES[name](like.to("meta")))
+    with FakeTensorMode() as mode, pytest.raises(UnsupportedOperatorException):
+        overload(name)(*MEASURES[name](mode.from_tensor(like)))
+
+
+@pytest.mark.parametrize("name", FUNCTIONAL + IN_PLACE + CHECKS)
 @pytest.mark.parametrize("learns", [False, True])
 def test_opcheck(device, name, learns):
     arguments = arguments_of(name, device)
@@ -172,6 +246,38 @@ def test_inference_mode(device):
     assert normal._version == 1 and (normal != 0).sum() == 512 and torch.equal(weight != 0, before != 0)
 
 
+@pytest.mark.parametrize("name", ["gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_"])
+def test_pruners_are_in_place_as_pytorchs_operators_are(device, name):
+    def refuses(pattern):
+        before = target.detach().clone()
+        with pytest.raises(RuntimeError, match=pattern):
+            overload(name)(target, *others)
+        assert torch.equal(target, before)
+
+    target, *others = arguments_of(name, device)
+    target.requires_grad_()
+    refuses("leaf Variable that requires grad")
+    target = target * 1
+    refuses("no derivative")
+    with torch.no_grad():
+        results = overload(name)(target, *others)
+    assert not any(t.requires_grad for t in ([results] if isinstance(results, torch.Tensor) else results or []))
+    target = target[:1].detach().expand(target.shape)
+    refuses("more than one element of the written-to tensor")
+    with torch.inference_mode():
+        target = arguments_of(name, device)[0].clone()
+        overload(name)(target, *others)
+    refuses("[Ii]nplace update to inference tensor outside InferenceMode")
+
+
+def test_gradients_that_need_the_gram_matrix_before_it_grows(device):
+    gram, x = torch.zeros(8, 8, device=device), leaf(8, 8, device=device)
+    loss = (gram * x).sum()
+    ops.gram_(gram, x)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 @pytest.mark.parametrize("name", FUNCTIONAL + IN_PLACE)
 def test_meta_tensors(device, name):
     arguments = arguments_of(name, device)
@@ -189,7 +295,7 @@ def test_meta_tensors(device, name):
 def test_meta_and_real_tensors_do_not_mix(device, name):
     arguments = [a.detach() if isinstance(a, torch.Tensor) else a for a in arguments_of(name, device)]
     tensors = [k for k, a in enumerate(arguments) if isinstance(a, torch.Tensor)]
-    for k in tensors:
+    for k in tensors if len(tensors) > 1 else []:
         mixed = list(arguments)
         mixed[k] = mixed[k].to("meta")
         with pytest.raises(RuntimeError, match="[Ee]xpected all tensors to be on the same device"):

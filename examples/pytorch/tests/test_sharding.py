@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import tsenor_torch
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason="fully_shard of this PyTorch runs on GPUs only"
+)
 HERE = Path(__file__).parent
 
 

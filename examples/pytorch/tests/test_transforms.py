@@ -153,6 +153,27 @@ def test_vmap_of_operators_that_write(device):
         vmap(lambda i: tsenor_torch.prune_(weight[0], 8, 16, importance=i))(torch.rand_like(weight))
 
 
+@pytest.mark.parametrize("dim", [0, 1])
+def test_vmap_of_pruners_is_a_loop(device, dim):
+    weights, x = torch.randn(3, 16, 32, device=device), torch.randn(3, 40, 32, device=device)
+
+    def all_of_them(weight, gram, x):
+        ops.gram_(gram, x)
+        pruned = [weight.clone() for _ in range(4)]
+        masks = ops.magnitude_(pruned[0], 4, 8), ops.wanda_(pruned[1], gram, 4, 8)
+        masks = *masks, ops.sparsegpt_(pruned[2], gram, 4, 8, tokens=40)
+        return *pruned, *masks, *ops.alps_(pruned[3], ops.alps_inputs(gram), 4, 8)
+
+    grams, sums = torch.zeros(3, 32, 32, device=device), torch.zeros(3, 32, 32, device=device)
+    together = vmap(all_of_them, in_dims=(dim, 0, 0))(weights.movedim(0, dim), grams, x)
+    one_by_one = [all_of_them(*each) for each in zip(weights, sums, x)]
+    assert torch.equal(grams, sums) and grams.any()
+    for got, expected in zip(together, zip(*one_by_one)):
+        assert torch.equal(got, torch.stack(expected))
+    with pytest.raises(RuntimeError, match="vmap: tsenor::wanda_ writes to weight"):
+        vmap(lambda gram: ops.wanda_(weights[0], gram, 4, 8))(grams)
+
+
 def layer24(device):
     layer = Linear24(128, 64, device=device)
     layer(torch.randn(4, 128, device=device))

@@ -8,10 +8,11 @@
 
 namespace tsenor::detail {
 
-// All but double, whose importances are doubles and have a solver of their own.
+// Importances of binary64 are doubles, those of all others floats.
 enum class weight_format : std::uint8_t { binary32, binary16, bfloat16, e4m3, e5m2, binary64 };
 
-// In memory that problem::format tells about. It has no definition, so that nothing counts in its size by mistake.
+// In memory that problem::format tells about, and its prices too. It has no definition, so that nothing counts in its size by
+// mistake.
 struct any_weight;
 
 template <class Weight>

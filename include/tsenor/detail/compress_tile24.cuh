@@ -1,19 +1,14 @@
 // The compressed operands of a 2:4 transposable matrix, a 4x4 tile a thread: a block takes a patch of 64x64 weights, which
 // is two metadata tiles of W and two of W^T. First every thread solves and encodes its tile; what W^T needs goes to shared
 // memory, and what the rows of W keep straight to its place. Then, behind a barrier, the block writes the rest in whole words.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_COMPRESS_TILE24)
-#define TSENOR_COMPRESS_TILE24
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 #include <cstring>
 
-#include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
 #include "tsenor/sparse24/layout.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
@@ -137,9 +132,10 @@ TSENOR_FN void store_patch24(int thread, std::int64_t row, std::int64_t col, std
 
 // What is kept of a tile: the optimum of its importances; and the other outputs that the problem asks for.
 template <class Weight, class Importance>
-TSENOR_FN std::uint32_t solve_tile24(const problem<Weight, Importance>& p, const tile_position& at, int& replaced) {
+TSENOR_FN std::uint32_t solve_tile24(const problem<Weight, Importance>& problem, const tile_position& at,
+                                     int& replaced) {
   float importance[16], w[4][4];
-  replaced = load_tile4<true>(p, at, importance);
+  replaced = load_tile4<true>(problem, at, importance);
   TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k / 4][k % 4] = importance[k];
   return best_of_tile4<std::uint32_t>(w, 2, false);
 }

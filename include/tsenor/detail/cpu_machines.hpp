@@ -31,8 +31,8 @@
 // Numbers of lanes are int everywhere, also where they are bounds of arrays; 16-bit numbers stay within their range.
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wold-style-cast"  // how the compilers write that the bits of a vector are another's
 
-#include "tsenor/detail/lanes/end_machine.hpp"  // of a header that was included alone
 #define TSENOR_MACHINE baseline
 #define TSENOR_VECTOR_LANES 4
 #include "tsenor/detail/cpu_machine.hpp"
@@ -86,35 +86,35 @@ inline instruction_set best_instruction_set() {
 }
 
 template <class Weight, class Importance>
-void run_tiles4([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
+void run_tiles4([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& problem,
                 [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
 #if !defined(__CUDA_ARCH__)
 #if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
-  if (isa == instruction_set::avx512) return avx512::run_tiles4(p, begin, end);
-  if (isa == instruction_set::avx2) return avx2::run_tiles4(p, begin, end);
+  if (isa == instruction_set::avx512) return avx512::run_tiles4(problem, begin, end);
+  if (isa == instruction_set::avx2) return avx2::run_tiles4(problem, begin, end);
 #endif
-  baseline::run_tiles4(p, begin, end);
+  baseline::run_tiles4(problem, begin, end);
 #endif
 }
 
 template <int Width, class Weight, class Importance>
-void run_wide_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& p,
+void run_wide_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const problem<Weight, Importance>& problem,
                     [[maybe_unused]] std::int64_t begin, [[maybe_unused]] std::int64_t end) {
 #if !defined(__CUDA_ARCH__)
 #if defined(TSENOR_CHOOSES_INSTRUCTION_SET)
-  if (isa == instruction_set::avx512) return avx512::run_tiles<Width>(p, begin, end);
-  if (isa == instruction_set::avx2) return avx2::run_tiles<Width>(p, begin, end);
+  if (isa == instruction_set::avx512) return avx512::run_tiles<Width>(problem, begin, end);
+  if (isa == instruction_set::avx2) return avx2::run_tiles<Width>(problem, begin, end);
 #endif
-  baseline::run_tiles<Width>(p, begin, end);
+  baseline::run_tiles<Width>(problem, begin, end);
 #endif
 }
 
 template <int Width, bool AnyWeight = false, class Weight, class Importance>
-void run_tiles(instruction_set isa, const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
-  if (Width == 8 && p.in_lanes_of_their_own()) {
-    if constexpr (Width == 8) run_tiles4(isa, p, begin, end);
+void run_tiles(instruction_set isa, const problem<Weight, Importance>& problem, std::int64_t begin, std::int64_t end) {
+  if (Width == 8 && problem.takes_tile4_solver()) {
+    if constexpr (Width == 8) run_tiles4(isa, problem, begin, end);
   } else {
-    run_wide_tiles<Width>(isa, as_solved<AnyWeight>(p), begin, end);
+    run_wide_tiles<Width>(isa, as_solved<AnyWeight>(problem), begin, end);
   }
 }
 

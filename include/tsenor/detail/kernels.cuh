@@ -12,7 +12,6 @@
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
-#include "tsenor/detail/lanes/end_machine.hpp"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion"  // see cpu_machines.hpp
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -20,11 +19,7 @@
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
-#include "tsenor/detail/lanes/cuda.cuh"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
-#include "tsenor/detail/compress_tile24.cuh"
-#include "tsenor/detail/lanes/end_machine.hpp"
+#include "tsenor/detail/cuda_machine.cuh"
 #pragma GCC diagnostic pop
 
 namespace tsenor::detail {
@@ -59,21 +54,21 @@ inline constexpr int resident_blocks = Width == 64 || For == work::optimal ? 1
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>
 __global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<Width, For>)
-    find_mask_kernel(const problem<Weight, Importance> p) {
+    find_mask_kernel(const problem<Weight, Importance> problem) {
   using machine = cuda::lanes<Width, For>;
   constexpr int warps = block_warps<Width, For>, tiles = warps * machine::tiles_per_warp;
   __shared__ typename machine::memory memory[warps];
   const int warp = int(threadIdx.x) / 32,
             mine = warp * machine::tiles_per_warp + machine::first_lane() / machine::group;
   // The whole block goes on or ends: of a condition that might part a warp the compiler makes code for parted warps.
-  for (std::int64_t first = std::int64_t(blockIdx.x) * tiles; first < p.grid.tiles;
+  for (std::int64_t first = std::int64_t(blockIdx.x) * tiles; first < problem.grid.tiles;
        first += std::int64_t(gridDim.x) * tiles) {
     machine l(memory[warp]);
     const std::int64_t tile = first + mine;
     if constexpr (For == work::published)
-      cuda::solve_published(l, p, tile);
+      cuda::solve_published(l, problem, tile);
     else
-      cuda::solve_optimal(l, p, tile);
+      cuda::solve_optimal(l, problem, tile);
   }
 }
 
@@ -81,10 +76,10 @@ constexpr int block_tiles4 = 128;
 
 // Each thread solves a 4x4 tile. Plain: of rows on boundaries of four, without prices and reports.
 template <bool Plain, constraint Kept, class Weight, class Importance>
-__global__ void __launch_bounds__(block_tiles4, 8) find_mask_kernel4(const problem<Weight, Importance> p) {
+__global__ void __launch_bounds__(block_tiles4, 8) find_mask_kernel4(const problem<Weight, Importance> problem) {
   std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
-  for (; tile < p.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
-    cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(p, tile, p.grid.tiles, Kept == constraint::at_most);
+  for (; tile < problem.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
+    cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(problem, tile, problem.grid.tiles, Kept == constraint::at_most);
 }
 
 }  // namespace TSENOR_ABI

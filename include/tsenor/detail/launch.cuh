@@ -62,7 +62,7 @@ template <int Width, bool AnyWeight, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& p, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  if (Width == 8 && p.in_lanes_of_their_own()) {
+  if (Width == 8 && p.takes_tile4_solver()) {
     if constexpr (Width == 8) enqueue_tiles4(p, stream);
   } else {
     enqueue_solver<Width>(as_solved<AnyWeight>(p), stream);

@@ -20,10 +20,10 @@
 
 namespace tsenor::detail {
 
-// The lanes that a tile of side m takes.
-constexpr int lane_width(int m) { return m <= 8 ? 8 : m <= 16 ? 16 : m <= 32 ? 32 : 64; }
+// The lanes that a tile takes.
+constexpr int lane_width(int side) { return side <= 8 ? 8 : side <= 16 ? 16 : side <= 32 ? 32 : 64; }
 // The bytes of a packed row of a tile.
-constexpr std::size_t packed_size(int m) { return std::size_t(lane_width(m)) / 8; }
+constexpr std::size_t packed_size(int side) { return std::size_t(lane_width(side)) / 8; }
 
 template <class Weight, class Importance>
 struct problem {
@@ -40,8 +40,8 @@ struct problem {
   int local_search_steps;
   tiling grid;
 
-  // Whether tiles are solved in lanes of their own: for the optimum, all of 4x4.
-  bool in_lanes_of_their_own() const { return how == method::optimal && nm.m == 4; }
+  // Whether solve_tile4.hpp has the solver, which takes one 4x4 tile in each lane: for the optimum alone.
+  bool takes_tile4_solver() const { return how == method::optimal && nm.m == 4; }
   TSENOR_HOST_DEVICE bool certifies() const { return out.reports != nullptr || out.prices != nullptr; }
   // Whether a matrix has no smaller tiles of 4x4, and all rows of four lie on boundaries of four elements.
   bool in_fours() const {
@@ -58,6 +58,12 @@ struct problem {
            (weights.batch == 1 || batch_stride % 4 == 0);
   }
 };
+
+// The prices of a tile, as those of weights of type T are stored.
+template <class T, class Weight, class Importance>
+TSENOR_HOST_DEVICE price_type<T>* prices_of(const problem<Weight, Importance>& problem, std::int64_t tile) {
+  return reinterpret_cast<price_type<T>*>(problem.out.prices) + tile * 2 * problem.nm.m;
+}
 
 // An output buffer's check, and its strides made explicit. `Element` is what its strides count.
 template <class T>
@@ -96,25 +102,28 @@ inline byte_range bytes_read_by(const wanda& importance, std::int64_t cols) {
   return bytes_of(importance.column_norms, sizeof(float), cols);
 }
 
-// The outputs against each other and against the input.
+// The outputs as they are numbered where two of them share memory.
+enum output { mask_output, packed_output, pruned_output, reports_output, prices_output, output_count };
+
+// The outputs against each other and against the input. `written`: the bytes of each.
 template <class Weight, class Importance>
-status check_overlaps(const problem<Weight, Importance>& p, const byte_range (&range)[5]) {
-  for (int i = 0; i < 5; i++)
+status check_overlaps(const problem<Weight, Importance>& problem, const byte_range (&written)[output_count]) {
+  for (int i = 0; i < output_count; i++)
     for (int j = 0; j < i; j++)
-      if (overlap(range[i], range[j]))
+      if (overlap(written[i], written[j]))
         return {status_code::overlapping_buffers, "two outputs share memory: give each a buffer of its own", j, i};
-  const auto& w = p.weights;
+  const auto& w = problem.weights;
   const byte_range input =
       bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, w.batch, w.batch_stride));
-  const auto& pruned = p.out.pruned;
+  const auto& pruned = problem.out.pruned;
   const bool in_place = pruned.data == w.data && pruned.row_stride == w.row_stride &&
                         (w.batch == 1 || pruned.batch_stride == w.batch_stride);
-  const byte_range read = bytes_read_by(p.importance, w.cols);
-  for (int i = 0; i < 5; i++) {
-    if (overlap(range[i], input) && !(i == 2 && in_place))
+  const byte_range read = bytes_read_by(problem.importance, w.cols);
+  for (int i = 0; i < output_count; i++) {
+    if (overlap(written[i], input) && !(i == pruned_output && in_place))
       return {status_code::overlapping_buffers,
               "an output shares memory with the weights: only `pruned` may, with the same pointer and strides", i};
-    if (overlap(range[i], read))
+    if (overlap(written[i], read))
       return {status_code::overlapping_buffers, "an output shares memory with wanda::column_norms", i};
   }
   return {};
@@ -122,23 +131,25 @@ status check_overlaps(const problem<Weight, Importance>& p, const byte_range (&r
 
 // Each output, its strides made explicit, and then all of them together.
 template <class Weight, class Importance>
-status check_outputs(problem<Weight, Importance>& p) {
-  if (p.warm && p.out.prices == nullptr)
+status check_outputs(problem<Weight, Importance>& problem) {
+  if (problem.warm && problem.out.prices == nullptr)
     return {status_code::invalid_option,
             "start::warm reads mask_outputs::prices, which is null: give the prices of an earlier call, or start cold"};
-  const auto& w = p.weights;
-  byte_range range[5];
+  const auto& w = problem.weights;
+  byte_range written[output_count];
   const status checks[] = {
-      resolve(p.out.mask, 1, w.rows, w.cols, w.batch, range[0]),
-      resolve(p.out.packed, packed_size(p.nm.m), w.rows, p.grid.tile_cols.value(), w.batch, range[1]),
-      resolve(p.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, range[2]),
-      resolve_dense(p.out.reports, p.grid.tiles, 1, "mask_outputs::reports is not aligned to tile_report", range[3]),
-      resolve_dense(p.out.prices, p.grid.tiles, 2 * p.nm.m, "mask_outputs::prices is not aligned to its element type",
-                    range[4]),
+      resolve(problem.out.mask, 1, w.rows, w.cols, w.batch, written[mask_output]),
+      resolve(problem.out.packed, packed_size(problem.nm.m), w.rows, problem.grid.tile_cols.value(), w.batch,
+              written[packed_output]),
+      resolve(problem.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, written[pruned_output]),
+      resolve_dense(problem.out.reports, problem.grid.tiles, 1, "mask_outputs::reports is not aligned to tile_report",
+                    written[reports_output]),
+      resolve_dense(problem.out.prices, problem.grid.tiles, 2 * problem.nm.m,
+                    "mask_outputs::prices is not aligned to its element type", written[prices_output]),
   };
   for (const status& s : checks)
     if (!s.ok()) return s;
-  return check_overlaps(p, range);
+  return check_overlaps(problem, written);
 }
 
 // Whether there is anything to write.
@@ -163,7 +174,7 @@ template <class Weight, class Importance>
 problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Weight>& weights,
                                          const mask_outputs<Weight>& out, const options& opts,
                                          const Importance& importance) {
-  const int m = is_supported(nm) ? nm.m : 1;
+  const int side = is_supported(nm) ? nm.m : 1;
   return {weights,
           format_of<Weight>(),
           out,
@@ -175,50 +186,50 @@ problem<Weight, Importance> make_problem(pattern nm, const matrix_view<const Wei
           opts.iterations,
           float(opts.tau),
           opts.local_search_steps,
-          tiles_of(weights.rows, weights.cols, weights.batch, m)};
+          tiles_of(weights.rows, weights.cols, weights.batch, side)};
 }
 
-// Checks a call and completes its strides. If it is ok, `p` may be run.
+// Checks a call and completes its strides. If it is ok, the problem may be run.
 template <class Weight, class Importance>
-status check_problem(problem<Weight, Importance>& p, const options& opts) {
-  const auto& w = p.weights;
-  status s = check_pattern(p.nm);
+status check_problem(problem<Weight, Importance>& problem, const options& opts) {
+  const auto& w = problem.weights;
+  status s = check_pattern(problem.nm);
   if (s.ok()) s = check_options(opts);
   if (s.ok())
     s = check_view(w.data, sizeof(Weight), alignof(Weight), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride);
-  if (s.ok()) s = check_divisible(w.rows, w.cols, p.nm.m, opts.edge);
-  if (!s.ok() || p.grid.tiles == 0) return s;
-  s = check_importance(p.importance);
-  return s.ok() ? check_outputs(p) : s;
+  if (s.ok()) s = check_divisible(w.rows, w.cols, problem.nm.m, opts.edge);
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  s = check_importance(problem.importance);
+  return s.ok() ? check_outputs(problem) : s;
 }
 
-// A checked call as the solver gets it: where the type of the weights is to be a value, double excepted, without that type.
+// A checked call as the solver gets it: where the type of the weights is to be a value, without that type.
 template <bool AnyWeight, class Weight, class Importance>
-decltype(auto) as_solved(const problem<Weight, Importance>& p) {
-  if constexpr (AnyWeight && !std::is_same_v<Weight, double>) {
-    const auto& w = p.weights;
-    const auto& pruned = p.out.pruned;
+decltype(auto) as_solved(const problem<Weight, Importance>& problem) {
+  if constexpr (AnyWeight) {
+    const auto& w = problem.weights;
+    const auto& pruned = problem.out.pruned;
     mask_outputs<any_weight> out;
-    out.mask = p.out.mask;
-    out.packed = p.out.packed;
+    out.mask = problem.out.mask;
+    out.packed = problem.out.packed;
     out.pruned = {reinterpret_cast<any_weight*>(pruned.data), pruned.row_stride, pruned.batch_stride};
-    out.reports = p.out.reports;
-    out.prices = p.out.prices;
-    return problem<any_weight, Importance>{
+    out.reports = problem.out.reports;
+    out.prices = reinterpret_cast<float*>(problem.out.prices);
+    return detail::problem<any_weight, Importance>{
         {reinterpret_cast<const any_weight*>(w.data), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride},
-        p.format,
+        problem.format,
         out,
-        p.importance,
-        p.nm,
-        p.how,
-        p.kept,
-        p.warm,
-        p.iterations,
-        p.tau,
-        p.local_search_steps,
-        p.grid};
+        problem.importance,
+        problem.nm,
+        problem.how,
+        problem.kept,
+        problem.warm,
+        problem.iterations,
+        problem.tau,
+        problem.local_search_steps,
+        problem.grid};
   } else {
-    return (p);
+    return (problem);
   }
 }
 

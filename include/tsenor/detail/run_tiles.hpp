@@ -1,36 +1,35 @@
 // A range of tiles, one after the other, on the machine that this is included for.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_RUN_TILES)
-#define TSENOR_RUN_TILES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
-
-#include "tsenor/detail/lanes/cpu.hpp"
-#include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/solve_tile4.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // Tiles of 4x4. Plain: of rows on boundaries of four, without prices and reports.
 template <bool Plain, class Weight, class Importance>
-__attribute__((noinline)) void run_tiles4(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+__attribute__((noinline)) void run_tiles4(const problem<Weight, Importance>& problem, std::int64_t begin,
+                                          std::int64_t end) {
   for (std::int64_t tile = begin; tile < end; tile += tile_lanes::count)
-    solve_tiles4<Plain, !Plain, tile_lanes>(p, tile, end, p.kept == constraint::at_most);
+    solve_tiles4<Plain, !Plain, tile_lanes>(problem, tile, end, problem.kept == constraint::at_most);
 }
 template <class Weight, class Importance>
-void run_tiles4(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
-  p.in_fours() && !p.certifies() ? run_tiles4<true>(p, begin, end) : run_tiles4<false>(p, begin, end);
+void run_tiles4(const problem<Weight, Importance>& problem, std::int64_t begin, std::int64_t end) {
+  problem.in_fours() && !problem.certifies() ? run_tiles4<true>(problem, begin, end)
+                                             : run_tiles4<false>(problem, begin, end);
 }
 
 template <int Width, class Weight, class Importance>
-__attribute__((noinline)) void run_tiles(const problem<Weight, Importance>& p, std::int64_t begin, std::int64_t end) {
+__attribute__((noinline)) void run_tiles(const problem<Weight, Importance>& problem, std::int64_t begin,
+                                         std::int64_t end) {
   typename lanes<Width>::memory memory;
   for (std::int64_t tile = begin; tile < end; tile++) {
     lanes<Width> l(memory);
-    if (p.how == method::optimal)
-      solve_optimal(l, p, tile);
+    if (problem.how == method::optimal)
+      solve_optimal(l, problem, tile);
     else
-      solve_published(l, p, tile);
+      solve_published(l, problem, tile);
   }
 }
 

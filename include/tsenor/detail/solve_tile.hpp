@@ -1,17 +1,11 @@
 // The pipelines, from a tile of the caller's weights to the caller's outputs, for one group of lanes.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_SOLVE_TILE)
-#define TSENOR_SOLVE_TILE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/dykstra.hpp"
-#include "tsenor/detail/stages/round.hpp"
-#include "tsenor/detail/stages/price.hpp"
-#include "tsenor/detail/stages/repair.hpp"
-#include "tsenor/detail/stages/store.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -40,36 +34,43 @@ TSENOR_FN fixed_prices<L> certificate(const potentials<L>& u, pattern nm, bool a
 
 // load, dykstra, round, store (arXiv 2505.23949).
 template <class L, class Weight, class Importance>
-TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& p, std::int64_t tile) {
-  const tile_position at = position_of(p.grid, p.nm.m, tile);
-  const bool exactly = p.kept == constraint::exactly && !at.partial(p.nm.m);
-  const tile_scale scale =
-      load(l, p, at, p.nm.m, p.nm.m, [&](int i, const auto& x) { l.importance.set_col_entry(i, as_reals<L>(x)); });
+TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
+  const tile_position at = position_of(problem.grid, problem.nm.m, tile);
+  const bool exactly = problem.kept == constraint::exactly && !at.partial(problem.nm.m);
+  const tile_scale scale = load(l, problem, at, problem.nm.m, problem.nm.m,
+                                [&](int i, const auto& x) { l.importance.set_col_entry(i, as_reals<L>(x)); });
   l.importance.template seal<false>();
-  const potentials<L> u = dykstra(l, scale, p.nm, p.tau, p.iterations);
-  mask_bits<L> mask = greedy(l, p.nm);
-  const int moves = local_search(l, mask, p.nm, p.local_search_steps, exactly);
-  store(l, p, at, tile, mask, certificate(u, p.nm, !exactly), scale, effort{p.iterations, moves});
+  const potentials<L> u = dykstra(l, scale, problem.nm, problem.tau, problem.iterations);
+  mask_bits<L> mask = greedy(l, problem.nm);
+  const int moves = local_search(l, mask, problem.nm, problem.local_search_steps, exactly);
+  store(l, problem, at, tile, mask, certificate(u, problem.nm, !exactly), scale, effort{problem.iterations, moves});
 }
 
-// The prices that a caller gave for the tile's columns. One that is no number, or none beside these importances, makes the start
-// a cold one.
-template <class L, class Weight, class Importance>
-TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at,
-                                        std::int64_t tile, const tile_scale& scale, bool at_most) {
+// The prices that a caller gave for the tile's columns, of weights of type T. One that is no number, or none beside these
+// importances, makes the start a cold one.
+template <class T, class L, class Weight, class Importance>
+TSENOR_FN earlier_prices<L> read_prices_as(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
+                                           std::int64_t tile, const tile_scale& scale, bool at_most) {
   using index = typename L::index;
-  const price_type<Weight>* from = p.out.prices + tile * 2 * p.nm.m;
+  const price_type<T>* const from = prices_of<T>(problem, tile);
   const double per_unit = power_of_two(fixed_bits - scale.unit);
   const double most = at_most ? 0. : 1 << weight_bits;
   typename L::template lane_array<std::int32_t> col;
   bool numbers = at.exists;
   l.for_each_lane([&](int k) {
-    const bool counts = at.exists && k < p.nm.m;
-    const double u = counts ? double(from[k]) : 0., v = counts ? double(from[p.nm.m + k]) * per_unit : 0.;
+    const bool counts = at.exists && k < problem.nm.m;
+    const double u = counts ? double(from[k]) : 0., v = counts ? double(from[problem.nm.m + k]) * per_unit : 0.;
     numbers = numbers && is_finite(u) && is_finite(v);
     col.of(k) = int(v > most ? most : v > -(1 << weight_bits) ? v : -(1 << weight_bits));
   });
   return {pick(L::lane() < index(at.cols), L::pack_of(col), index(0)), L::ballot(typename L::flag(!numbers)) == 0};
+}
+template <class L, class Weight, class Importance>
+TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
+                                        std::int64_t tile, const tile_scale& scale, bool at_most) {
+  if constexpr (std::is_same_v<Weight, any_weight>)
+    if (problem.format == weight_format::binary64) return read_prices_as<double>(l, problem, at, tile, scale, at_most);
+  return read_prices_as<Weight>(l, problem, at, tile, scale, at_most);
 }
 
 // The entries that keep nothing.
@@ -80,30 +81,30 @@ TSENOR_FN typename L::bits zero_entries(const L& l) {
 
 // load, price, repair, store.
 template <class L, class Weight, class Importance>
-TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& p, std::int64_t tile) {
+TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
-  const tile_position at = position_of(p.grid, p.nm.m, tile);
-  const bool at_most = !L::plain && (p.kept == constraint::at_most || at.partial(p.nm.m));
-  const tile_scale scale =
-      load(l, p, at, at.rows, at.cols, [&](int i, const auto& x) { l.weights.set_col_entry(i, fixed_weight<L>(x)); });
+  const tile_position at = position_of(problem.grid, problem.nm.m, tile);
+  const bool at_most = !L::plain && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
+  const tile_scale scale = load(l, problem, at, at.rows, at.cols,
+                                [&](int i, const auto& x) { l.weights.set_col_entry(i, fixed_weight<L>(x)); });
   l.weights.template seal<false>();
-  const index n = p.nm.n, zero = 0;
-  const quotas<L> q{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
-                    L::plain ? n : pick(L::lane() < index(at.cols), n, zero), p.nm.n, at_most};
+  const index n = problem.nm.n, zero = 0;
+  const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
+                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
   const earlier_prices<L> earlier =
-      p.warm ? read_prices(l, p, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
-  fixed_prices<L> prices = price(l, q, earlier);
-  partial_mask<L> m;
-  take_best(l, prices, q, p.nm.m, m.kept.rows);
-  m.kept.cols = L::transpose(m.kept.rows);
-  m.row_slack = L::plain ? zero : q.row - L::count(m.kept.rows);
-  m.col_slack = at_most ? pick(prices.col == zero, largest(q.col - L::count(m.kept.cols), zero), zero) : zero;
+      problem.warm ? read_prices(l, problem, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
+  fixed_prices<L> prices = price(l, quota, earlier);
+  partial_mask<L> mask;
+  take_best(l, prices, quota, problem.nm.m, mask.kept.rows);
+  mask.kept.cols = L::transpose(mask.kept.rows);
+  mask.row_slack = L::plain ? zero : quota.row - L::count(mask.kept.rows);
+  mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
-  repair(l, m, prices, q, spent);
-  if (p.out.prices) centre(l, q, prices);
-  if (at_most) m.kept.rows = m.kept.rows - zero_entries(l);
-  if (!L::plain && L::any_tile(at_most)) m.kept.cols = L::transpose(m.kept.rows);
-  store(l, p, at, tile, m.kept, prices, scale, spent);
+  repair(l, mask, prices, quota, spent);
+  if (problem.out.prices) centre(l, quota, prices);
+  if (at_most) mask.kept.rows = mask.kept.rows - zero_entries(l);
+  if (!L::plain && L::any_tile(at_most)) mask.kept.cols = L::transpose(mask.kept.rows);
+  store(l, problem, at, tile, mask.kept, prices, scale, spent);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

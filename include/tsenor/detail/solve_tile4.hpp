@@ -1,9 +1,9 @@
 // The pipeline for 4x4 tiles, a tile a lane: on the GPU a thread's, on the CPU one of a hardware vector's. What is chosen
 // depends on the tile alone: only how rows are read and written depends on where they lie (InFours), and prices and report are
 // made for the mask afterwards. A smaller tile at the edge is filled up with zeros, of which at most N keeps none.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_SOLVE_TILE4)
-#define TSENOR_SOLVE_TILE4
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <cstring>
@@ -11,10 +11,6 @@
 
 #include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/prove4.hpp"
-#include "tsenor/detail/stages/store.hpp"
-#include "tsenor/detail/stages/tile4.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -56,9 +52,9 @@ struct rows4 {
 };
 
 template <bool InFours, class Weight, class Importance>
-TSENOR_FN rows4<Weight> weights_of(const problem<Weight, Importance>& p, const tile_position& at) {
+TSENOR_FN rows4<Weight> weights_of(const problem<Weight, Importance>& problem, const tile_position& at) {
   rows4<Weight> w;
-  const auto& from = p.weights;
+  const auto& from = problem.weights;
   const Weight* const first = from.data + at.batch * from.batch_stride + at.row * from.row_stride + at.col;
   if constexpr (InFours)
     w.load(first, from.row_stride);
@@ -83,10 +79,10 @@ TSENOR_FN float rounded(float x) {
 }
 
 template <bool InFours, class Weight, class Importance>
-TSENOR_FN importance_value<Weight> importance_of(const problem<Weight, Importance>& p, const tile_position& at,
+TSENOR_FN importance_value<Weight> importance_of(const problem<Weight, Importance>& problem, const tile_position& at,
                                                  const Weight& w, int k) {
   if (!InFours && (k / 4 >= at.rows || k % 4 >= at.cols)) return 0;
-  return importance_value<Weight>(p.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch));
+  return importance_value<Weight>(problem.importance(to_arithmetic(w), at.row + k / 4, at.col + k % 4, at.batch));
 }
 
 // Within 2^+-60, importances, their squares and sums need no scaling.
@@ -94,14 +90,14 @@ constexpr int safe_exponent = 60;
 
 // The tile's importances, cleaned, and scaled where they need it; how many were replaced.
 template <bool InFours, class Weight, class Importance>
-TSENOR_FN int load_tile4(const problem<Weight, Importance>& p, const tile_position& at, float (&importance)[16]) {
+TSENOR_FN int load_tile4(const problem<Weight, Importance>& problem, const tile_position& at, float (&importance)[16]) {
   using value = importance_value<Weight>;
-  rows4<Weight> w = weights_of<InFours>(p, at);
+  rows4<Weight> w = weights_of<InFours>(problem, at);
   value x[16], most = 0;
   int replaced = 0;
   decltype(bits_of(most)) top = 0;  // bits are ordered as numbers are, negative ones and NaN above
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
-    x[k] = importance_of<InFours>(p, at, w[k], k);
+    x[k] = importance_of<InFours>(problem, at, w[k], k);
     top = top > bits_of(x[k]) ? top : bits_of(x[k]);
   }
   std::memcpy(&most, &top, sizeof most);
@@ -130,12 +126,12 @@ struct weighed4 {
   int unit;
 };
 template <bool InFours, class Weight, class Importance>
-TSENOR_FN weighed4 weigh_tile4(const problem<Weight, Importance>& p, const tile_position& at, const mask4& mask) {
+TSENOR_FN weighed4 weigh_tile4(const problem<Weight, Importance>& problem, const tile_position& at, const mask4& mask) {
   using value = importance_value<Weight>;
-  rows4<Weight> weights = weights_of<InFours>(p, at);
+  rows4<Weight> weights = weights_of<InFours>(problem, at);
   value x[16], most = 0;
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
-    x[k] = clean(importance_of<InFours>(p, at, weights[k], k));
+    x[k] = clean(importance_of<InFours>(problem, at, weights[k], k));
     most = most > x[k] ? most : x[k];
   }
   const tile_scale scale = scale_of<Importance>(most, 0);
@@ -156,18 +152,18 @@ TSENOR_FN weighed4 weigh_tile4(const problem<Weight, Importance>& p, const tile_
 
 // Of a mask that was chosen, prices and what they prove.
 template <bool InFours, class Weight, class Importance>
-TSENOR_FN void certify_tile4(const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+TSENOR_FN void certify_tile4(const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
                              const mask4& mask, int replaced) {
-  const weighed4 t = weigh_tile4<InFours>(p, at, mask);
+  const weighed4 t = weigh_tile4<InFours>(problem, at, mask);
   const prices4 price = prices_of(t.w, mask);
-  if (p.out.reports) {
+  if (problem.out.reports) {
     const certified sums = certified_sums(double(t.kept), double(left_open(t.w, mask, price)), t.unit);
     const std::uint32_t flags = (at.partial(4) ? report_partial_tile : 0u) | (replaced ? report_replaced_inputs : 0u);
-    p.out.reports[tile] = {sums.value, sums.bound, 0, 0, replaced, flags};
+    problem.out.reports[tile] = {sums.value, sums.bound, 0, 0, replaced, flags};
   }
-  if (p.out.prices) {
-    price_type<Weight>* const to = p.out.prices + tile * 8;
-    const stored_prices<Weight> as_stored(t.unit);
+  if (problem.out.prices) {
+    price_type<Weight>* const to = problem.out.prices + tile * 8;
+    const stored_prices<price_type<Weight> > as_stored(t.unit);
     TSENOR_UNROLL for (int k = 0; k < 4; k++) {
       to[k] = as_stored(k < at.rows ? double(price.row[k]) : 0.);
       to[4 + k] = as_stored(k < at.cols ? double(price.col[k]) : 0.);
@@ -177,25 +173,25 @@ TSENOR_FN void certify_tile4(const problem<Weight, Importance>& p, const tile_po
 
 // Certifies: code for prices and reports, whose registers a kernel is better off without.
 template <bool InFours, bool Certifies, class Weight, class Importance>
-TSENOR_FN void store_tile4(const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
+TSENOR_FN void store_tile4(const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
                            const mask4& mask, int replaced) {
   if constexpr (Certifies)
-    if (p.certifies()) certify_tile4<InFours>(p, at, tile, mask, replaced);
-  if (p.out.pruned.data) {
-    rows4<Weight> w = weights_of<InFours>(p, at);
+    if (problem.certifies()) certify_tile4<InFours>(problem, at, tile, mask, replaced);
+  if (problem.out.pruned.data) {
+    rows4<Weight> w = weights_of<InFours>(problem, at);
     TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k] = mask.kept >> k & 1u ? w[k] : Weight{};
-    store_rows<InFours>(w, p.out.pruned, at);
+    store_rows<InFours>(w, problem.out.pruned, at);
   }
-  if (p.out.mask.data) {
+  if (problem.out.mask.data) {
     rows4<std::uint8_t> rows;
     TSENOR_UNROLL for (int i = 0; i < 4; i++) {
       const std::uint32_t bytes = bytes_of_four(mask.kept >> 4 * i);
       std::memcpy(&rows.rows[i], &bytes, sizeof bytes);
     }
-    store_rows<InFours>(rows, p.out.mask, at);
+    store_rows<InFours>(rows, problem.out.mask, at);
   }
-  if (p.out.packed.data)
-    for (int i = 0; i < at.rows; i++) packed_row<std::uint8_t>(p, at, i) = mask.kept >> 4 * i & 15u;
+  if (problem.out.packed.data)
+    for (int i = 0; i < at.rows; i++) packed_row<std::uint8_t>(problem, at, i) = mask.kept >> 4 * i & 15u;
 }
 
 // The best masks of a lane value of tiles, some of which may be smaller and keep at most n.
@@ -216,28 +212,29 @@ TSENOR_FN typename Lanes::bits choose(const typename Lanes::real (&w)[4][4], int
 
 // load, choose, store, of as many tiles as a lane value holds: those from `first` on, but for `end` and beyond.
 template <bool InFours, bool Certifies, class Lanes, class Weight, class Importance>
-TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& p, std::int64_t first, std::int64_t end, bool at_most) {
+TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& problem, std::int64_t first, std::int64_t end,
+                            bool at_most) {
   typename Lanes::real w[4][4];
   int replaced[Lanes::count];
   bool fewer[Lanes::count];
   for (int t = 0; t < Lanes::count; t++) {
     float importance[16];
     const std::int64_t tile = first + t < end ? first + t : end - 1;  // another thread may be pruning what follows
-    const tile_position at = position_of(p.grid, 4, tile);
+    const tile_position at = position_of(problem.grid, 4, tile);
     fewer[t] = at_most || (!InFours && at.partial(4));
-    replaced[t] = load_tile4<InFours>(p, at, importance);
+    replaced[t] = load_tile4<InFours>(problem, at, importance);
     TSENOR_UNROLL for (int k = 0; k < 16; k++) Lanes::set(w[k / 4][k % 4], t, importance[k]);
   }
   typename Lanes::bits kept;
   if constexpr (InFours)
-    kept = best_of_tile4<typename Lanes::bits>(w, p.nm.n, at_most);
+    kept = best_of_tile4<typename Lanes::bits>(w, problem.nm.n, at_most);
   else
-    kept = choose<Lanes>(w, p.nm.n, fewer);
+    kept = choose<Lanes>(w, problem.nm.n, fewer);
   asm volatile("" ::: "memory");  // weights and positions are had again below rather than held in registers until then
   for (int t = 0; t < Lanes::count; t++)
     if (first + t < end)
-      store_tile4<InFours, Certifies>(p, position_of(p.grid, 4, first + t), first + t,
-                                      mask4{Lanes::get(kept, t), p.nm.n, fewer[t]}, replaced[t]);
+      store_tile4<InFours, Certifies>(problem, position_of(problem.grid, 4, first + t), first + t,
+                                      mask4{Lanes::get(kept, t), problem.nm.n, fewer[t]}, replaced[t]);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

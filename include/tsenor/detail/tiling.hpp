@@ -41,8 +41,8 @@ struct tiling {
   std::int64_t tiles;            // of all matrices
 };
 
-inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch, int m) {
-  const std::int64_t down = rows / m + (rows % m != 0), across = cols / m + (cols % m != 0);
+inline tiling tiles_of(std::int64_t rows, std::int64_t cols, std::int64_t batch, int side) {
+  const std::int64_t down = rows / side + (rows % side != 0), across = cols / side + (cols % side != 0);
   const auto tiles =
       std::int64_t(std::uint64_t(batch) * std::uint64_t(down) * std::uint64_t(across));  // not checked yet
   return {rows, cols, divisor(down, tiles), divisor(across, tiles), tiles};
@@ -55,14 +55,16 @@ struct tile_position {
   int rows, cols;  // M, or less at the edge
   bool exists;     // lanes past the last tile solve it again and store nothing
 
-  TSENOR_HOST_DEVICE bool partial(int m) const { return rows < m || cols < m; }
+  TSENOR_HOST_DEVICE bool partial(int side) const { return rows < side || cols < side; }
 };
 
-TSENOR_HOST_DEVICE inline tile_position position_of(const tiling& t, int m, std::int64_t tile) {
-  const std::int64_t last = t.tiles - 1;
-  const divisor::result across = t.tile_cols.divide(tile < last ? tile : last), down = t.tile_rows.divide(across.whole);
-  const std::int64_t row = down.rest * m, col = across.rest * m, rows = t.rows - row, cols = t.cols - col;
-  return {down.whole, row, col, across.rest, int(rows < m ? rows : m), int(cols < m ? cols : m), tile <= last};
+TSENOR_HOST_DEVICE inline tile_position position_of(const tiling& grid, int side, std::int64_t tile) {
+  const std::int64_t last = grid.tiles - 1;
+  const divisor::result across = grid.tile_cols.divide(tile < last ? tile : last),
+                        down = grid.tile_rows.divide(across.whole);
+  const std::int64_t row = down.rest * side, col = across.rest * side, rows = grid.rows - row, cols = grid.cols - col;
+  return {down.whole,  row, col, across.rest, int(rows < side ? rows : side), int(cols < side ? cols : side),
+          tile <= last};
 }
 
 }  // namespace tsenor::detail

@@ -78,16 +78,16 @@ inline status check_view(const void* data, std::size_t element_size, std::size_t
   return {};
 }
 
-constexpr status check_pattern(pattern p) {
-  if (is_supported(p)) return {};
+constexpr status check_pattern(pattern nm) {
+  if (is_supported(nm)) return {};
   return {status_code::invalid_pattern,
-          "unsupported pattern N:M: choose 1 <= N <= M and 2 <= M <= 64 (observed N, required at most M)", p.n, p.m};
+          "unsupported pattern N:M: choose 1 <= N <= M and 2 <= M <= 64 (observed N, required at most M)", nm.n, nm.m};
 }
 
-constexpr status check_divisible(std::int64_t rows, std::int64_t cols, int m, edge at_edge) {
-  if (at_edge == edge::partial || (rows % m == 0 && cols % m == 0)) return {};
+constexpr status check_divisible(std::int64_t rows, std::int64_t cols, int side, edge at_edge) {
+  if (at_edge == edge::partial || (rows % side == 0 && cols % side == 0)) return {};
   return {status_code::not_divisible, "rows and cols must be multiples of M: pad the matrix, or ask for edge::partial",
-          rows % m != 0 ? rows : cols, m};
+          rows % side != 0 ? rows : cols, side};
 }
 
 constexpr status check_options(const options& o) {

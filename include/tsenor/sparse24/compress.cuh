@@ -40,20 +40,21 @@ enum class mask24 { found, given };
 
 template <mask24 Mask, bool Certifies, class Weight, class Importance>
 __global__ void __launch_bounds__(cuda::patch24_threads, 4)
-    compress24_kernel(const problem<Weight, Importance> p, const matrix_view<const std::uint8_t> given,
+    compress24_kernel(const problem<Weight, Importance> problem, const matrix_view<const std::uint8_t> given,
                       const cuda::operands24 to) {
   __shared__ cuda::patch24_memory memory;
   const int thread = int(threadIdx.x);
-  const std::int64_t rows = p.grid.rows, cols = p.grid.cols;
+  const std::int64_t rows = problem.grid.rows, cols = problem.grid.cols;
   const std::int64_t row = std::int64_t(blockIdx.y) * cuda::patch24, col = std::int64_t(blockIdx.x) * cuda::patch24;
   const cuda::place24 place(thread);
   const std::int64_t down = row / 4 + place.down, across = col / 4 + place.across;
   const tile_position at{0, 4 * down, 4 * across, across, 4, 4, true};
   int replaced = 0;
-  const std::uint32_t kept = Mask == mask24::given ? cuda::read_tile24(given, at) : cuda::solve_tile24(p, at, replaced);
-  cuda::encode_tile24(cuda::weights_of<true>(p, at), kept, place, to.weights + (row * cols + col), std::uint32_t(cols),
-                      to, memory);
-  cuda::store_tile4<true, Certifies>(p, at, down * (cols / 4) + across, cuda::mask4{kept, 2, false}, replaced);
+  const std::uint32_t kept =
+      Mask == mask24::given ? cuda::read_tile24(given, at) : cuda::solve_tile24(problem, at, replaced);
+  cuda::encode_tile24(cuda::weights_of<true>(problem, at), kept, place, to.weights + (row * cols + col),
+                      std::uint32_t(cols), to, memory);
+  cuda::store_tile4<true, Certifies>(problem, at, down * (cols / 4) + across, cuda::mask4{kept, 2, false}, replaced);
   __syncthreads();
   cuda::store_patch24(thread, row, col, rows, cols, to, memory);
 }
@@ -82,15 +83,15 @@ constexpr bool check_compress24_types() {
 }
 
 template <class Weight, class Importance>
-status check_compress24(const problem<Weight, Importance>& p, const sparse24::operands& to) {
+status check_compress24(const problem<Weight, Importance>& problem, const sparse24::operands& to) {
   constexpr std::int64_t most_bands = 65535;  // of a grid
-  const auto& w = p.weights;
+  const auto& w = problem.weights;
   if (w.batch != 1) return {status_code::invalid_shape, "compresses one matrix, not a batch", w.batch, 1};
   if (const status s = sparse24::check_granularity(w.rows, w.cols); !s) return s;
   if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
     return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
             most_bands * sparse24::granularity};
-  if (!p.in_fours())
+  if (!problem.in_fours())
     return {status_code::invalid_pointer,
             "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
   return check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
@@ -98,21 +99,22 @@ status check_compress24(const problem<Weight, Importance>& p, const sparse24::op
 }
 
 template <mask24 Mask, class Weight, class Importance>
-status launch_compress24(problem<Weight, Importance>& p, const matrix_view<const std::uint8_t>& given,
+status launch_compress24(problem<Weight, Importance>& problem, const matrix_view<const std::uint8_t>& given,
                          const sparse24::operands& to, cudaStream_t stream) {
   status s = pending_error();
-  if (s.ok()) s = check_problem(p, options{});
-  if (!s.ok() || p.grid.tiles == 0) return s;
-  s = check_compress24(p, to);
+  if (s.ok()) s = check_problem(problem, options{});
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  s = check_compress24(problem, to);
   if (!s.ok()) return s;
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  const dim3 patches(unsigned(p.grid.cols / cuda::patch24), unsigned(p.grid.rows / cuda::patch24));
+  const dim3 patches(unsigned(problem.grid.cols / cuda::patch24), unsigned(problem.grid.rows / cuda::patch24));
   const cuda::operands24 bytes{static_cast<unsigned char*>(to.weights), static_cast<unsigned char*>(to.transposed)};
-  if (Mask == mask24::found && p.certifies())
-    compress24_kernel<Mask, Mask == mask24::found><<<patches, cuda::patch24_threads, 0, stream>>>(p, given, bytes);
+  if (Mask == mask24::found && problem.certifies())
+    compress24_kernel<Mask, Mask == mask24::found>
+        <<<patches, cuda::patch24_threads, 0, stream>>>(problem, given, bytes);
   else
-    compress24_kernel<Mask, false><<<patches, cuda::patch24_threads, 0, stream>>>(p, given, bytes);
+    compress24_kernel<Mask, false><<<patches, cuda::patch24_threads, 0, stream>>>(problem, given, bytes);
   return launch_status();
 }
 
@@ -150,9 +152,9 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
                               Importance importance = {}, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
   if constexpr (library::check_compress24_types<T, Importance>()) {
-    auto p =
+    auto problem =
         library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, importance);
-    return library::launch_compress24<library::mask24::found>(p, {}, to, stream);
+    return library::launch_compress24<library::mask24::found>(problem, {}, to, stream);
   } else {
     return {};
   }
@@ -178,9 +180,9 @@ status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
   mask_outputs<std::remove_const_t<T>> out;
   out.pruned = pruned;
   if constexpr (library::check_compress24_types<T, magnitude>()) {
-    auto p =
+    auto problem =
         library::make_problem(pattern{2, 4}, library::stored(weights), library::stored(out), options{}, magnitude{});
-    return library::launch_compress24<library::mask24::given>(p, mask, to, stream);
+    return library::launch_compress24<library::mask24::given>(problem, mask, to, stream);
   } else {
     return {};
   }

@@ -38,8 +38,8 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
     Args:
         weight: ``[..., rows, cols]``, float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2.
         n, m: the pattern, 1 <= n <= m and 2 <= m <= 64; Python integers.
-        importance: what each weight is worth, of the weight's shape, in one of the types above; ``|weight|`` by
-            default. NaN and negative ones count as 0.
+        importance: how much each weight counts, an array of the weight's shape in one of the types above; by default
+            ``|weight|``. NaN and negative ones count as 0.
         method: 'optimal', the best mask, or 'published', the approximation of arXiv 2505.23949.
         constraint: 'exactly' n in each row and column of a tile, or 'at_most'.
         edge: 'reject' rows or columns that are no multiple of m, or solve 'partial' tiles there, with at most n.
@@ -47,8 +47,8 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
     Returns:
         A bool array of the weight's shape. It has no gradient. The same input gives the same bits.
 
-    Raises TypeError or ValueError while it is traced. Runs on the CPU's threads or on XLA's stream, without a
-    synchronisation or workspace. Sharded weights: call it in ``shard_map``, with shards of whole tiles.
+    Raises TypeError or ValueError while it is traced. It runs on the CPU's threads or on XLA's stream, and needs no
+    synchronisation and no workspace. For sharded weights call it in ``shard_map``, with shards of whole tiles.
     """
     n, m = (_static(name, value) for name, value in (("n", n), ("m", m)))
     _check_choices(method=method, constraint=constraint, edge=edge)
@@ -60,7 +60,7 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
 
 
 def prune(weight, n, m, *, gradient="straight_through", **options):
-    """The weight with what its mask does not keep set to zero; ``options`` are those of :func:`find_mask`.
+    """The weight, with zeros where its mask does not keep it; ``options`` are those of :func:`find_mask`.
 
     The gradient reaches all weights ('straight_through', so that those pruned may return) or those kept ('masked').
     """

@@ -8,15 +8,20 @@
 >>> mask.sum(1).unique()
 tensor([64])
 
-The operators are in ``torch.ops.tsenor``. ``find_mask(weight, n, m, importance=None, column_norms=None, *,
-method='optimal', constraint='exactly', edge='reject', with_report=False)`` returns ``(mask, report)``, ``report``
-``[tiles, 4]`` float64 for :func:`tile_reports`, or ``[0, 4]``. ``find_mask_(mask, weight, n, m, ..., prices=None,
-warm=False)`` writes into ``mask``, bool or uint8; ``prices`` ``[tiles, 2, m]`` float32 are written, and under ``warm`` read
-first, which makes masks of slightly changed weights cheaper. ``prune_(weight, n, m, ..., mask=None)`` and ``keep(weight,
-mask, gradient)`` are what the functions of these names call.
+The operators are in ``torch.ops.tsenor``:
 
-They behave as PyTorch's own do: under autograd, inference mode, torch.compile, export, torch.func and CUDA graphs, with
-meta tensors, and with DTensors whose shards are whole tiles.
+- ``find_mask(weight, n, m, importance=None, column_norms=None, *, method='optimal', constraint='exactly',
+  edge='reject', with_report=False)`` returns ``(mask, report)``. ``report`` is ``[tiles, 4]`` float64, for
+  :func:`tile_reports`, or ``[0, 4]`` without one.
+- ``find_mask_(mask, weight, n, m, ..., prices=None, warm=False)`` writes into ``mask``, bool or uint8. It writes
+  ``prices`` ``[tiles, 2, m]`` float32 too; with ``warm`` it reads them first, which makes masks of slightly changed
+  weights cheaper.
+- ``prune_(weight, n, m, ..., mask=None)`` and ``keep(weight, mask, gradient)`` are what the functions of these names
+  call.
+- The pruners' operators are described in ``tsenor_torch.pruners``.
+
+They behave as PyTorch's own do: under autograd, inference mode, torch.compile, export, torch.func and CUDA graphs, and
+with meta tensors. Those above take DTensors too, if their shards are whole tiles.
 """
 
 from pathlib import Path
@@ -25,13 +30,15 @@ import torch
 
 _libraries = list(Path(__file__).parent.glob("_ops*.so"))
 if not _libraries:
-    raise ImportError("tsenor_torch has no operators: install it, with `pip install --no-build-isolation` on its folder")
+    raise ImportError(
+        "tsenor_torch has no operators: install it with `pip install --no-build-isolation` on its folder"
+    )
 try:
     torch.ops.load_library(_libraries[0])
 except OSError as error:
     raise ImportError(
-        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}. Built for another one? Then build "
-        "them again: pip install --no-build-isolation --force-reinstall --no-deps on the folder of tsenor_torch"
+        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}. If they were built for another "
+        "one, build them again: pip install --no-build-isolation --force-reinstall --no-deps on tsenor_torch's folder"
     ) from error
 
 from . import alps, pruners  # noqa: E402,F401  the pruners' operators

@@ -2,15 +2,12 @@
 
 import torch
 
-from .pruners import _check_damping, _library, _rank_dead, _Rule, clean_gram, is_live
+from .pruners import _library, _ops, _rank_dead, _Rule, clean_gram, is_live
 
 
 def inputs_cpu(gram, damping=0.01):
-    """H, its eigenvectors as rows, their values, and the scale D (negative for dead inputs): float64 ``[2 in + 2,
-    in]``."""
-    if gram.dim() != 2 or gram.shape[0] != gram.shape[1] or gram.dtype != torch.float32:
-        raise ValueError(f"tsenor: gram must be float32 [in, in], not {gram.dtype} {list(gram.shape)}")
-    _check_damping(damping)
+    """The bytes of H, its eigenvectors as rows, their values, and the scale D (negative for dead inputs)."""
+    _ops.check_alps_inputs(gram, damping)
     live, g = is_live(gram), clean_gram(gram).double()
     mean = g.diagonal().mean()
     g.diagonal().add_(damping * mean if mean > 0 else 1)
@@ -18,32 +15,25 @@ def inputs_cpu(gram, damping=0.01):
     h = g / (scale[:, None] * scale)
     h.diagonal().fill_(1)
     values, vectors = torch.linalg.eigh(h)
-    return torch.cat([h, vectors.T, values.clamp(min=0)[None], torch.where(live, scale, -scale)[None]])
+    inputs = torch.zeros(_ops.alps_inputs_bytes(len(gram)), dtype=torch.uint8)
+    parts = [h, vectors.T, values.clamp(min=0)[None], torch.where(live, scale, -scale)[None]]
+    _parts(inputs, len(gram)).copy_(torch.cat(parts))
+    return inputs
 
 
-def alps_cpu(
-    weight,
-    inputs,
-    n,
-    m,
-    *,
-    iterations=300,
-    structure="transposable",
-    method="optimal",
-    constraint="exactly",
-    edge="reject",
-):
-    rule = _Rule(weight, n, m, structure, method, constraint, edge)
-    cols = weight.shape[1]
-    if inputs.shape != (2 * cols + 2, cols) or inputs.dtype != torch.float64:
-        raise ValueError(f"tsenor: alps_ takes what alps_inputs returns for {cols} inputs, not {list(inputs.shape)}")
-    if not 1 <= iterations <= 100000:
-        raise ValueError(f"tsenor: iterations must be 1 to 100000, not {iterations}")
-    run = _Run(torch.nan_to_num(weight, nan=0.0, posinf=0.0, neginf=0.0), inputs.float(), rule)
+def _parts(inputs, cols):
+    """``[2 in + 2, in]`` of the bytes that alps_inputs returns."""
+    return inputs[: 8 * cols * (cols + 1)].view(torch.float32).view(2 * cols + 2, cols)
+
+
+def alps_cpu(weight, inputs, n, m, *, iterations=300, **rule):
+    _ops.check_alps(weight, inputs, n, m, iterations=iterations, **rule)
+    finite = torch.nan_to_num(weight, nan=0.0, posinf=0.0, neginf=0.0)
+    run = _Run(finite, _parts(inputs, weight.shape[1]), _Rule(n, m, **rule))
     taken = run.iterate(iterations)
     pruned, mask = run.finish()
     weight.copy_(pruned)
-    return mask, taken
+    return mask.contiguous(), torch.tensor(taken)
 
 
 class _Schedule:

@@ -93,10 +93,28 @@ def _prune_(weight, n, m, importance=None, column_norms=None, mask=None, **optio
 
 
 def _keep(weight, mask, gradient="straight_through"):
-    return torch.where(mask, weight, 0)
+    return weight.masked_fill(mask.logical_not(), 0)
 
 
-for name, rule in (("find_mask", _find_mask), ("find_mask_", _find_mask_), ("prune_", _prune_), ("keep", _keep)):
+def _refuse(name):
+    def refuse(*args, **kwargs):
+        raise NotImplementedError(
+            f"tsenor: {name} takes whole matrices, not DTensors: call it with full_tensor() of each, or prune by "
+            "find_mask or prune_, which take DTensors"
+        )
+
+    return refuse
+
+
+_WHOLE = "gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_inputs", "alps_"
+
+for name, rule in (
+    ("find_mask", _find_mask),
+    ("find_mask_", _find_mask_),
+    ("prune_", _prune_),
+    ("keep", _keep),
+    *((name, _refuse(name)) for name in _WHOLE),
+):
     torch.library.register_torch_dispatch(
         f"tsenor::{name}", DTensor, lambda cls, func, types, args, kwargs, rule=rule: rule(*args, **kwargs)
     )

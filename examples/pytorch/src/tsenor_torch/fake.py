@@ -63,3 +63,33 @@ def _(x, pruned, compressed, out_features):
 def _(dy, pruned, transposed, in_features):
     _ops.check_product(dy, pruned, transposed, in_features, True)
     return dy.new_empty((dy.shape[0], in_features))
+
+
+@torch.library.register_fake("tsenor::gram_")
+def _(gram, inputs):
+    _ops.check_gram(gram, inputs)
+
+
+@torch.library.register_fake("tsenor::magnitude_")
+def _(weight, n, m, **rule):
+    _ops.check_prune(weight, None, n, m, **rule)
+    return weight.new_empty(weight.shape, dtype=torch.bool)
+
+
+@torch.library.register_fake("tsenor::wanda_")
+@torch.library.register_fake("tsenor::sparsegpt_")
+def _(weight, gram, n, m, **options):
+    _ops.check_prune(weight, gram, n, m, **options)
+    return weight.new_empty(weight.shape, dtype=torch.bool)
+
+
+@torch.library.register_fake("tsenor::alps_inputs")
+def _(gram, damping=0.01):
+    _ops.check_alps_inputs(gram, damping)
+    return gram.new_empty(_ops.alps_inputs_bytes(gram.shape[0]), dtype=torch.uint8)
+
+
+@torch.library.register_fake("tsenor::alps_")
+def _(weight, inputs, n, m, **options):
+    _ops.check_alps(weight, inputs, n, m, **options)
+    return weight.new_empty(weight.shape, dtype=torch.bool), weight.new_empty((), dtype=torch.int64)

@@ -35,9 +35,10 @@ class Forms:
         self.fresh.clear()
 
     def write(self, plan, weight, mask, *, tokens, keep_mask):
-        """Writes what the plan takes and is not there: in one kernel, with ``mask`` as it is, or the optimal one put there.
+        """Writes in one kernel the forms that the plan takes and that are not there yet.
 
-        Without a plan only the mask is found."""
+        With ``keep_mask`` they are those of ``mask``; else the optimal mask is found, and written to ``mask``. Without
+        a plan only the mask is found."""
         wanted = self._wanted(plan) - self.fresh if plan else set()
         if not wanted and keep_mask:
             return
@@ -64,6 +65,8 @@ class Forms:
 
     def _room(self, name, weight):
         if name not in self.memory:
-            size, dtype = (weight.shape, weight.dtype) if name == "pruned" else ((compressed_size(*weight.shape),), torch.uint8)
+            pruned = name == "pruned"
+            size = weight.shape if pruned else compressed_size(*weight.shape)
+            dtype = weight.dtype if pruned else torch.uint8
             self.memory[name] = torch.empty(size, dtype=dtype, device=weight.device)
         return self.memory[name]

@@ -34,8 +34,8 @@ class Choice(NamedTuple):
 
     @property
     def beats_linear(self):
-        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. That they find masks is in their times:
-        writing the forms of a mask that is kept takes as long."""
+        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. Their times include finding the
+        mask: writing the forms of a mask that is kept takes as long."""
         return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
@@ -58,7 +58,9 @@ def _measure(layer, tokens):
     if not layer.weight.is_cuda or tokens == 0:
         return Choice(DENSE)
     if torch.cuda.is_current_stream_capturing():
-        raise RuntimeError(f"tsenor: Linear24 has not been measured with {tokens} tokens: run a step before the capture")
+        raise RuntimeError(
+            f"tsenor: Linear24 has not been measured with {tokens} tokens: run a step before the capture"
+        )
     shape = (layer.mask.new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
     numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)
     products = Product(*numbers[:5]), Product(*numbers[5:])
@@ -71,8 +73,8 @@ def _measure(layer, tokens):
 
 
 def _steps(layer, plans, tokens):
-    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own: the forms, and the three products through
-    autograd."""
+    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own. A step is the forms, and the three
+    products through autograd."""
     generator = torch.Generator(layer.weight.device).manual_seed(0)  # the program's random numbers stay as they are
     with torch.inference_mode(False):
         weight = layer.weight.detach().clone().requires_grad_()
@@ -105,8 +107,8 @@ def replay_of(step):
 
 
 def _wall_ms(steps, device, captured, rounds=8, least_ms=10, most_calls=50):
-    """The least wall time of each step, by turns, a few calls in a row: the longer of the host's time and the GPU's. Where
-    steps are `captured`, that of their replays."""
+    """The least wall time of each step: the longer of the host's time and the GPU's. Steps take turns, a few calls in a
+    row. Where they are `captured`, it is the time of their replays."""
 
     def ms(step, calls):
         torch.cuda.synchronize(device)

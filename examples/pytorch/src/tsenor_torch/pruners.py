@@ -7,11 +7,13 @@ mask, bool:
     magnitude_(weight, n, m, *, structure='transposable', method='optimal', constraint='exactly', edge='reject') -> mask
     wanda_(weight, gram, n, m, *, ...) -> mask
     sparsegpt_(weight, gram, n, m, *, tokens=1, damping=0.01, ...) -> mask
-    alps_inputs(gram, damping=0.01) -> inputs     the eigenvectors: once for a gram matrix, whatever the pattern
-    alps_(weight, inputs, n, m, *, iterations=300, ...) -> (mask, iterations taken)
+    alps_inputs(gram, damping=0.01) -> inputs     for alps_ alone: once for a gram matrix, whatever the pattern
+    alps_(weight, inputs, n, m, *, iterations=300, ...) -> (mask, iterations taken, int64 [])
 
 ``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three are find_mask's. Inputs of the layer
 without activations, or with NaN or infinite ones, are dead: their weights are ranked by magnitude, below all others.
+The operators have no derivative: a ``weight`` that requires grad is refused, except under ``torch.no_grad()``. They do
+not take DTensors.
 
 On a GPU these are the pruners of ``tsenor/prune/``: on the current stream, with PyTorch's handles of cuBLAS and
 cuSOLVER, and with memory of PyTorch's allocator. ``alps_`` waits for the stream every third iteration, the others do
@@ -24,19 +26,20 @@ from torch.nn.functional import pad
 
 STRUCTURES = ("transposable", "row-wise", "row-then-column")
 _RULE = "str structure='transposable', str method='optimal', str constraint='exactly', str edge='reject'"
+_TAGS = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order)  # the strides decide between equals
+_ops = torch.ops.tsenor
 _library = torch.library.Library("tsenor", "FRAGMENT")
-_library.define("gram_(Tensor(a!) gram, Tensor inputs) -> ()")
-_library.define(f"magnitude_(Tensor(a!) weight, int n, int m, *, {_RULE}) -> Tensor mask")
-_library.define(f"wanda_(Tensor(a!) weight, Tensor gram, int n, int m, *, {_RULE}) -> Tensor mask")
-_library.define(
-    "sparsegpt_(Tensor(a!) weight, Tensor gram, int n, int m, *, int tokens=1, float damping=0.01, "
-    f"{_RULE}) -> Tensor mask"
-)
-_library.define("alps_inputs(Tensor gram, float damping=0.01) -> Tensor inputs")
-_library.define(
-    "alps_(Tensor(a!) weight, Tensor inputs, int n, int m, *, int iterations=300, "
-    f"{_RULE}) -> (Tensor mask, int iterations)"
-)
+for _schema in (
+    "gram_(Tensor(a!) gram, Tensor inputs) -> ()",
+    f"magnitude_(Tensor(a!) weight, int n, int m, *, {_RULE}) -> Tensor mask",
+    f"wanda_(Tensor(a!) weight, Tensor gram, int n, int m, *, {_RULE}) -> Tensor mask",
+    f"sparsegpt_(Tensor(a!) weight, Tensor gram, int n, int m, *, int tokens=1, float damping=0.01, {_RULE}) "
+    "-> Tensor mask",
+    "alps_inputs(Tensor gram, float damping=0.01) -> Tensor inputs",
+    f"alps_(Tensor(a!) weight, Tensor inputs, int n, int m, *, int iterations=300, {_RULE}) "
+    "-> (Tensor mask, Tensor iterations)",
+):
+    _library.define(_schema, tags=_TAGS)
 
 
 def is_live(gram):
@@ -54,20 +57,8 @@ def clean_gram(gram):
 class _Rule:
     """The structure of a mask, and how it is searched for: the CPU's counterpart of prune::sparsity."""
 
-    def __init__(self, weight, n, m, structure, method, constraint, edge):
-        if structure not in STRUCTURES:
-            raise ValueError(f"tsenor: structure must be one of {', '.join(STRUCTURES)}, not {structure!r}")
-        if weight.dim() != 2 or weight.dtype != torch.float32:
-            raise ValueError(f"tsenor: weight must be float32 [out, in], not {weight.dtype} {list(weight.shape)}")
-        if not (2 <= m <= 64 and 1 <= n <= m):
-            raise ValueError(f"tsenor: unsupported pattern {n}:{m}: choose 1 <= n <= m and 2 <= m <= 64")
-        rows, cols = weight.shape
-        if edge == "reject" and (cols % m or (structure != "row-wise" and rows % m)):
-            raise ValueError(
-                f"tsenor: {rows} x {cols} is not made of whole {m} x {m} tiles; edge='partial' takes smaller ones"
-            )
-        self.n, self.m, self.structure = n, m, structure
-        self.options = {"method": method, "constraint": constraint, "edge": edge}
+    def __init__(self, n, m, structure="transposable", **options):
+        self.n, self.m, self.structure, self.options = n, m, structure, options
 
     def mask(self, importance, dead):
         """The best mask of ``importance`` ``[rows, cols]``; in rows, those of the columns ``dead`` come after all
@@ -97,71 +88,43 @@ def _rank_dead(factors, live, squares):
     return torch.where(live, factors, smallest)
 
 
-def _check_gram(gram, weight):
-    cols = weight.shape[1]
-    if gram.shape != (cols, cols) or gram.dtype != torch.float32:
-        raise ValueError(f"tsenor: gram must be float32 [{cols}, {cols}], not {gram.dtype} {list(gram.shape)}")
-
-
 def _keep(weight, mask):
     weight.copy_(torch.where(mask, weight, 0))
-    return mask
+    return mask.contiguous()
 
 
 def gram_cpu(gram, inputs):
-    if inputs.dim() != 2 or gram.shape != (inputs.shape[1], inputs.shape[1]) or gram.dtype != torch.float32:
-        raise ValueError(f"tsenor: inputs {list(inputs.shape)} do not fit the gram matrix {list(gram.shape)}, float32")
+    _ops.check_gram(gram, inputs)
     gram.addmm_(inputs.float().T, inputs.float())
 
 
-def magnitude_cpu(weight, n, m, *, structure="transposable", method="optimal", constraint="exactly", edge="reject"):
-    rule = _Rule(weight, n, m, structure, method, constraint, edge)
-    return _keep(weight, rule.mask(weight.abs(), torch.zeros(weight.shape[1], dtype=torch.bool)))
+def magnitude_cpu(weight, n, m, **rule):
+    _ops.check_prune(weight, None, n, m, **rule)
+    return _keep(weight, _Rule(n, m, **rule).mask(weight.abs(), torch.zeros(weight.shape[1], dtype=torch.bool)))
 
 
-def wanda_cpu(weight, gram, n, m, *, structure="transposable", method="optimal", constraint="exactly", edge="reject"):
-    rule = _Rule(weight, n, m, structure, method, constraint, edge)
-    _check_gram(gram, weight)
+def wanda_cpu(weight, gram, n, m, **rule):
+    _ops.check_prune(weight, gram, n, m, **rule)
     live = is_live(gram)
     norms = _rank_dead(gram.diagonal().sqrt(), live, squares=False)
-    return _keep(weight, rule.mask(weight.abs() * norms, ~live))
+    return _keep(weight, _Rule(n, m, **rule).mask(weight.abs() * norms, ~live))
 
 
-def sparsegpt_cpu(
-    weight,
-    gram,
-    n,
-    m,
-    *,
-    tokens=1,
-    damping=0.01,
-    structure="transposable",
-    method="optimal",
-    constraint="exactly",
-    edge="reject",
-):
-    rule = _Rule(weight, n, m, structure, method, constraint, edge)
-    _check_gram(gram, weight)
-    _check_damping(damping)
-    if tokens < 1:
-        raise ValueError(f"tsenor: tokens must be at least 1, not {tokens}")
+def sparsegpt_cpu(weight, gram, n, m, *, tokens=1, damping=0.01, **rule):
+    _ops.check_prune(weight, gram, n, m, tokens=tokens, damping=damping, **rule)
+    search = _Rule(n, m, **rule)
     live = is_live(gram)
     factor = _inverse_factor(gram, live, tokens, damping)
     ranks = _rank_dead(1 / factor.diagonal(), live, squares=True)
     w = torch.nan_to_num(weight, nan=0.0, posinf=0.0, neginf=0.0)
-    mask = torch.empty_like(weight, dtype=torch.bool)
+    mask = torch.empty(weight.shape, dtype=torch.bool)
     for left in range(0, w.shape[1], m):
         panel = slice(left, min(left + m, w.shape[1]))
-        mask[:, panel] = rule.mask((w[:, panel] * ranks[panel]).square(), ~live[panel])
+        mask[:, panel] = search.mask((w[:, panel] * ranks[panel]).square(), ~live[panel])
         errors = _prune_panel(w[:, panel], mask[:, panel], factor[panel, panel])
         w[:, panel.stop :] -= errors @ factor[panel, panel.stop :]
     weight.copy_(w)
     return mask
-
-
-def _check_damping(damping):
-    if not 1e-6 <= damping <= 1e6:
-        raise ValueError(f"tsenor: damping must be 1e-6 to 1e6, not {damping}")
 
 
 def _inverse_factor(gram, live, tokens, damping):

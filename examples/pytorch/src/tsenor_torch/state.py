@@ -20,7 +20,7 @@ register_optimizer_step_pre_hook(_count)
 
 
 def state_of(weight):
-    """Something that is another after every change of a parameter; None for a tensor of torch.func, which has no storage."""
+    """A value that differs after every change of a parameter; None for a tensor of torch.func, which has no storage."""
     try:
         pointer = weight.data_ptr()
     except RuntimeError:

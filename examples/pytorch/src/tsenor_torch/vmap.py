@@ -13,7 +13,7 @@ def _leading(tensor, dim, size):
 
 
 def _values(info, in_dims, weight, importance, column_norms):
-    """The weights and what they are worth, with a leading dimension. Norms that differ in the batch become importances."""
+    """The weights and their importances, with a leading dimension. Norms that differ in the batch become importances."""
     size = info.batch_size
     norms_dim = in_dims[-1]
     if norms_dim is not None:
@@ -90,6 +90,33 @@ def _(info, in_dims, dy, x, weight, pruned, transposed, mask, wanted):
         dw = dy.mT @ x
         dw = dw if mask is None else torch.where(_leading(mask, in_dims[5], size), dw, 0)
     return (dx, dw, dy.sum(1) if wanted[2] else db), (0, 0, 0)
+
+
+def _one_by_one(name, written, returned):
+    """The pruners take one matrix at a time."""
+
+    def rule(info, in_dims, *args, **options):
+        if written:
+            _require_batched(name, **{written: in_dims[0]})
+        dims = (*in_dims, *[None] * (len(args) - len(in_dims)))
+        results = [
+            getattr(_ops, name)(*(a if d is None else a.select(d, k) for a, d in zip(args, dims)), **options)
+            for k in range(info.batch_size)
+        ]
+        if returned == 0:
+            return None, None
+        if returned == 1:
+            return torch.stack(results), 0
+        return tuple(torch.stack(r) for r in zip(*results)), (0,) * returned
+
+    torch.library.register_vmap(f"tsenor::{name}", rule)
+
+
+for _pruner in ("magnitude_", "wanda_", "sparsegpt_"):
+    _one_by_one(_pruner, "weight", 1)
+_one_by_one("alps_", "weight", 2)
+_one_by_one("alps_inputs", None, 1)
+_one_by_one("gram_", "gram", 0)
 
 
 def _is_one_layer(in_dims):

@@ -1,8 +1,8 @@
 // The CPU as a machine of lanes: a lane value is Width numbers in hardware vectors of TSENOR_VECTOR_LANES each (GCC vector
 // extensions, understood by g++ and clang++). One tile at a time, so that what all lanes of a tile share is a plain scalar.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_LANES)
-#define TSENOR_CPU_LANES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cmath>
 #include <cstdint>
@@ -12,12 +12,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-
-#include "tsenor/detail/lanes/cpu_lane_values.hpp"
-#include "tsenor/detail/lanes/cpu_tile.hpp"
-#include "tsenor/detail/lanes/cpu_vectors.hpp"
-#include "tsenor/detail/lanes/pack.hpp"
-#include "tsenor/detail/lanes/scaled_rows.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -75,17 +69,19 @@ struct lanes : lane_values<Width> {
   TSENOR_FN static lane_value<T> lane_by_lane(const F& f) {
     lane_array<T> r;
     for (int k = 0; k < width; k++) r.x[k] = f(k);
-    return values::template load<lane_value<T>>(r.x);
+    return values::template load<lane_value<T> >(r.x);
   }
 
   // A row of the mask as bytes of 0 or 1.
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t*) { return true; }
   TSENOR_FN static void store_whole_row(std::uint8_t* to, tile_set row) {
 #if TSENOR_VECTOR_LANES >= 16
-    if constexpr (width == 64) return _mm512_storeu_si512(to, _mm512_maskz_mov_epi8(row, _mm512_set1_epi8(1)));
+    void* const words = to;
+    if constexpr (width == 64) return _mm512_storeu_si512(words, _mm512_maskz_mov_epi8(row, _mm512_set1_epi8(1)));
     if constexpr (width == 32)
-      return _mm256_storeu_si256((__m256i*)to, _mm256_maskz_mov_epi8(row, _mm256_set1_epi8(1)));
-    if constexpr (width == 16) return _mm_storeu_si128((__m128i*)to, _mm_maskz_mov_epi8(row, _mm_set1_epi8(1)));
+      return _mm256_storeu_si256(static_cast<__m256i*>(words), _mm256_maskz_mov_epi8(row, _mm256_set1_epi8(1)));
+    if constexpr (width == 16)
+      return _mm_storeu_si128(static_cast<__m128i*>(words), _mm_maskz_mov_epi8(row, _mm_set1_epi8(1)));
 #endif
     for (int k = 0; k < width; k += 8) {
       const std::uint64_t eight = (row >> k & 255u) * 0x0101010101010101u & 0x8040201008040201u;

@@ -1,14 +1,11 @@
 // What a lane value is on the CPU, and arithmetic lane by lane.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_LANE_VALUES)
-#define TSENOR_CPU_LANE_VALUES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <cstring>
 #include <utility>
-
-#include "tsenor/detail/lanes/cpu_vectors.hpp"
-#include "tsenor/detail/lanes/pack.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -34,7 +31,7 @@ struct lane_values {
   static constexpr int part_lanes = sizeof(T) == 8 && vector_lanes == TSENOR_VECTOR_LANES ? vector_lanes / 2
                                                                                           : vector_lanes;
   template <class T>
-  using lane_value = pack<T, typename vector_of<T, part_lanes<T>>::type, width / part_lanes<T>>;
+  using lane_value = pack<T, typename vector_of<T, part_lanes<T> >::type, width / part_lanes<T> >;
 
   template <class Pack, class T>
   TSENOR_FN static Pack load(const T* x) {

@@ -1,12 +1,9 @@
 // A tile in the first-level cache.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_TILE)
-#define TSENOR_CPU_TILE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstring>
-
-#include "tsenor/detail/lanes/cpu_vectors.hpp"
-#include "tsenor/detail/lanes/pack.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -46,8 +43,8 @@ struct cached_tile {
   TSENOR_FN lane_value arcs_of(fixed_bool<false>, int x) const { return entry<true>(x); }
   TSENOR_FN lane_value row_entry(int k) const { return entry<true>(k); }
   TSENOR_FN lane_value col_entry(int k) const { return entry<false>(k); }
-  // What get(k, s) takes part s of entry(k) from.
-  struct side {
+  // The rows or columns, from which get(k, s) takes part s of entry(k).
+  struct lines {
     const T (&x)[width][width];
     TSENOR_FN auto get(int k, int s) const {
       decltype(lane_value::part[0] + 0) r;
@@ -56,7 +53,7 @@ struct cached_tile {
     }
   };
   template <bool Rows>
-  TSENOR_FN side entries() const {
+  TSENOR_FN lines entries() const {
     return {Rows ? by_row : by_col};
   }
   TSENOR_FN T element(int row, int col) const { return by_row[col][row]; }

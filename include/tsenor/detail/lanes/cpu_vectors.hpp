@@ -1,7 +1,7 @@
 // Hardware vectors (GCC vector extensions, understood by g++ and clang++) and their permutations.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CPU_VECTORS)
-#define TSENOR_CPU_VECTORS
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <utility>
@@ -63,7 +63,8 @@ TSENOR_FN auto both_narrowed(Wide a, Wide b) {
   using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
 #if TSENOR_VECTOR_LANES == 16
   const __m512i in_order = _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0);  // of what is packed in each 128 bits
-  return (narrow)_mm512_permutexvar_epi64(in_order, _mm512_packs_epi32((__m512i)a, (__m512i)b));
+  // Of its two forms the one that g++ 12 has no warning for.
+  return (narrow)_mm512_maskz_permutexvar_epi64(0xff, in_order, _mm512_packs_epi32((__m512i)a, (__m512i)b));
 #elif TSENOR_VECTOR_LANES == 8
   return (narrow)_mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)a, (__m256i)b), 0xd8);
 #elif defined(__SSE2__)

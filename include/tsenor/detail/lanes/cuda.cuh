@@ -1,21 +1,11 @@
 // The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A tile
 // takes Width lanes, so 32 / Width tiles share a warp.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_LANES)
-#define TSENOR_CUDA_LANES
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 #include <type_traits>
-
-#include "tsenor/detail/lanes/cuda_pairs.cuh"
-#include "tsenor/detail/lanes/cuda_tile.cuh"
-#include "tsenor/detail/lanes/cuda_warp.cuh"
-#include "tsenor/detail/lanes/pack.hpp"
-#include "tsenor/detail/lanes/scaled_patches.cuh"
-#include "tsenor/detail/lanes/scaled_rows.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -49,7 +39,7 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
   // What the dykstra stage works on: patches in registers, or rows in the tile itself.
-  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
+  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes> >;
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
@@ -62,7 +52,7 @@ struct lanes : warp_lanes<Width> {
         mine(m) {}
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
-  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;
+  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4> >;
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t* to) {
     return reinterpret_cast<std::uintptr_t>(to) % sizeof(row_word) == 0;
   }
@@ -84,11 +74,11 @@ struct lanes : warp_lanes<Width> {
   // Two slots in turn: a lane can be one barrier ahead of another, not two.
   TSENOR_FN shared_values<float> share(const real& value) {
     slot ^= 1;
-    return share<float, float4>(mine.shared[slot] + first_lane(), value);
+    return through_memory<float, float4>(mine.shared[slot] + first_lane(), value);
   }
   TSENOR_FN shared_values<std::int32_t> share(const index& value) {
     slot ^= 1;
-    return share<std::int32_t, int4>(mine.shared_index[slot] + first_lane(), value);
+    return through_memory<std::int32_t, int4>(mine.shared_index[slot] + first_lane(), value);
   }
   // ---- the lower resolution: entries k and k + width / 2 in pairs ----
   using coarse = pair16;
@@ -155,7 +145,7 @@ struct lanes : warp_lanes<Width> {
 
  private:
   template <class T, class Four, class Pack>
-  TSENOR_FN static shared_values<T> share(T* to, const Pack& value) {
+  TSENOR_FN static shared_values<T> through_memory(T* to, const Pack& value) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) to[my_lane() + 32 * s] = value.part[s];
     __syncwarp();
     shared_values<T> r;

@@ -1,15 +1,10 @@
 // Arithmetic lane by lane, by the instructions that are fast on a GPU.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_ARITHMETIC)
-#define TSENOR_CUDA_ARITHMETIC
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 #include <type_traits>
-
-#include "tsenor/detail/lanes/pack.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

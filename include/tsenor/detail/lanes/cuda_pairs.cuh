@@ -1,10 +1,7 @@
 // Pairs of 16-bit numbers, and 4x4 tiles a thread.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_PAIRS)
-#define TSENOR_CUDA_PAIRS
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 

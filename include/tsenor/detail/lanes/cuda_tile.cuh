@@ -1,12 +1,7 @@
 // A tile in shared memory.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_TILE)
-#define TSENOR_CUDA_TILE
-
-#include "tsenor/detail/lanes/pack.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -54,14 +49,14 @@ struct shared_tile {
   TSENOR_FN T entry_part(int k, int s) const {
     return Rows ? element(L::my_lane() + 32 * s, k) : element(k, L::my_lane() + 32 * s);
   }
-  // What get(k, s) takes part s of entry(k) from.
+  // The rows or columns, from which get(k, s) takes part s of entry(k).
   template <bool Rows>
-  struct side {
+  struct lines {
     const shared_tile& home;
     TSENOR_FN T get(int k, int s) const { return home.template entry_part<Rows>(k, s); }
   };
   template <bool Rows>
-  TSENOR_FN side<Rows> entries() const {
+  TSENOR_FN lines<Rows> entries() const {
     return {*this};
   }
   TSENOR_FN T element(int row, int col) const { return x[row * (width + 1) + col]; }

@@ -1,18 +1,12 @@
 // A group of threads of a warp as the lanes of a tile: what a lane value is, and what passes between lanes. Collectives are executed
 // by all lanes of a warp together: they stand only where every tile of the warp passes, never under a condition on one
 // tile's own values.
-#if defined(__CUDACC__) && !defined(TSENOR_FN)
-#define TSENOR_FN __device__ __forceinline__  // compiled alone
-#endif
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_CUDA_WARP)
-#define TSENOR_CUDA_WARP
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 #include <cstdint>
 #include <type_traits>
-
-#include "tsenor/detail/lanes/cuda_arithmetic.cuh"
-#include "tsenor/detail/lanes/pack.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

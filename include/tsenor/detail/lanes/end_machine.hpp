@@ -1,29 +1,4 @@
-// Ends a machine (see machine.hpp): the next one sets its own macros and includes the same files again.
-#undef TSENOR_PACK_LANES
-#undef TSENOR_CPU_LANES
-#undef TSENOR_CPU_LANE_VALUES
-#undef TSENOR_CPU_TILE
-#undef TSENOR_CPU_VECTORS
-#undef TSENOR_CUDA_LANES
-#undef TSENOR_CUDA_ARITHMETIC
-#undef TSENOR_CUDA_PAIRS
-#undef TSENOR_CUDA_TILE
-#undef TSENOR_CUDA_WARP
-#undef TSENOR_SCALED_ROWS
-#undef TSENOR_SCALED_PATCHES
-#undef TSENOR_LOAD_STAGE
-#undef TSENOR_DYKSTRA_STAGE
-#undef TSENOR_ROUND_STAGE
-#undef TSENOR_STORE_STAGE
-#undef TSENOR_SELECT_STAGE
-#undef TSENOR_TILE4_STAGE
-#undef TSENOR_PRICE_STAGE
-#undef TSENOR_PROVE4_STAGE
-#undef TSENOR_REPAIR_STAGE
-#undef TSENOR_SOLVE_TILE
-#undef TSENOR_SOLVE_TILE4
-#undef TSENOR_COMPRESS_TILE24
-#undef TSENOR_RUN_TILES
+// Ends a machine (see machine.hpp): the next one sets its own macros.
 #undef TSENOR_MACHINE
 #undef TSENOR_FN
 #undef TSENOR_STAGE

@@ -1,11 +1,9 @@
 // The matrix of the dykstra stage (see scaled_rows.hpp) by patches: a thread holds a patch of the tile in registers, of `rows` x
 // `cols` entries, in a grid of `cols` x `rows` threads. Slot (r, c) of a thread is entry (r ^ across, c ^ down) of its patch, so that
 // threads beside and below each other exchange halves of their sums with no selection of what to keep.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_SCALED_PATCHES)
-#define TSENOR_SCALED_PATCHES
-
-#include "tsenor/detail/lanes/pack.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/kernels.cuh"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

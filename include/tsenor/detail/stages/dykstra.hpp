@@ -8,12 +8,11 @@
 // Between absorptions q is scaled by the factors as they come, without an exponential; every few iterations the factors are
 // absorbed into the potentials and q is made anew from them, which bounds rounding and underflow (the stabilised scaling of
 // Schmitzer, SIAM J. Sci. Comput. 41(3), 2019).
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_DYKSTRA_STAGE)
-#define TSENOR_DYKSTRA_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include "tsenor/detail/problem.hpp"
-#include "tsenor/detail/stages/load.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -48,54 +47,56 @@ struct lanes_inside {
 };
 
 // The first row and the first column projection: log-sum-exps of what is not capped yet, the largest term taken out.
-template <class L, class Q>
-TSENOR_FN potentials<L> first_projections(Q& q, const lanes_inside<L>& inside, const typename L::real& n, float scale) {
+template <class L, class Scaled>
+TSENOR_FN potentials<L> first_projections(Scaled& scaled, const lanes_inside<L>& inside, const typename L::real& n,
+                                          float scale) {
   using real = typename L::real;
   const real zero = 0.f, log2_n = L::log2(n);
-  const auto log_q = [&](int r, int c) { return q.importance(r, c) * real(scale); };
-  const real row_top = q.over_cols(log_q, largest_of{});
-  const auto row_tops = q.spread_rows(row_top);
-  const real row_sum = q.over_cols([&](int r, int c) { return L::exp2(log_q(r, c) - row_tops[r]); }, sum_of{});
+  const auto log_q = [&](int r, int c) { return scaled.importance(r, c) * real(scale); };
+  const real row_top = scaled.over_cols(log_q, largest_of{});
+  const auto row_tops = scaled.spread_rows(row_top);
+  const real row_sum = scaled.over_cols([&](int r, int c) { return L::exp2(log_q(r, c) - row_tops[r]); }, sum_of{});
   const real row = pick(inside.row, log2_n - row_top - L::log2(row_sum), zero);
 
-  const auto rows = q.spread_rows(row);
+  const auto rows = scaled.spread_rows(row);
   const auto row_scaled = [&](int r, int c) { return log_q(r, c) + rows[r]; };
-  const real col_top = q.over_rows(row_scaled, largest_of{});
-  const auto col_tops = q.spread_cols(col_top);
+  const real col_top = scaled.over_rows(row_scaled, largest_of{});
+  const auto col_tops = scaled.spread_cols(col_top);
   const real col_sum =
-      q.over_rows([&](int r, int c) { return L::exp2(row_scaled(r, c) - real(col_tops[c])); }, sum_of{});
+      scaled.over_rows([&](int r, int c) { return L::exp2(row_scaled(r, c) - real(col_tops[c])); }, sum_of{});
   return {row, pick(inside.col, log2_n - col_top - L::log2(col_sum), zero), scale};
 }
 
-// q from the potentials.
-template <class L, class Q>
-TSENOR_FN void absorb(const potentials<L>& u, Q& q) {
+// The scaled matrix q from the potentials.
+template <class L, class Scaled>
+TSENOR_FN void absorb(const potentials<L>& u, Scaled& scaled) {
   using real = typename L::real;
-  const auto row = q.spread_rows(u.row);
-  const auto col = q.spread_cols(u.col);
-  TSENOR_UNROLL for (int r = 0; r < Q::rows; r++) TSENOR_UNROLL for (int c = 0; c < Q::cols; c++)
-      q.set(r, c, L::exp2(q.importance(r, c) * real(u.scale) + row[r] + real(col[c])));
+  const auto row = scaled.spread_rows(u.row);
+  const auto col = scaled.spread_cols(u.col);
+  TSENOR_UNROLL for (int r = 0; r < Scaled::rows; r++) TSENOR_UNROLL for (int c = 0; c < Scaled::cols; c++)
+      scaled.set(r, c, L::exp2(scaled.importance(r, c) * real(u.scale) + row[r] + real(col[c])));
 }
 
 // `steps` times rows, columns, capacity, with factors alone; then the potentials take the factors in.
-template <class L, class Q>
-TSENOR_FN void project(const lanes_inside<L>& inside, const typename L::real& n, int steps, Q& q, potentials<L>& u) {
+template <class L, class Scaled>
+TSENOR_FN void project(const lanes_inside<L>& inside, const typename L::real& n, int steps, Scaled& scaled,
+                       potentials<L>& u) {
   using real = typename L::real;
   const real one = 1.f;
-  typename Q::row_values row_scaling = q.spread_rows(one);
+  typename Scaled::row_values row_scaling = scaled.spread_rows(one);
   real col_scaling = one;
   for (int step = 0; step < steps; step++) {
-    real plan[Q::rows][Q::cols];
-    const auto capped = [&](int r, int c) { return plan[r][c] = L::capped_product(q.get(r, c), row_scaling[r]); };
-    const real row_factor = pick(inside.row, L::quotient(n, q.over_cols(capped, sum_of{})), one);
-    const auto row = q.spread_rows(row_factor);
-    const real col_sum = q.over_rows([&](int r, int c) { return plan[r][c] * row[r]; }, sum_of{});
+    real plan[Scaled::rows][Scaled::cols];
+    const auto capped = [&](int r, int c) { return plan[r][c] = L::capped_product(scaled.get(r, c), row_scaling[r]); };
+    const real row_factor = pick(inside.row, L::quotient(n, scaled.over_cols(capped, sum_of{})), one);
+    const auto row = scaled.spread_rows(row_factor);
+    const real col_sum = scaled.over_rows([&](int r, int c) { return plan[r][c] * row[r]; }, sum_of{});
     const real col_factor = pick(inside.col, L::quotient(n, col_sum), one);
-    TSENOR_UNROLL for (int r = 0; r < Q::rows; r++) row_scaling.x[r] = row_scaling[r] * row[r];
+    TSENOR_UNROLL for (int r = 0; r < Scaled::rows; r++) row_scaling.x[r] = row_scaling[r] * row[r];
     col_scaling = col_scaling * col_factor;
-    const auto col = q.spread_cols(col_factor);
-    TSENOR_UNROLL for (int r = 0; r < Q::rows; r++) TSENOR_UNROLL for (int c = 0; c < Q::cols; c++)
-        q.set(r, c, q.get(r, c) * real(col[c]));
+    const auto col = scaled.spread_cols(col_factor);
+    TSENOR_UNROLL for (int r = 0; r < Scaled::rows; r++) TSENOR_UNROLL for (int c = 0; c < Scaled::cols; c++)
+        scaled.set(r, c, scaled.get(r, c) * real(col[c]));
   }
   u.row = u.row + L::log2(row_scaling[0]);
   u.col = u.col + L::log2(col_scaling);
@@ -109,18 +110,19 @@ constexpr int absorb_every = 8;
 template <class L>
 TSENOR_STAGE potentials<L> dykstra(L& l, const tile_scale& scale, pattern nm, float tau, int iterations) {
   using real = typename L::real;
-  typename L::scaled_tile q(l);
-  const typename L::index m = nm.m;
-  const lanes_inside<L> inside{q.row() < m, q.col() < m};
+  typename L::scaled_tile scaled(l);
+  const typename L::index side = nm.m;
+  const lanes_inside<L> inside{scaled.row() < side, scaled.col() < side};
   const real n = float(nm.n);
-  potentials<L> u = first_projections(q, inside, n, scale.largest > 0.f ? 1.44269504f / (tau * scale.largest) : 0.f);
-  absorb(u, q);
+  potentials<L> u =
+      first_projections(scaled, inside, n, scale.largest > 0.f ? 1.44269504f / (tau * scale.largest) : 0.f);
+  absorb(u, scaled);
   for (int done = 1; done < iterations; done += absorb_every) {
-    project(inside, n, done + absorb_every < iterations ? absorb_every : iterations - done, q, u);
-    absorb(u, q);
+    project(inside, n, done + absorb_every < iterations ? absorb_every : iterations - done, scaled, u);
+    absorb(u, scaled);
   }
-  q.store_capped();
-  u.col = q.in_order(u.col);
+  scaled.store_capped();
+  u.col = scaled.in_order(u.col);
   return u;
 }
 

@@ -1,13 +1,12 @@
 // load: the tile's importances, scaled by a power of two, into l.importance.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_LOAD_STAGE)
-#define TSENOR_LOAD_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-#include "tsenor/detail/lanes/pack.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
 
@@ -16,11 +15,11 @@ namespace tsenor::detail::TSENOR_MACHINE {
 // An entry outside the M x M tile, in the lanes and columns that a smaller M leaves over: its plan is 0.
 constexpr float absent = -1e30f;
 
-// The first m columns.
+// The first `count` columns.
 template <class L>
-TSENOR_FN typename L::tile_set first_members(int m) {
+TSENOR_FN typename L::tile_set first_members(int count) {
   using set = typename L::tile_set;
-  return set(~set(0)) >> (sizeof(set) * 8 - m);
+  return set(~set(0)) >> (sizeof(set) * 8 - count);
 }
 
 struct tile_scale {
@@ -80,12 +79,12 @@ struct effort {
   int iterations, moves;
 };
 
-// f of a value of the type that the weights have in memory.
-template <class Weight, class Importance, class F>
-TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f) {
-  if constexpr (std::is_same_v<Weight, any_weight>) {
-    if (p.format == weight_format::binary32) return f(float{});
-    switch (p.format) {
+// f of a value of the type that the weights have in memory: T or, where that is any_weight, what p.format says, but double.
+template <class T, class Weight, class Importance, class F>
+TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& problem, const F& f) {
+  if constexpr (std::is_same_v<T, any_weight>) {
+    if (problem.format == weight_format::binary32) return f(float{});
+    switch (problem.format) {
       case weight_format::binary16:
         return f(float16{});
       case weight_format::bfloat16:
@@ -96,14 +95,14 @@ TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& p, const F& f
         return f(float8_e5m2{});
     }
   } else {
-    return f(Weight{});
+    return f(T{});
   }
 }
 
 // Weights of type T, which with_weight_type says.
 template <class T, class Weight, class Importance>
-TSENOR_FN const T& weight_at(const problem<Weight, Importance>& p, const tile_position& at, int i, int j) {
-  const auto& w = p.weights;
+TSENOR_FN const T& weight_at(const problem<Weight, Importance>& problem, const tile_position& at, int i, int j) {
+  const auto& w = problem.weights;
   const T* const data = reinterpret_cast<const T*>(w.data);
   const T* const col = data + (at.batch * w.batch_stride + at.row * w.row_stride + at.col + j);
   return col[i * w.row_stride];  // what differs between the weights of a lane is the same for all lanes
@@ -111,35 +110,37 @@ TSENOR_FN const T& weight_at(const problem<Weight, Importance>& p, const tile_po
 
 // The importance of the tile's element (i, j), or what stands under the square.
 template <class T, class Weight, class Importance>
-TSENOR_FN importance_value<T> importance_at(const problem<Weight, Importance>& p, const tile_position& at, int i,
+TSENOR_FN importance_value<T> importance_at(const problem<Weight, Importance>& problem, const tile_position& at, int i,
                                             int j) {
-  return importance_value<T>(p.importance(to_arithmetic(weight_at<T>(p, at, i, j)), at.row + i, at.col + j, at.batch));
+  return importance_value<T>(
+      problem.importance(to_arithmetic(weight_at<T>(problem, at, i, j)), at.row + i, at.col + j, at.batch));
 }
 
-// The importances of a tile as they are, 0 outside it, a row at a time: kept where a machine has room for them, or in
-// l.importance, where lanes find their own columns again; doubles have no room there and are asked for again.
-template <class L, class Weight, class Importance>
+// The importances of a tile of weights of type T as they are, 0 outside it, a row at a time: kept where a machine has room for
+// them, or in l.importance, where lanes find their own columns again; doubles have no room there and are asked for again.
+template <class L, class T, class Weight, class Importance>
 struct raw_importances {
-  using value = importance_value<Weight>;
+  using value = importance_value<T>;
   using row = typename L::template lane_value<value>;
   using bits = typename L::template lane_value<decltype(bits_of(value()))>;
   static constexpr bool in_tile = !L::holds_tile && std::is_same_v<value, float>;
   L& l;
-  const problem<Weight, Importance>& p;
+  const detail::problem<Weight, Importance>& problem;
   const tile_position& at;
   row kept[L::holds_tile ? L::width : 1];
   bits top =
       0;  // the largest of a lane; of numbers that are not negative ordered as the numbers, NaN and negative ones above
 
-  TSENOR_FN raw_importances(L& l_, const problem<Weight, Importance>& p_, const tile_position& at_)
-      : l(l_), p(p_), at(at_) {}
+  TSENOR_FN raw_importances(L& l_, const detail::problem<Weight, Importance>& problem_, const tile_position& at_)
+      : l(l_), problem(problem_), at(at_) {}
   TSENOR_FN bool inside(int i, int j) const { return L::plain || (i < at.rows && j < at.cols); }
   TSENOR_FN value ask(int i, int j) const {
     if constexpr (in_tile)
       return l.importance.element(i, j);
     else
-      return with_weight_type(
-          p, [&](auto weight) { return inside(i, j) ? importance_at<decltype(weight)>(p, at, i, j) : value(0); });
+      return with_weight_type<T>(problem, [&](auto weight) {
+        return inside(i, j) ? importance_at<decltype(weight)>(problem, at, i, j) : value(0);
+      });
   }
   TSENOR_FN void keep(int i, const row& x) {
     if constexpr (L::holds_tile) kept[i] = x;
@@ -149,34 +150,34 @@ struct raw_importances {
 };
 
 // Fills `raw`; `Whole`: no entry is outside.
-template <bool Whole, class L, class Weight, class Importance>
-TSENOR_FN void fill(raw_importances<L, Weight, Importance>& raw) {
-  using value = importance_value<Weight>;
+template <bool Whole, class L, class T, class Weight, class Importance>
+TSENOR_FN void fill(raw_importances<L, T, Weight, Importance>& raw) {
+  using value = importance_value<T>;
   TSENOR_UNROLL for (int i = 0; i < L::width; i++)
       raw.keep(i, L::template lane_by_lane<value>([&](int j) {
-                 return Whole || raw.inside(i, j) ? importance_at<Weight>(raw.p, raw.at, i, j) : value(0);
+                 return Whole || raw.inside(i, j) ? importance_at<T>(raw.problem, raw.at, i, j) : value(0);
                }));
 }
 // The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
 // treated as floats.
 template <bool Whole, class L, class Importance>
-TSENOR_STAGE void fill(raw_importances<L, any_weight, Importance>& raw) {
-  const auto& p = raw.p;
+TSENOR_STAGE void fill(raw_importances<L, any_weight, any_weight, Importance>& raw) {
+  const auto& problem = raw.problem;
   const tile_position& at = raw.at;
   constexpr int rows = L::one_at_a_time ? 1 : L::width < 32 ? L::width : 32;
   for (int first = 0; first < L::width; first += rows) {
     typename L::template lane_value<float> w[rows];
-    with_weight_type(p, [&](auto weight) {
+    with_weight_type<any_weight>(problem, [&](auto weight) {
       using T = decltype(weight);
       TSENOR_UNROLL for (int i = 0; i < rows; i++) w[i] = L::template lane_by_lane<float>([&](int j) {
-        return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(p, at, first + i, j)) : 0.f;
+        return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(problem, at, first + i, j)) : 0.f;
       });
     });
-    TSENOR_UNROLL for (int i = 0; i < rows; i++)
-        raw.keep(first + i, L::template lane_by_lane<float>([&](int j) {
-                   const bool inside = Whole || raw.inside(first + i, j);
-                   return inside ? float(p.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
-                 }));
+    TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.keep(
+        first + i, L::template lane_by_lane<float>([&](int j) {
+          const bool inside = Whole || raw.inside(first + i, j);
+          return inside ? float(problem.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
+        }));
   }
 }
 
@@ -195,13 +196,12 @@ TSENOR_FN int count_unclean(L& l, Raw& raw, Value& largest) {
   return l.tile_sum(replaced);
 }
 
-// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
-// outside the tile have no importance.
-template <class L, class Weight, class Importance, class Put>
-TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile_position& at, int rows, int cols,
-                          const Put& put) {
-  using value = importance_value<Weight>;
-  raw_importances<L, Weight, Importance> raw(l, p, at);
+// load() of weights of type T.
+template <class T, class L, class Weight, class Importance, class Put>
+TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, const tile_position& at, int rows,
+                             int cols, const Put& put) {
+  using value = importance_value<T>;
+  raw_importances<L, T, Weight, Importance> raw(l, problem, at);
   if (L::plain || (L::holds_tile && at.rows == L::width && at.cols == L::width))
     fill<true>(raw);
   else
@@ -237,6 +237,16 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& p, const tile
     TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw.kept[i]);
   }
   return scale;
+}
+
+// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
+// outside the tile have no importance.
+template <class L, class Weight, class Importance, class Put>
+TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& problem, const tile_position& at, int rows, int cols,
+                          const Put& put) {
+  if constexpr (std::is_same_v<Weight, any_weight>)
+    if (problem.format == weight_format::binary64) return load_as<double>(l, problem, at, rows, cols, put);
+  return load_as<Weight>(l, problem, at, rows, cols, put);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -5,12 +5,9 @@
 // the repair (successive over-relaxation). Weights are integers here, relative to a power of two near the tile's largest: sums,
 // ties and tests for equality are exact, and all machines give the same mask. The sweeps themselves need less: they
 // run on 16-bit numbers, the last prices of the rows are exact.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_PRICE_STAGE)
-#define TSENOR_PRICE_STAGE
-
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/select.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -86,11 +83,11 @@ TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, in
 
 // The price of each row (Rows) or column, given the other side's.
 template <bool Rows, class L>
-TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& q) {
+TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& quota) {
   const auto prices = l.share(other);
   typename L::index nth, next;
-  around_prices<L>(l.weights.template entries<Rows>(), prices, q.n, nth, next);
-  return midprice<L>(nth, next, Rows ? q.row : q.col);
+  around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n, nth, next);
+  return midprice<L>(nth, next, Rows ? quota.row : quota.col);
 }
 
 // A quarter further than from `price` to `target`, within [least, most].
@@ -125,98 +122,101 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
 // still positive is cut off.
 template <class L>
 TSENOR_FN typename L::index not_positive(const typename L::index& row, const typename L::index& col,
-                                         const quotas<L>& q) {
+                                         const quotas<L>& quota) {
   using index = typename L::index;
   const index zero = 0, least = -2 * coarse_most;
-  const int row_top = L::tile_largest(pick(q.row > zero, row, least));
-  const int col_top = L::tile_largest(pick(q.col > zero, col, least));
-  return pick(q.col > zero, smallest(col - index((col_top - row_top) >> 1), zero), zero);
+  const int row_top = L::tile_largest(pick(quota.row > zero, row, least));
+  const int col_top = L::tile_largest(pick(quota.col > zero, col, least));
+  return pick(quota.col > zero, smallest(col - index((col_top - row_top) >> 1), zero), zero);
 }
 
 template <class L>
-TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& q) {
+TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota) {
   using result = typename L::coarse_result;
   const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
   const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
-  const result row_quota = L::narrow(q.row), col_quota = L::narrow(q.col);
+  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
   result row, col = 0;
   for (int sweep = 0; sweep < sweeps; sweep++) {
-    coarse_sweep(l, rows, col, sweep == 0, row_quota, q.n, -2 * coarse_most + 1, coarse_most, row);
-    coarse_sweep(l, cols, row, sweep == 0, col_quota, q.n, -coarse_most, coarse_most, col);
+    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, coarse_most, row);
+    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, coarse_most, col);
   }
   typename L::index price = L::widen(col);
-  if (!L::plain && L::any_tile(q.at_most)) {
-    const typename L::index cut_off = largest(not_positive(L::widen(row), price, q), typename L::index(-coarse_most));
-    if (q.at_most) price = cut_off;
+  if (!L::plain && L::any_tile(quota.at_most)) {
+    const typename L::index cut_off =
+        largest(not_positive(L::widen(row), price, quota), typename L::index(-coarse_most));
+    if (quota.at_most) price = cut_off;
   }
   return price * typename L::index(1 << coarse_shift);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& q, const earlier_prices<L>& earlier) {
-  fixed_prices<L> p;
-  p.col = earlier.col;
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier) {
+  fixed_prices<L> prices;
+  prices.col = earlier.col;
   if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, q);
-    if (!earlier.known) p.col = col;
+    const typename L::index col = coarse_column_prices(l, quota);
+    if (!earlier.known) prices.col = col;
   }
-  p.row = balance<true>(l, p.col, q);
-  if (q.at_most) p.row = smallest(p.row, typename L::index(0));
-  return p;
+  prices.row = balance<true>(l, prices.col, quota);
+  if (quota.at_most) prices.row = smallest(prices.row, typename L::index(0));
+  return prices;
 }
 
 // Prices in the middle of what the mask leaves open, better to start from next time than the ends that paths lead to. They
 // prove the mask as well: of each column, and then of each row, the kept entries remain the best.
 template <class L>
-TSENOR_STAGE void centre(L& l, const quotas<L>& q, fixed_prices<L>& p) {
+TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) {
   const typename L::index zero = 0;
-  p.col = balance<false>(l, p.row, q);
-  if (q.at_most) p.col = smallest(p.col, zero);
-  p.row = balance<true>(l, p.col, q);
-  if (q.at_most) p.row = smallest(p.row, zero);
+  prices.col = balance<false>(l, prices.row, quota);
+  if (quota.at_most) prices.col = smallest(prices.col, zero);
+  prices.row = balance<true>(l, prices.col, quota);
+  if (quota.at_most) prices.row = smallest(prices.row, zero);
 }
 
 // Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
 template <class L>
-TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
+TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                              typename L::bits& best) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
-  const auto col = l.share(p.col);
-  const bits better =
-      bits::template negative<L::width>([&](int k) { return zero - (l.weights.row_entry(k) + p.row + index(col[k])); });
+  const auto col = l.share(prices.col);
+  const bits better = bits::template negative<L::width>(
+      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
   const bits tied = best - better;
   best = best & better;
   index taken = L::count(best);
-  const auto fits = !(taken + L::count(tied) > q.row);
+  const auto fits = !(taken + L::count(tied) > quota.row);
   best = best | where(fits, tied);
   index column = L::lane();
-  for (int k = 0; k < m; k++) {
-    const bits candidate = bits::one(column, (!fits) & (taken < q.row));
+  for (int k = 0; k < side; k++) {
+    const bits candidate = bits::one(column, (!fits) & (taken < quota.row));
     const bits took = candidate & tied;
     best = best | took;
     taken = taken + L::count(took);
     column = column + index(1);
-    column = pick(column < index(m), column, zero);
+    column = pick(column < index(side), column, zero);
   }
 }
 
 // Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a
 // row of price 0 leaves the entries of surplus 0.
 template <class L>
-TSENOR_STAGE void take_best(L& l, const fixed_prices<L>& p, const quotas<L>& q, int m, typename L::bits& best) {
+TSENOR_STAGE void take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                            typename L::bits& best) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
-  const auto col = l.share(p.col);
-  const index least = q.at_most ? pick(p.row < zero, zero, index(1)) : zero;  // that a row takes at once
-  const index row = p.row - least;
+  const auto col = l.share(prices.col);
+  const index least = quota.at_most ? pick(prices.row < zero, zero, index(1)) : zero;  // that a row takes at once
+  const index row = prices.row - least;
   const bits worse =
       bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
   best = bits(first_members<L>(L::width)) - worse;
-  if (!L::plain) best = where(q.row > zero, best);
-  if (L::any_tile(L::ballot(L::count(best) > q.row) != 0)) take_better(l, p, q, m, best);
+  if (!L::plain) best = where(quota.row > zero, best);
+  if (L::any_tile(L::ballot(L::count(best) > quota.row) != 0)) take_better(l, prices, quota, side, best);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -6,9 +6,9 @@
 // equality for lines that do keep fewer. All numbers are integers, so that nothing is rounded but the weights: down where they
 // are kept and up where they are not, which leaves the mask no better than it is. If it misses the optimum by a rounding, the
 // passes end at prices that leave a little open.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_PROVE4_STAGE)
-#define TSENOR_PROVE4_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cstdint>
 
@@ -34,52 +34,52 @@ struct prices4 {
 };
 
 // One pass over all bounds, of rows with the opposite sign; whether a number was lowered.
-TSENOR_FN bool lower_all(const std::int64_t (&w)[4][4], const mask4& m, prices4& p, std::int64_t& hub) {
+TSENOR_FN bool lower_all(const std::int64_t (&w)[4][4], const mask4& mask, prices4& prices, std::int64_t& hub) {
   bool lowered = false;
   const auto lower = [&](std::int64_t& x, std::int64_t most) {
     lowered = lowered || x > most;
     x = x > most ? most : x;
   };
   TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) {
-    if (m.keeps(i, j))
-      lower(p.row[i], p.col[j] + w[i][j]);
+    if (mask.keeps(i, j))
+      lower(prices.row[i], prices.col[j] + w[i][j]);
     else
-      lower(p.col[j], p.row[i] - w[i][j]);
+      lower(prices.col[j], prices.row[i] - w[i][j]);
   }
-  if (!m.at_most) return lowered;
+  if (!mask.at_most) return lowered;
   TSENOR_UNROLL for (int k = 0; k < 4; k++) {
-    lower(hub, p.row[k]);
-    lower(p.col[k], hub);
-    if (m.room_in_row(k) > 0) lower(p.row[k], hub);
-    if (m.room_in_col(k) > 0) lower(hub, p.col[k]);
+    lower(hub, prices.row[k]);
+    lower(prices.col[k], hub);
+    if (mask.room_in_row(k) > 0) lower(prices.row[k], hub);
+    if (mask.room_in_col(k) > 0) lower(hub, prices.col[k]);
   }
   return lowered;
 }
 
 // None of them positive where rows and columns may keep fewer than N.
-TSENOR_FN prices4 prices_of(const std::int64_t (&w)[4][4], const mask4& m) {
+TSENOR_FN prices4 prices_of(const std::int64_t (&w)[4][4], const mask4& mask) {
   constexpr int vertices = 9;
-  prices4 p = {{}, {}};
+  prices4 prices = {{}, {}};
   std::int64_t hub = 0;
-  for (int pass = 0; pass < vertices && lower_all(w, m, p, hub); pass++) {
+  for (int pass = 0; pass < vertices && lower_all(w, mask, prices, hub); pass++) {
   }
   TSENOR_UNROLL for (int k = 0; k < 4; k++) {
-    p.row[k] = hub - p.row[k];
-    p.col[k] = p.col[k] - hub;
-    if (m.at_most && p.row[k] > 0) p.row[k] = 0;
-    if (m.at_most && p.col[k] > 0) p.col[k] = 0;
+    prices.row[k] = hub - prices.row[k];
+    prices.col[k] = prices.col[k] - hub;
+    if (mask.at_most && prices.row[k] > 0) prices.row[k] = 0;
+    if (mask.at_most && prices.col[k] > 0) prices.col[k] = 0;
   }
-  return p;
+  return prices;
 }
 
 // G of certified.hpp.
-TSENOR_FN std::int64_t left_open(const std::int64_t (&w)[4][4], const mask4& m, const prices4& p) {
+TSENOR_FN std::int64_t left_open(const std::int64_t (&w)[4][4], const mask4& mask, const prices4& prices) {
   std::int64_t open = 0;
   TSENOR_UNROLL for (int i = 0; i < 4; i++) {
-    open -= m.room_in_row(i) * p.row[i] + m.room_in_col(i) * p.col[i];
+    open -= mask.room_in_row(i) * prices.row[i] + mask.room_in_col(i) * prices.col[i];
     TSENOR_UNROLL for (int j = 0; j < 4; j++) {
-      const std::int64_t surplus = w[i][j] + p.row[i] + p.col[j];
-      if ((surplus < 0) == m.keeps(i, j)) open += surplus < 0 ? -surplus : surplus;
+      const std::int64_t surplus = w[i][j] + prices.row[i] + prices.col[j];
+      if ((surplus < 0) == mask.keeps(i, j)) open += surplus < 0 ? -surplus : surplus;
     }
   }
   return open;

@@ -15,12 +15,9 @@
 // with more entries has a row that one with fewer lacks), at a cost of at most 2 C in the first prices, which bounds all
 // lengths; and each search mends one unit. So there is no limit on the searches, and the mask is always the optimum of the
 // integer weights. Ties do no harm: a vertex is only ever reached from one that was settled before it.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_REPAIR_STAGE)
-#define TSENOR_REPAIR_STAGE
-
-#include "tsenor/detail/stages/price.hpp"
-#include "tsenor/detail/stages/round.hpp"
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
@@ -58,15 +55,15 @@ struct arrival {
 template <class L>
 struct search_frame {
   const partial_mask<L>& mask;
-  const fixed_prices<L>& price;
+  const fixed_prices<L>& prices;
   const quotas<L>& quota;
   typename L::index col_kind;  // sink_column or a_column
   bool may_end_at_hub;
 };
 
 template <class L>
-TSENOR_FN typename L::index imbalance(const partial_mask<L>& m, const quotas<L>& q) {
-  return L::count(m.kept.cols) + m.col_slack - q.col;
+TSENOR_FN typename L::index imbalance(const partial_mask<L>& mask, const quotas<L>& quota) {
+  return L::count(mask.kept.cols) + mask.col_slack - quota.col;
 }
 
 // Settles row or column x at `length` and follows the arcs from it. `is_row` is a bool, or a fixed_bool where all that
@@ -74,12 +71,12 @@ TSENOR_FN typename L::index imbalance(const partial_mask<L>& m, const quotas<L>&
 template <class L, class Bool>
 TSENOR_FN void settle(L& l, const search_frame<L>& f, Bool is_row, int x, int length, bool wanted, paths<L>& d) {
   using index = typename L::index;
-  const partial_mask<L>& m = f.mask;
+  const partial_mask<L>& mask = f.mask;
   const index unit = 4;
-  const int price = L::at(is_row ? f.price.row : f.price.col, x);
-  const index surplus = l.weights.arcs_of(is_row, x) + (is_row ? f.price.col : f.price.row) + index(price);
+  const int price = L::at(is_row ? f.prices.row : f.prices.col, x);
+  const index surplus = l.weights.arcs_of(is_row, x) + (is_row ? f.prices.col : f.prices.row) + index(price);
   const index reached = is_row ? index(length) - surplus : index(length) + surplus;
-  const auto kept = (is_row ? m.kept.cols : m.kept.rows).test(x);
+  const auto kept = (is_row ? mask.kept.cols : mask.kept.rows).test(x);
   auto nearer = (reached < (is_row ? d.col : d.row)) & (is_row ? !kept : kept) & wanted;
   if constexpr (!L::plain) nearer = nearer & ((is_row ? f.quota.col : f.quota.row) > index(0));
   const auto col_nearer = nearer & bool(is_row), row_nearer = nearer & !is_row,
@@ -91,7 +88,7 @@ TSENOR_FN void settle(L& l, const search_frame<L>& f, Bool is_row, int x, int le
   d.row_from = pick(row_nearer, index(x), d.row_from);
   d.row_key = pick(row_nearer, reached * unit + index(a_row), pick(settled & bool(is_row), index(no_key), d.row_key));
   if constexpr (!L::plain) {
-    const bool arc = L::at(m.col_slack, x) > 0 || is_row;
+    const bool arc = L::at(mask.col_slack, x) > 0 || is_row;
     const int hub = is_row ? length - price : length + price;
     if (f.may_end_at_hub && wanted && arc && hub < d.hub) {
       d.hub = hub;
@@ -107,8 +104,8 @@ TSENOR_FN paths<L> sources_of(const search_frame<L>& f, const typename L::flag& 
   const index zero = 0, none = unreached, unit = 4, hub = from_hub<L>;
   index row = none, col = pick(source, zero, none);
   if constexpr (!L::plain) {
-    row = pick((f.mask.row_slack > zero) & at_hub, f.price.row, row);
-    col = pick((f.quota.col > zero) & at_hub, zero - f.price.col, col);
+    row = pick((f.mask.row_slack > zero) & at_hub, f.prices.row, row);
+    col = pick((f.quota.col > zero) & at_hub, zero - f.prices.col, col);
   }
   return {row, col, row * unit + index(a_row), col * unit + f.col_kind, hub, hub, unreached, 0};
 }
@@ -142,18 +139,19 @@ TSENOR_FN arrival search(L& l, const search_frame<L>& f, bool open, paths<L>& d,
 // Every price moves by the length of the path to its vertex, so that arcs on the paths cost nothing and none less, and the
 // hub's price stays 0.
 template <class L>
-TSENOR_FN void move_prices(const paths<L>& d, const arrival& end, const quotas<L>& q, bool at_hub, fixed_prices<L>& p) {
+TSENOR_FN void move_prices(const paths<L>& d, const arrival& end, const quotas<L>& quota, bool at_hub,
+                           fixed_prices<L>& prices) {
   using index = typename L::index;
   const index length = end.length, zero = 0;
   const index shift = at_hub ? zero : length;
-  const index row = p.row + shift - smallest(d.row, length), col = p.col - shift + smallest(d.col, length);
-  p.row = L::plain ? row : pick(q.row > zero, row, zero);
-  p.col = L::plain ? col : pick(q.col > zero, col, zero);
+  const index row = prices.row + shift - smallest(d.row, length), col = prices.col - shift + smallest(d.col, length);
+  prices.row = L::plain ? row : pick(quota.row > zero, row, zero);
+  prices.col = L::plain ? col : pick(quota.col > zero, col, zero);
 }
 
 // Moves a unit backwards along the path, from the arrival to a source.
 template <class L>
-TSENOR_FN void augment(partial_mask<L>& m, const paths<L>& d, const arrival& end, typename L::tile_set sources,
+TSENOR_FN void augment(partial_mask<L>& mask, const paths<L>& d, const arrival& end, typename L::tile_set sources,
                        bool walking) {
   using bits = typename L::bits;
   using index = typename L::index;
@@ -165,8 +163,8 @@ TSENOR_FN void augment(partial_mask<L>& m, const paths<L>& d, const arrival& end
     from_slack = walking && end.at_hub && d.hub_from < L::width;
     const bool empties = walking && end.at_hub && !from_slack;
     if (end.at_hub) col = d.hub_from & (L::width - 1);  // the column that gives up slack; not read if it is a row
-    m.col_slack = m.col_slack - pick(is(col, empties), one, zero);
-    m.row_slack = m.row_slack + pick(is(d.hub_from, from_slack), one, zero);
+    mask.col_slack = mask.col_slack - pick(is(col, empties), one, zero);
+    mask.row_slack = mask.row_slack + pick(is(d.hub_from, from_slack), one, zero);
   }
   while (true) {
     walking = walking && (from_slack || !(sources >> col & 1u));
@@ -175,11 +173,11 @@ TSENOR_FN void augment(partial_mask<L>& m, const paths<L>& d, const arrival& end
     const int before = L::at(d.row_from, row & (L::width - 1));
     const bool row_is_hub = !L::plain && row == from_hub<L>, col_is_hub = !L::plain && before == from_hub<L>;
     const bool takes = walking && !row_is_hub && !from_slack, gives = walking && !row_is_hub && !col_is_hub;
-    m.kept.rows = m.kept.rows ^ bits::one(index(col), is(row, takes)) ^ bits::one(index(before), is(row, gives));
-    m.kept.cols = m.kept.cols ^ bits::one(index(row), is(col, takes) | is(before, gives));
+    mask.kept.rows = mask.kept.rows ^ bits::one(index(col), is(row, takes)) ^ bits::one(index(before), is(row, gives));
+    mask.kept.cols = mask.kept.cols ^ bits::one(index(row), is(col, takes) | is(before, gives));
     if constexpr (!L::plain) {
-      m.col_slack = m.col_slack + pick(is(col, walking && row_is_hub), one, zero);
-      m.row_slack = m.row_slack - pick(is(row, walking && !row_is_hub && col_is_hub), one, zero);
+      mask.col_slack = mask.col_slack + pick(is(col, walking && row_is_hub), one, zero);
+      mask.row_slack = mask.row_slack - pick(is(row, walking && !row_is_hub && col_is_hub), one, zero);
       walking = walking && !row_is_hub && !col_is_hub;
       from_slack = false;
     }
@@ -189,19 +187,20 @@ TSENOR_FN void augment(partial_mask<L>& m, const paths<L>& d, const arrival& end
 
 // The optimal mask from the rows' best entries; p becomes the prices that prove it.
 template <class L>
-TSENOR_STAGE void repair(L& l, partial_mask<L>& m, fixed_prices<L>& p, const quotas<L>& q, effort& spent) {
+TSENOR_STAGE void repair(L& l, partial_mask<L>& mask, fixed_prices<L>& prices, const quotas<L>& quota, effort& spent) {
   const typename L::index zero = 0;
   while (true) {
-    const auto off = imbalance(m, q);
+    const auto off = imbalance(mask, quota);
     const auto source = off > zero, sink = off < zero;
     const auto sources = L::ballot(source), sinks = L::ballot(sink);
-    const bool at_hub = q.at_most && sources == 0, open = sources != 0 || (q.at_most && sinks != 0);
+    const bool at_hub = quota.at_most && sources == 0, open = sources != 0 || (quota.at_most && sinks != 0);
     if (!L::any_tile(open)) return;
-    const search_frame<L> frame{m, p, q, pick(sink, zero, typename L::index(a_column)), q.at_most && !at_hub};
+    const search_frame<L> frame{mask, prices, quota, pick(sink, zero, typename L::index(a_column)),
+                                quota.at_most && !at_hub};
     paths<L> d = sources_of(frame, source, at_hub);
     const arrival end = search(l, frame, open, d, spent.iterations);
-    move_prices(d, end, q, at_hub, p);
-    augment(m, d, end, sources, open);
+    move_prices(d, end, quota, at_hub, prices);
+    augment(mask, d, end, sources, open);
     spent.moves += open;
   }
 }

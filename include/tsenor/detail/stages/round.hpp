@@ -1,9 +1,8 @@
 // round: from the plan to a mask (arXiv 2505.23949, its Algorithm 2): greedy selection, then local search by swaps.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_ROUND_STAGE)
-#define TSENOR_ROUND_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
-#include "tsenor/detail/stages/load.hpp"
 #include "tsenor/pattern.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {

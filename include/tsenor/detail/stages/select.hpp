@@ -1,7 +1,7 @@
 // Selection by networks of comparators over registers: the same code for a number and for a vector of numbers.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_SELECT_STAGE)
-#define TSENOR_SELECT_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 namespace tsenor::detail::TSENOR_MACHINE {
 

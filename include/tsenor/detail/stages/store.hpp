@@ -1,7 +1,7 @@
 // store: the mask, packed rows, pruned weights and report of a tile. It alone knows outputs and report.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_STORE_STAGE)
-#define TSENOR_STORE_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cfloat>
 #include <cstdint>
@@ -10,9 +10,6 @@
 #include "tsenor/detail/certified.hpp"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/scale.hpp"
-#include "tsenor/detail/stages/load.hpp"
-#include "tsenor/detail/stages/price.hpp"
-#include "tsenor/detail/stages/round.hpp"
 #include "tsenor/report.hpp"
 
 namespace tsenor::detail::TSENOR_MACHINE {
@@ -26,11 +23,11 @@ TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int 
 template <int Width>
 using packed_word = std::conditional_t<
     Width <= 8, std::uint8_t,
-    std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
+    std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t> > >;
 
 template <class Word, class Weight, class Importance>
-TSENOR_FN Word& packed_row(const problem<Weight, Importance>& p, const tile_position& at, int i) {
-  const auto& b = p.out.packed;
+TSENOR_FN Word& packed_row(const problem<Weight, Importance>& problem, const tile_position& at, int i) {
+  const auto& b = problem.out.packed;
   return static_cast<Word*>(b.data)[at.batch * b.batch_stride + (at.row + i) * b.row_stride + at.tile_col];
 }
 
@@ -45,27 +42,27 @@ TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols)
 
 // Whether lanes store their rows of the mask in whole words. Where they don't, the tile's lanes store a row together, a byte each.
 template <class L, class Weight, class Importance>
-TSENOR_FN bool stores_own_rows(const problem<Weight, Importance>& p) {
-  const auto& mask = p.out.mask;
+TSENOR_FN bool stores_own_rows(const problem<Weight, Importance>& problem) {
+  const auto& mask = problem.out.mask;
   return L::plain || L::one_at_a_time ||
-         (p.nm.m == L::width && L::stores_whole_rows(mask.data) && L::stores_whole_rows(mask.data + mask.row_stride) &&
-          L::stores_whole_rows(mask.data + mask.batch_stride));
+         (problem.nm.m == L::width && L::stores_whole_rows(mask.data) &&
+          L::stores_whole_rows(mask.data + mask.row_stride) && L::stores_whole_rows(mask.data + mask.batch_stride));
 }
 
 // A lane stores its row of the masks.
 template <class L, class Weight, class Importance>
-TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                            const typename L::bits& rows) {
   const int count = at.exists ? at.rows : 0, cols = at.cols;
-  if (p.out.mask.data) {
-    std::uint8_t* const to = &element_of(p.out.mask, at, 0, 0);
-    const std::int64_t stride = p.out.mask.row_stride;
-    if (stores_own_rows<L>(p)) {
+  if (problem.out.mask.data) {
+    std::uint8_t* const to = &element_of(problem.out.mask, at, 0, 0);
+    const std::int64_t stride = problem.out.mask.row_stride;
+    if (stores_own_rows<L>(problem)) {
       l.for_each_lane([&](int i) {
         if (i < count) store_bytes<L>(to + i * stride, L::own(rows, i), cols);
       });
     } else {
-      for (int i = 0; i < p.nm.m; i++) {
+      for (int i = 0; i < problem.nm.m; i++) {
         const auto row = L::at(rows, i);
         l.for_each_lane([&](int j) {
           if (i < count && j < cols) to[i * stride + j] = row >> j & 1u;
@@ -73,42 +70,55 @@ TSENOR_FN void store_masks(L& l, const problem<Weight, Importance>& p, const til
       }
     }
   }
-  if (p.out.packed.data) {
+  if (problem.out.packed.data) {
     using word = packed_word<L::width>;
-    word* const to = &packed_row<word>(p, at, 0);
-    const std::int64_t stride = p.out.packed.row_stride;
+    word* const to = &packed_row<word>(problem, at, 0);
+    const std::int64_t stride = problem.out.packed.row_stride;
     l.for_each_lane([&](int i) {
       if (i < count) to[i * stride] = word(L::own(rows, i) & first_members<L>(cols));
     });
   }
 }
 
+// f of an unsigned number as wide as a weight, or of a weight where its type is known.
+template <class Weight, class Importance, class F>
+TSENOR_FN void with_bits_of_weight(const problem<Weight, Importance>& problem, const F& f) {
+  if constexpr (std::is_same_v<Weight, any_weight>) {
+    if (problem.format == weight_format::binary32) return f(std::uint32_t{});
+    if (problem.format == weight_format::binary64) return f(std::uint64_t{});
+    if (problem.format == weight_format::e4m3 || problem.format == weight_format::e5m2) return f(std::uint8_t{});
+    f(std::uint16_t{});
+  } else {
+    f(Weight{});
+  }
+}
+
 // A lane stores its column of the pruned weights.
 template <class T, class L, class Weight, class Importance>
-TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& p, const tile_position& at,
+TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                             const typename L::bits& cols) {
-  const auto& b = p.out.pruned;
+  const auto& b = problem.out.pruned;
   T* const to = reinterpret_cast<T*>(b.data) + (at.batch * b.batch_stride + at.row * b.row_stride + at.col);
   for (int i = 0; i < at.rows; i++)
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(p, at, i, j) : T{};
+      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(problem, at, i, j) : T{};
     });
 }
 
 // The original importances of row i, cleaned where the tile has some to clean, 0 outside it. The lambda returns nothing: gcc
 // compiles generic ones without their machine's instruction set, and so returns vectors otherwise than its callers expect.
-template <class L, class Weight, class Importance>
-TSENOR_FN auto original_row(const problem<Weight, Importance>& p, const tile_position& at, int i, bool dirty) {
-  using value = importance_value<Weight>;
+template <class L, class T, class Weight, class Importance>
+TSENOR_FN auto original_row(const problem<Weight, Importance>& problem, const tile_position& at, int i, bool dirty) {
+  using value = importance_value<T>;
   typename L::template lane_value<value> row;
-  with_weight_type(p, [&](auto weight) {
-    using T = decltype(weight);
+  with_weight_type<T>(problem, [&](auto weight) {
+    using type = decltype(weight);
     if (L::one_at_a_time && !dirty && at.cols == L::width) {  // no test in the loop
-      row = L::template lane_by_lane<value>([&](int j) { return importance_at<T>(p, at, i, j); });
+      row = L::template lane_by_lane<value>([&](int j) { return importance_at<type>(problem, at, i, j); });
     } else {
       row = L::template lane_by_lane<value>([&](int j) {
-        const value x = j < at.cols ? importance_at<T>(p, at, i, j) : value(0);
+        const value x = j < at.cols ? importance_at<type>(problem, at, i, j) : value(0);
         return dirty ? clean(x) : x;
       });
     }
@@ -143,8 +153,8 @@ struct tally {
 // The sums of a tile's lanes, with the third sum of G. Of sums of numbers that are not negative a rounding of 2^-53 is left for
 // each of the 64 + 64 numbers that one is added to after the other, and in G for the 128 lines and each term's own.
 template <class L, class Weight, class Importance>
-TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& p, const tile_position& at,
-                                   const mask_bits<L>& mask, const fixed_prices<L>& price, const tally<L>& t,
+TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
+                                   const mask_bits<L>& mask, const fixed_prices<L>& prices, const tally<L>& t,
                                    int unit) {
   using bits = typename L::bits;  // the published method may keep what lies outside a smaller tile
   const typename L::index in_row = L::count(mask.rows & bits(first_members<L>(at.cols))),
@@ -154,8 +164,8 @@ TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& p, c
     kept += L::own(t.kept, k);
     open += L::own(t.open, k);
     least = least < L::own(t.least, k) ? least : L::own(t.least, k);
-    if (k < at.rows) open -= double(p.nm.n - L::own(in_row, k)) * L::own(price.row, k);
-    if (k < at.cols) open -= double(p.nm.n - L::own(in_col, k)) * L::own(price.col, k);
+    if (k < at.rows) open -= double(problem.nm.n - L::own(in_row, k)) * L::own(prices.row, k);
+    if (k < at.cols) open -= double(problem.nm.n - L::own(in_col, k)) * L::own(prices.col, k);
   });
   kept = l.tile_sum(kept);
   open = l.tile_sum(open);
@@ -163,23 +173,23 @@ TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& p, c
   return certified_sums(kept + kept * (inexact * 0x1p-45), open + open * 0x1p-44, unit);
 }
 
-// Value and bound from the original importances.
-template <class L, class Weight, class Importance>
-TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
-                            const effort& spent) {
+// Value and bound from the original importances of weights of type T.
+template <class T, class L, class Weight, class Importance>
+TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
+                            std::int64_t tile, const mask_bits<L>& mask, const fixed_prices<L>& prices,
+                            const tile_scale& scale, const effort& spent) {
   using numbers = typename L::template lane_value<double>;
   const int unit = scale.unit - fixed_bits;
-  const in_units<Importance, importance_value<Weight>> of(scale.exponent, unit);
+  const in_units<Importance, importance_value<T> > of(scale.exponent, unit);
   const numbers v = L::template lane_by_lane<double>(
-      [&](int j) { return j < at.cols ? double(L::own(price.col, j)) : -1e30; });  // outside: no surplus
+      [&](int j) { return j < at.cols ? double(L::own(prices.col, j)) : -1e30; });  // outside: no surplus
   tally<L> t;
-  for (int i = 0; i < p.nm.m; i++) {
+  for (int i = 0; i < problem.nm.m; i++) {
     const auto row = L::at(mask.rows, i);
-    const double u = L::at(price.row, i);
+    const double u = L::at(prices.row, i);
     if (i >= at.rows) continue;
     numbers error = 0.;
-    const auto raw = original_row<L>(p, at, i, scale.replaced != 0);
+    const auto raw = original_row<L, T>(problem, at, i, scale.replaced != 0);
     const numbers x = L::template lane_by_lane<double>([&](int j) { return of(L::own(raw, j)); });
     if constexpr (!of.exact_in_24_bits) {
       error = L::template lane_by_lane<double>([&](int j) { return of.error(L::own(raw, j), L::own(x, j)); });
@@ -188,52 +198,67 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& p, const ti
     t.add(x, error, L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); }),
           numbers(u) + v);
   }
-  const certified sums = certified_tile(l, p, at, mask, price, t, unit);
+  const certified sums = certified_tile(l, problem, at, mask, prices, t, unit);
   const std::uint32_t flags =
-      (at.partial(p.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
+      (at.partial(problem.nm.m) ? report_partial_tile : 0u) | (scale.replaced ? report_replaced_inputs : 0u);
   l.for_each_lane([&](int j) {
     if (j == 0 && at.exists)
-      p.out.reports[tile] = {sums.value, sums.bound, spent.iterations, spent.moves, scale.replaced, flags};
+      problem.out.reports[tile] = {sums.value, sums.bound, spent.iterations, spent.moves, scale.replaced, flags};
   });
 }
 
 // Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any finite
 // prices bound the optimum.
-template <class Weight>
+template <class Stored>
 struct stored_prices {
-  using stored = price_type<Weight>;
   double first, second;  // 2^unit itself may be no number
 
   TSENOR_FN explicit stored_prices(int unit) : first(power_of_two(unit / 2)), second(power_of_two(unit - unit / 2)) {}
-  TSENOR_FN stored operator()(double units) const {
-    constexpr double most = std::is_same_v<stored, double> ? DBL_MAX : double(FLT_MAX);
+  TSENOR_FN Stored operator()(double units) const {
+    constexpr double most = std::is_same_v<Stored, double> ? DBL_MAX : double(FLT_MAX);
     const double x = units * first * second;
-    return stored(x > most ? most : x < -most ? -most : x);
+    return Stored(x > most ? most : x < -most ? -most : x);
   }
 };
 
 // A lane stores the prices of its row and its column, 0 outside the tile.
-template <class L, class Weight, class Importance>
-TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                            const fixed_prices<L>& price, int unit) {
-  price_type<Weight>* to = p.out.prices + tile * 2 * p.nm.m;
-  const stored_prices<Weight> as_stored(unit);
+template <class T, class L, class Weight, class Importance>
+TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
+                            std::int64_t tile, const fixed_prices<L>& prices, int unit) {
+  using stored = price_type<T>;
+  stored* const to = prices_of<T>(problem, tile);
+  const stored_prices<stored> as_stored(unit);
   l.for_each_lane([&](int k) {
-    if (k >= p.nm.m || !at.exists) return;
-    to[k] = k < at.rows ? as_stored(L::own(price.row, k)) : price_type<Weight>(0);
-    to[p.nm.m + k] = k < at.cols ? as_stored(L::own(price.col, k)) : price_type<Weight>(0);
+    if (k >= problem.nm.m || !at.exists) return;
+    to[k] = k < at.rows ? as_stored(L::own(prices.row, k)) : stored(0);
+    to[problem.nm.m + k] = k < at.cols ? as_stored(L::own(prices.col, k)) : stored(0);
   });
 }
 
+// The outputs that depend on the type T of the weights.
+template <class T, class L, class Weight, class Importance>
+TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
+                                 std::int64_t tile, const mask_bits<L>& mask, const fixed_prices<L>& prices,
+                                 const tile_scale& scale, const effort& spent) {
+  if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
+  if (problem.out.prices) store_prices<T>(l, problem, at, tile, prices, scale.unit - fixed_bits);
+}
+
 template <class L, class Weight, class Importance>
-TSENOR_FN void store(L& l, const problem<Weight, Importance>& p, const tile_position& at, std::int64_t tile,
-                     const mask_bits<L>& mask, const fixed_prices<L>& price, const tile_scale& scale,
+TSENOR_FN void store(L& l, const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
+                     const mask_bits<L>& mask, const fixed_prices<L>& prices, const tile_scale& scale,
                      const effort& spent) {
-  if (p.out.reports) store_report(l, p, at, tile, mask, price, scale, spent);
-  if (p.out.prices) store_prices(l, p, at, tile, price, scale.unit - fixed_bits);
-  if (p.out.pruned.data)  // after the report: it may be in place
-    with_weight_type(p, [&](auto weight) { store_pruned<decltype(weight)>(l, p, at, mask.cols); });
-  store_masks(l, p, at, mask.rows);
+  if constexpr (std::is_same_v<Weight, any_weight>) {
+    if (problem.format == weight_format::binary64)
+      store_certificate<double>(l, problem, at, tile, mask, prices, scale, spent);
+    else
+      store_certificate<any_weight>(l, problem, at, tile, mask, prices, scale, spent);
+  } else {
+    store_certificate<Weight>(l, problem, at, tile, mask, prices, scale, spent);
+  }
+  if (problem.out.pruned.data)  // after the report: it may be in place
+    with_bits_of_weight(problem, [&](auto weight) { store_pruned<decltype(weight)>(l, problem, at, mask.cols); });
+  store_masks(l, problem, at, mask.rows);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

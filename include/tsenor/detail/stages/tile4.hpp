@@ -16,9 +16,9 @@
 //     the optimum, as it is at least 3/4 T.
 // Weights that had to be rounded to float, those of double, and squares, add 2 u for each rounding: up to three, of squares of
 // double, which leaves 2^-19.
-#include "tsenor/detail/lanes/machine.hpp"
-#if !defined(TSENOR_TILE4_STAGE)
-#define TSENOR_TILE4_STAGE
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
 
 #include <cmath>
 #include <cstdint>
