@@ -24,14 +24,20 @@ namespace detail {
 /// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
 inline constexpr std::int64_t weights_per_grain = 16384;
 
-template <int Width, bool AnyWeight, class Weight, class Importance>
+// With4: M may be 4. Those tiles have a solver of their own, half of what there is to compile at width 8.
+template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& problem) {
   const instruction_set isa = best_instruction_set();
   parallel_for(threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
-               [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight>(isa, problem, begin, end); });
+               [&](std::int64_t begin, std::int64_t end) {
+                 if constexpr (With4)
+                   run_tiles<Width, AnyWeight>(isa, problem, begin, end);
+                 else
+                   run_wide_tiles<Width>(isa, as_solved<AnyWeight>(problem), begin, end);
+               });
 }
 
-template <int... Widths, class T, class Importance>
+template <bool With4, int... Widths, class T, class Importance>
 status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
                         const mask_outputs<std::remove_const_t<T>>& out, const options& opts,
                         const Importance& importance) {
@@ -43,32 +49,35 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
   s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight>(threads, problem) : void()), ...);
+  ((lane_width(nm.m) == Widths ? run_on_cpu<Widths, any_weight, With4>(threads, problem) : void()), ...);
   return {};
 }
 
 }  // namespace detail
 
-/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` exactly, or at most, N weights are kept in
-/// each row and each column. By default no mask keeps more importance, and reports and prices prove it.
+/// Finds a transposable N:M mask on the CPU: in every M x M tile of `weights` exactly, or at most, N weights are kept
+/// in each row and each column. By default no mask keeps more importance, and reports and prices prove it.
 ///
 /// \tparam N          weights to keep, 1 <= N <= M; anything else does not compile
 /// \tparam M          side of a tile, 2 <= M <= 64; anything else does not compile
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
-/// \param out         where to write; every output is optional and the caller's, but one has to be there, see mask_outputs
+/// \param out         where to write; every output is optional and the caller's, but one has to be there, see
+///                    mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
 /// \param importance  what a weight is worth; see importance.hpp
-/// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
-///         overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers included.
+/// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible,
+///         invalid_pointer, overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers
+///         included.
 ///
-/// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of threads,
-/// alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up to 150 KB a thread, on its stack;
-/// nothing on the heap but the threads. Cost: a few selections in each row and column, then shortest paths, depending on
-/// the weights; with options::published() about five multiply-adds an iteration and weight, and an exponential every
-/// eighth iteration. Source: the optimum by successive shortest paths from balanced prices, see detail/stages/price.hpp
-/// and repair.hpp; the published method is arXiv 2505.23949, Algorithms 1 and 2.
+/// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of
+/// threads, alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up
+/// to 150 KB a thread, on its stack; nothing on the heap but the threads. Cost: a few selections in each row and
+/// column, then shortest paths, depending on the weights; with options::published() about five multiply-adds an
+/// iteration and weight, and an exponential every eighth iteration. Source: the optimum by successive shortest paths
+/// from balanced prices, see detail/stages/price.hpp and repair.hpp; the published method is arXiv 2505.23949,
+/// Algorithms 1 and 2.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);
@@ -84,20 +93,20 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
                  options opts = {}, Importance importance = {}) {
   detail::check_static_pattern<N, M>();
   if constexpr (detail::check_host_types<T, Importance>())
-    return detail::find_mask_on_cpu<detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
-                                                           importance);
+    return detail::find_mask_on_cpu<M == 4, detail::lane_width(M)>(executor.threads, pattern{N, M}, weights, out, opts,
+                                                                   importance);
   else
     return {};
 }
 
-/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all four
-/// lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types of weights,
-/// but double has its own.
+/// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all
+/// four lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types
+/// of weights, but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
   if constexpr (detail::check_host_types<T, Importance>())
-    return detail::find_mask_on_cpu<8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
+    return detail::find_mask_on_cpu<true, 8, 16, 32, 64>(executor.threads, nm, weights, out, opts, importance);
   else
     return {};
 }

@@ -1,6 +1,6 @@
 /// \file
-/// An independent judge of certificates: from weights, mask and prices alone it says, in double, whether a tile's mask is
-/// the optimum. Shares no code with the library.
+/// An independent judge of certificates: from weights, mask and prices alone it says, in double, whether a tile's mask
+/// is the optimum. Shares no code with the library.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -124,8 +124,8 @@ T __reduce_max_sync(unsigned mask, T value, TSENOR_TEST_CALLER) {
 #undef TSENOR_TEST_CALLER
 
 namespace tsenor_test {
-/// Both 16-bit halves of a and of b as numbers with a sign, combined; a result that needs more bits ends the program. A GPU
-/// would wrap it around, but the code under test promises that there is none.
+/// Both 16-bit halves of a and of b as numbers with a sign, combined; a result that needs more bits ends the program. A
+/// GPU would wrap it around, but the code under test promises that there is none.
 template <class Combine>
 unsigned by_halves(const char* name, unsigned a, unsigned b, const Combine& combine) {
   const auto half = [&](int shift) {

@@ -67,8 +67,8 @@ inline const brute_force& masks_of(tsenor::pattern nm, tsenor::constraint kept) 
   return all.try_emplace({nm.n, nm.m, int(kept)}, nm, kept).first->second;
 }
 
-/// The most that a mask of a tile can keep, if an oracle can say so exactly: all masks are compared up to 4x4, LEMON solves
-/// larger tiles whose weights have no more than 48 bits.
+/// The most that a mask of a tile can keep, if an oracle can say so exactly: all masks are compared up to 4x4, LEMON
+/// solves larger tiles whose weights have no more than 48 bits.
 inline std::optional<int128> exact_optimum(const tile_problem& tile, const exact_tile& exact) {
   const tsenor::constraint kept = tile.at_most() ? tsenor::constraint::at_most : tsenor::constraint::exactly;
   if (tile.nm.m <= 4 && tile.rows == tile.nm.m && tile.cols == tile.nm.m)
@@ -85,8 +85,9 @@ inline std::optional<int128> exact_optimum(const tile_problem& tile, const exact
 #endif
 }
 
-/// How far the optimal method's mask may be from the best, see "What is guaranteed" in include/tsenor/REFERENCE.md: `share` of the optimum at M = 4;
-/// else, of the power of two that is not above the largest importance, for each entry that only one of both masks keeps.
+/// How far the optimal method's mask may be from the best, see "What is guaranteed" in include/tsenor/REFERENCE.md:
+/// `share` of the optimum at M = 4; else, of the power of two that is not above the largest importance, for each entry
+/// that only one of both masks keeps.
 inline double optimal_tolerance(const tile_problem& tile, double optimum, double share) {
   if (tile.nm.m == 4) return share * optimum;
   const double largest = *std::max_element(tile.importance, tile.importance + tile.rows * tile.cols);
@@ -94,8 +95,8 @@ inline double optimal_tolerance(const tile_problem& tile, double optimum, double
   return largest > 0 ? entries * std::ldexp(share, std::ilogb(largest)) : 0;
 }
 
-/// The report of a tile is true: value and bound enclose what they should, and bound = value only where the mask is optimal. With
-/// `share` the mask is also as good as optimal_tolerance says.
+/// The report of a tile is true: value and bound enclose what they should, and bound = value only where the mask is
+/// optimal. With `share` the mask is also as good as optimal_tolerance says.
 inline void expect_true(const tile_problem& tile, const std::uint8_t* mask, const tsenor::tile_report& report,
                         std::optional<double> share = {}) {
   const exact_tile exact({tile.importance, tile.importance + tile.rows * tile.cols});

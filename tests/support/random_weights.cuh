@@ -1,6 +1,6 @@
 /// \file
-/// Random weights made on the GPU: each element is a function of the seed and its index alone, so the same seed gives the
-/// same weights whatever the launch.
+/// Random weights made on the GPU: each element is a function of the seed and its index alone, so the same seed gives
+/// the same weights whatever the launch.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -23,7 +23,8 @@ template call<tsenor::float8_e4m3> find_any;
 template call<tsenor::float8_e5m2> find_any;
 
 void run_float_tiles(tsenor::detail::instruction_set isa, const float_problem& p) {
-  const auto run = [&](auto width) { tsenor::detail::run_tiles<width>(isa, p, 0, p.grid.tiles); };
+  // As find_mask's run-time entry runs them, so that the solver is compiled once for both.
+  const auto run = [&](auto width) { tsenor::detail::run_tiles<width, true>(isa, p, 0, p.grid.tiles); };
   switch (tsenor::detail::lane_width(p.nm.m)) {
     case 8:
       return run(std::integral_constant<int, 8>{});

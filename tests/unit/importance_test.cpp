@@ -16,12 +16,15 @@ using tsenor::pattern;
 
 constexpr std::uint64_t seed = 99;
 
-template <class Importance>
-solution solve_with_functor(const std::vector<float>& weights, std::int64_t rows, std::int64_t cols,
-                            const Importance& functor) {
+// A function is an importance too. Tests that need no lambda share this type, so that the solver is compiled once for
+// them.
+using function = float (*)(float w, std::int64_t row, std::int64_t col, std::int64_t batch);
+
+solution solve_with_function(const std::vector<float>& weights, std::int64_t rows, std::int64_t cols,
+                             function importance) {
   return solve_with<float>(8, rows, cols, [&](const auto& out) {
     const tsenor::matrix_view<const float> view(weights.data(), rows, cols);
-    return tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, view, out, {}, functor);
+    return tsenor::find_mask<4, 8>(tsenor::cpu_executor{2}, view, out, {}, importance);
   });
 }
 
@@ -29,7 +32,7 @@ TEST(Importances, SquaredIsTheMaskOfSquares) {
   const std::vector<float> weights = make_weights(distribution::gaussian, 32, 32, seed);
   const auto product = [](float w, std::int64_t, std::int64_t, std::int64_t) { return w * w; };
   const solution s = solve_fixed<4, 8>(weights, 32, 32, {}, tsenor::squared{});
-  const solution expected = solve_with_functor(weights, 32, 32, product);
+  const solution expected = solve_with_function(weights, 32, 32, product);
   double value = 0;
   for (int k = 0; k < 1024; ++k) value += s.mask[k] ? double(weights[k]) * weights[k] : 0.0;
   EXPECT_NEAR(s.value(), value, 1e-12 * value);
@@ -84,7 +87,7 @@ TEST(Importances, ThatAreNegativeCountAsZero) {
   int negative = 0;
   double positive_kept = 0;
 
-  const solution s = solve_with_functor(weights, 16, 16, identity);
+  const solution s = solve_with_function(weights, 16, 16, identity);
 
   for (int k = 0; k < 256; ++k) {
     negative += weights[k] < 0;
@@ -107,6 +110,12 @@ TEST(Entries, GiveTheSameMask) {
   const solution run_time = solve(pattern{4, 8}, weights, 32, 48);
   EXPECT_EQ(fixed, run_time.mask);
   EXPECT_EQ(plain, run_time.mask);
+}
+
+// The pattern as template arguments reads weights by their own type, as a run-time value by a type that is a value too.
+TEST(Entries, GiveTheSameMaskWhereATileHas32Lanes) {
+  const std::vector<float> weights = make_weights(distribution::gaussian, 64, 96, seed);
+  EXPECT_EQ((solve_fixed<16, 32>(weights, 64, 96).mask), solve(pattern{16, 32}, weights, 64, 96).mask);
 }
 
 }  // namespace
