@@ -99,6 +99,22 @@ TEST_F(Check, KnowsTheZerosOfAllTypes) {
   }
 }
 
+TEST_F(Check, TakesBytesForMasksWhereNothingElseIsThere) {
+  std::string mask;
+  for (const float w : obedient(8, 12)) mask += static_cast<char>(w != 0);
+  const tensor bytes = {"up.weight", "U8", "[8,12]", mask};
+  const std::string masks = write("masks.safetensors", file_of({bytes, {"down.weight", "BOOL", "[8,12]", mask}}));
+  const outcome o = run({"check", masks, "--pattern", "2:4", "--json"});
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(json_lines(o).size(), 2u) << o.out;
+  EXPECT_EQ(run({"check", masks, "--pattern", "1:4"}).exit_code, 1);
+
+  const std::string model =
+      write("model.safetensors", file_of({bytes, {"down.weight", "F32", "[8,12]", bytes_of(obedient(8, 12))}}));
+  EXPECT_EQ(dense_in(run({"check", model, "--pattern", "2:4", "--json"})).count("up.weight"), 1u);
+  EXPECT_EQ(json_lines(run({"check", model, "--pattern", "2:4", "--json", "--select", "up"})).size(), 1u);
+}
+
 TEST_F(Check, LooksAtEveryMatrixOfABatch) {
   floats weights = obedient(24, 12);
   weights[16 * 12 + 2] = 1;

@@ -114,6 +114,29 @@ TEST_F(Folder, LeavesOutOtherWeightsAndFoldersAndSaysSo) {
   EXPECT_NE(run({"inspect", path("model")}).out.find("weights that are no part of this model"), std::string::npos);
 }
 
+TEST_F(Folder, CopiesNoOtherFormOfTheWeights) {
+  for (const char* other : {"rust_model.ot", "MODEL.SAFETENSORS", "model.onnx_data", "model.ckpt.data-00000-of-00001",
+                            "model.safetensors.index.fp16.json", "weights.npy"})
+    write("model/" + std::string(other), "{}");
+  fs::create_symlink("circle", path("model/circle"));
+  fs::create_symlink("nowhere", path("model/dangling"));
+  for (const char* companion : {"README.pt.md", "tokenizer.model"}) write("model/" + std::string(companion), "t");
+  const outcome o = prune();
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(in("out"), (names{"README.pt.md", "config.json", a, b, "model.safetensors.index.json", "tokenizer.json",
+                              "tokenizer.model"}));
+  EXPECT_NE(o.out.find(R"({"file":"rust_model.ot","left_out":)"), std::string::npos) << o.out;
+}
+
+TEST_F(Folder, MayBeCalledAsAFile) {
+  fs::rename(path("model"), path("model.safetensors"));
+  const outcome o = run({"prune", path("model.safetensors"), path("out"), "--pattern", "4:8"});
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(in("out").size(), 5u);
+  for (const std::string& wrong : {std::string(), path("new.safetensors"), path("new.npy")})
+    EXPECT_TRUE(fails_in_one_line(run({"prune", path("model.safetensors"), wrong, "--pattern", "4:8"}), 2)) << wrong;
+}
+
 TEST_F(Folder, FollowsSymbolicLinksAsCachesHaveThem) {
   fs::create_directory(path("cache"));
   for (const std::string& name : in("model")) fs::create_symlink(path("model/" + name), path("cache/" + name));
@@ -192,6 +215,11 @@ TEST_F(Folder, RefusesOutputsOnOrInTheModelAndFoldersThatAreNotEmpty) {
     EXPECT_TRUE(fails_in_one_line(run({"prune", path("model"), path(out), "--pattern", "4:8"}), 2)) << out;
   for (const std::string& out : {path("model/" + a), path("model/masks.safetensors")})
     EXPECT_TRUE(fails_in_one_line(run({"mask", path("model"), out, "--pattern", "4:8"}), 2)) << out;
+  EXPECT_EQ(in("model"), before);
+  const std::string line = "cd '" + path("model") +
+                           "' && '" TSENOR_TOOL_PROGRAM "' mask . new.safetensors --pattern 4:8 2> '" +
+                           path("full/err") + "'";  // a relative path to what is not there yet
+  EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 2);
   EXPECT_EQ(in("model"), before);
   fs::create_directory(path("empty"));
   EXPECT_EQ(run({"prune", path("model"), path("empty"), "--pattern", "4:8"}).exit_code, 0);

@@ -92,7 +92,7 @@ def problems(tool, folder, megabytes, limit):
             yield f"{step[0]} ended with {status}"
         if memory > limit:
             yield f"{step[0]} took {memory:.0f} MB, more than {limit}"
-    for how in (signal.SIGTERM, signal.SIGKILL):
+    for how in (signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL):
         if problem := kill_half_way(tool, folder, how):
             yield problem
 

@@ -221,7 +221,7 @@ TEST_F(Npy, RefusesOtherKindsOfArrays) {
   expect_refused("Fortran order", npy("<f4", "(4, 4)", data, "True"));
   expect_refused("scalar", npy("<f4", "()", std::string(4, '\0')));
   expect_refused("1-D", npy("<f4", "(16,)", data));
-  expect_refused("3-D", npy("<f4", "(2, 2, 4)", data));
+  expect_refused("3-D", npy("<f4", "(2, 4, 4)", std::string(128, '\0')));
   expect_refused("no rows", npy("<f4", "(0, 4)", ""));
   expect_refused("no columns", npy("<f4", "(4, 0)", ""));
   expect_refused("not divisible", npy("<f4", "(2, 8)", data));

@@ -175,6 +175,44 @@ TEST_F(PruneTool, PrunesByMagnitudeWhereNoInputWasActiveAndSaysSo) {
   }
 }
 
+TEST_F(PruneTool, SaysWhereGramMatricesAreNoSumsOfSquares) {
+  for (const float square : {std::numeric_limits<float>::quiet_NaN(), -1.f, std::numeric_limits<float>::infinity()}) {
+    auto sums = grams();
+    auto gram = numbers_in<float>(sums[0].data);
+    gram[17] = square;
+    sums[0].data = bytes_of(gram);
+    const outcome o =
+        prune("out.safetensors", "wanda", "2:4", {"--gram", write("gram.safetensors", file_of(sums)), "--json"});
+    ASSERT_EQ(o.exit_code, 0) << o.err;
+    EXPECT_NE(o.out.find("gram matrix of \\\"a.weight\\\" has 1 entries"), std::string::npos) << o.out;
+    EXPECT_EQ(o.out.find("gram matrix of \\\"b.weight\\\""), std::string::npos) << o.out;
+  }
+}
+
+TEST_F(PruneTool, TakesTheGramMatrixOfAnArray) {
+  floats gram(64);
+  for (std::size_t k = 0; k < 8; ++k) gram[9 * k] = static_cast<float>(k + 1);
+  const auto weights = gaussian<float>(64, 8);
+  const std::string in = write("w.npy", npy("<f4", "(8, 8)", bytes_of(weights)));
+  const names wanda = {"--method", "wanda", "--structure", "row-wise", "--pattern", "2:4", "--gram"};
+  const auto run_with = [&](const std::string& from, const std::string& to, const std::string& file) {
+    names arguments = {"prune", from, path(to)};
+    arguments.insert(arguments.end(), wanda.begin(), wanda.end());
+    arguments.push_back(file);
+    return run(arguments);
+  };
+  const std::string array = write("g.npy", npy("<f4", "(8, 8)", bytes_of(gram)));
+  const std::string file = write("g.safetensors", file_of({{"w", "F32", "[8,8]", bytes_of(gram)}}));
+  const outcome o = run_with(in, "out.npy", array);
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  const std::string out = read("out.npy");
+  floats norms(8);
+  for (std::size_t k = 0; k < 8; ++k) norms[k] = std::sqrt(gram[9 * k]);
+  EXPECT_EQ(numbers_in<float>(out.substr(out.size() - 256)), best_of_rows(weights, norms, 2, 4));
+  EXPECT_TRUE(fails_in_one_line(run_with(in, "o.npy", file), 2));
+  EXPECT_TRUE(fails_in_one_line(run_with(path("in.safetensors"), "o.safetensors", array), 2));
+}
+
 TEST_F(PruneTool, CountsWeightsThatAreNotFinite) {
   auto tensors = model();
   auto weights = numbers_in<float>(tensors[0].data);
@@ -207,6 +245,26 @@ TEST_F(PruneTool, PrunesWeightsThatAreStoredTransposed) {
   ASSERT_EQ(o.exit_code, 0) << o.err;
   const floats after = numbers_in<float>(data_of(read("out.safetensors"), file_of({stored}), {stored})[0]);
   EXPECT_EQ(transposed(after, 16, 8), best_of_rows(weights, norms(), 4, 8));
+}
+
+TEST_F(PruneTool, SaysWhereTransposedSeemsToBeMissing) {
+  const auto square = [](const std::string& name) {
+    return tensor{name, "F32", "[16,16]", bytes_of(gaussian<float>(256, 4))};
+  };
+  const std::string in =
+      write("gpt2.safetensors", file_of({square("h.0.attn.c_proj.weight"), square("h.0.up.weight")}));
+  const auto says = [&](names more) {
+    more.insert(more.begin(), {"prune", in, path("out.safetensors"), "--pattern", "2:4"});
+    const outcome o = run(more);
+    EXPECT_EQ(o.exit_code, 0) << o.err;
+    return o.out.find("\"h.0.attn.c_proj.weight\" have names of layers that GPT-2 stores") != std::string::npos;
+  };
+  EXPECT_TRUE(says({"--structure", "row-wise"}));
+  EXPECT_FALSE(says({}));
+  EXPECT_FALSE(says({"--structure", "row-wise", "--transposed", "c_proj"}));
+  auto sums = grams();
+  sums[0].name = "h.0.attn.c_proj.weight";
+  EXPECT_TRUE(says({"--method", "wanda", "--gram", write("gram.safetensors", file_of({sums[0]}))}));
 }
 
 TEST_F(PruneTool, StopsWhereGramMatricesFitTheOtherSide) {

@@ -72,6 +72,64 @@ TEST_F(Rule, LeavesEmbeddingsHeadsRoutersAndTheLikeDense) {
   EXPECT_EQ(taken(o).size(), pruned.size()) << o.out;
 }
 
+TEST_F(Rule, KnowsTheNamesOfOtherArchitectures) {
+  const std::map<std::string, std::string> dense = {{"cls.predictions.decoder.weight", "an output head"},
+                                                    {"decoder.weight", "an output head"},
+                                                    {"vocab_projector.weight", "an output head"},
+                                                    {"generator.weight", "an output head"},
+                                                    {"decoder.output_projection.weight", "an output head"},
+                                                    {"language_model.output.weight", "an output head"},
+                                                    {"pred_layer.proj.weight", "an output head"},
+                                                    {"to_logits.weight", "an output head"},
+                                                    {"model.layers.61.shared_head.head.weight", "an output head"},
+                                                    {"model.shared.weight", "an embedding"},
+                                                    {"tok_emb.weight", "an embedding"},
+                                                    {"pos_emb", "an embedding"},
+                                                    {"model.layers.0.self_attn.rotary_emb.cos_cached", "an embedding"},
+                                                    {"query_tokens", "an embedding"},
+                                                    {"quantizer.codebook.weight", "an embedding"},
+                                                    {"encoder.pos_encoder.pe", "an embedding"},
+                                                    {"model.cos_sin_cache", "a table of positions"},
+                                                    {"blocks.0.attn.relative_position_bias_table", "a bias"},
+                                                    {"encoder.layers.0.attn.pos_bias_u", "a bias"},
+                                                    {"model.layers.0.mlp.gate.wg.weight", "a router"},
+                                                    {"model.layers.1.moe.gate.weight", "a router"},
+                                                    {"model.layers.0.mlp.up_proj.zero_point", "a zero point"}};
+  const names pruned = {"model.layers.0.mlp.experts.0.gate.weight", "model.layers.0.mlp.shared.up_proj.weight",
+                        "model.decoder.layers.0.fc1.weight",        "model.layers.0.attention.output.weight",
+                        "model.layers.1.moe.experts.gate.weight",   "model.layers.1.moe.up.weight"};
+  std::vector<tensor> tensors;
+  for (const auto& [name, reason] : dense) tensors.push_back(matrix_named(name));
+  for (const std::string& name : pruned) tensors.push_back(matrix_named(name));
+  const outcome o = with("inspect", tensors, {"--pattern", "2:4"});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  const auto reasons = dense_in(o);
+  EXPECT_EQ(reasons.size(), dense.size());
+  for (const auto& [name, reason] : dense) {
+    ASSERT_EQ(reasons.count(name), 1u) << name;
+    EXPECT_EQ(reasons.at(name), reason + " (--select overrides)") << name;
+  }
+  EXPECT_EQ(taken(o).size(), pruned.size()) << o.out;
+}
+
+TEST_F(Rule, SaysWhichOptionsNameNothing) {
+  const std::vector<tensor> tensors = {matrix_named("a.mlp.up"), matrix_named("b.attn.q")};
+  const auto notes = [&](names more) {
+    const outcome o = with("check", tensors, std::move(more));
+    EXPECT_EQ(o.exit_code, 1) << o.err;
+    int found = 0;
+    for (std::size_t at = o.out.find("{\"note\""); at != std::string::npos; at = o.out.find("{\"note\"", at + 1))
+      ++found;
+    return found;
+  };
+  EXPECT_EQ(notes({"--pattern", "*.mlp.*=4:8,2:4"}), 0);
+  EXPECT_EQ(notes({"--pattern", "*.mlp.*=4:8,*=2:4"}), 0);
+  EXPECT_EQ(notes({"--pattern", "*.mpl.*=4:8,2:4"}), 1);
+  EXPECT_EQ(notes({"--pattern", "*=2:4,*.mlp.*=4:8"}), 1);  // the first has taken all
+  EXPECT_EQ(notes({"--pattern", "2:4", "--transposed", "attn"}), 0);
+  EXPECT_EQ(notes({"--pattern", "2:4", "--transposed", "atn"}), 1);
+}
+
 TEST_F(Rule, TakesWhatSelectMatchesAndSaysSo) {
   const std::vector<tensor> tensors = {matrix_named("lm_head.weight"), matrix_named("model.embed_tokens.weight"),
                                        matrix_named("model.layers.0.up.weight"),
@@ -175,6 +233,14 @@ TEST_F(Rule, PrunesWeightsOfEightBits) {
     EXPECT_EQ(violations(mask, 16, 16, 4, 8, false), 0);
     EXPECT_NE(mask, std::string(256, '\1'));
   }
+}
+
+TEST_F(Rule, ListsWhatIsThereEvenIfNothingCanBePruned) {
+  const outcome o =
+      with("inspect", {matrix_named("norm", "[64]"), {"mask", "BOOL", "[4,4]", std::string(16, '\1')}}, {});
+  ASSERT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_EQ(dense_in(o).size(), 2u) << o.out;
+  EXPECT_EQ(taken(o), names{});
 }
 
 TEST_F(Rule, ListsTensorsAndTheTilesThatFit) {

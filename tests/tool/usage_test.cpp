@@ -94,6 +94,9 @@ TEST_F(Usage, ExitsWith3WhenInIsMissingOrNoFile) {
   EXPECT_TRUE(fails_in_one_line(run({"inspect", path("missing.npy"), "--pattern", "2:4"}), 3));
   EXPECT_TRUE(fails_in_one_line(run({"inspect", path("missing\nline.npy"), "--pattern", "2:4"}), 3));
   EXPECT_TRUE(fails_in_one_line(run({"inspect", path("folder.npy"), "--pattern", "2:4"}), 3));
+  const outcome o = run({"inspect", path("missing")});
+  EXPECT_TRUE(fails_in_one_line(o, 2));
+  EXPECT_NE(o.err.find("does not exist"), std::string::npos) << o.err;
 }
 
 TEST_F(Usage, RefusesOutThatIsInAlsoThroughLinks) {

@@ -58,9 +58,14 @@ pruning_method method_named(const std::string& name) {
 // OUT, as the form of IN wants it.
 void check_out(const settings& s) {
   const file_kind in = kind_of(s.in, "IN");
+  if (s.out.empty()) refuse("OUT is empty; name a file or folder");
   if (s.command == command::mask && in != file_kind::npy && s.out.extension() != ".safetensors")
     refuse("OUT has to end in .safetensors: masks of a model go to one file");
-  if (s.command != command::mask && in == file_kind::folder) return;
+  if (s.command != command::mask && in == file_kind::folder) {
+    if (const auto ending = s.out.extension(); !is_directory(s.out) && (ending == ".safetensors" || ending == ".npy"))
+      refuse("OUT is a folder as IN is, and cannot end in " + ending.string());
+    return;
+  }
   if (in == file_kind::npy && s.out.extension() != ".npy") refuse("OUT has to end in .npy, as IN does");
   if (in == file_kind::safetensors && s.out.extension() != ".safetensors")
     refuse("OUT has to end in .safetensors, as IN does");
@@ -74,6 +79,8 @@ void check_inspect(const settings& s) {
 
 void check_prune(const settings& s) {
   const std::string out = s.out.string();
+  if (s.gram && (kind_of(*s.gram, "--gram") == file_kind::npy) != (kind_of(s.in, "IN") == file_kind::npy))
+    refuse("the gram matrix of an .npy matrix has to be in .npy, and those of a model in .safetensors");
   if (s.method != pruning_method::magnitude && !s.gram)
     refuse(std::string("--method ") + name_of(s.method) + " needs --gram; see --help");
   if (s.patterns.size() > 1 && out.find("{pattern}") == std::string::npos)

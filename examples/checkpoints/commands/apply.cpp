@@ -24,16 +24,11 @@ std::string objection(const tensor_entry& mask, const tensor_entry* weights) {
   return "";
 }
 
-// An .npy file holds one matrix, whatever it is called.
-const tensor_entry* weights_for(const tensor_entry& mask, const checkpoint& in) {
-  return in.kind() == file_kind::npy ? &in.tensors().front() : in.find(mask.name);
-}
-
 selection match(const checkpoint& in, const checkpoint& masks) {
   std::string problems;
   selection result;
   for (const tensor_entry& mask : masks.tensors()) {
-    const tensor_entry* const weights = weights_for(mask, in);
+    const tensor_entry* const weights = in.find(mask.name);
     const std::string problem = objection(mask, weights);
     if (!problem.empty()) problems += (problems.empty() ? "" : "; ") + problem;
     if (problem.empty()) result.chosen.push_back({*weights, {}});
@@ -81,7 +76,7 @@ exit_code apply(const settings& s) {
   {
     progress_bar progress(weights_of(chosen.chosen));
     rewrite(in, s.out, changed, [&](const tensor_entry& t, const tensor_writer& write) {
-      const tensor_entry& mask = in.kind() == file_kind::npy ? masks.tensors().front() : *masks.find(t.name);
+      const tensor_entry& mask = *masks.find(t.name);
       std::int64_t ones = 0;
       for (const block& part : blocks_of(t, 1)) {
         std::vector<std::byte> data = read_bytes(in.file_of(t), t, part);

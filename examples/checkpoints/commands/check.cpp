@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
+#include <set>
 
 #include "commands.hpp"
 #include "convert.hpp"
@@ -111,12 +112,21 @@ void print_table(const std::vector<verdict>& verdicts) {
   print_aligned(rows);
 }
 
+// Bytes may be anything, unless the file holds nothing else or somebody names them.
+std::set<std::string> mask_types(const checkpoint& in, const settings& s) {
+  std::set<std::string> types = {"BOOL", "|b1", "|u1"};
+  const auto& tensors = in.tensors();
+  if (s.select || std::all_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.is_mask(); }))
+    types.insert("U8");
+  return types;
+}
+
 }  // namespace
 
 exit_code check(const settings& s) {
   const checkpoint in(s.in);
   selection_rule rule = rule_for(in, s.patterns.front(), s.structures.front().rule.search.edge, s);
-  rule.masks_too = true;
+  rule.masks = mask_types(in, s);
   const selection chosen = select_tensors(in.path().string(), in.tensors(), rule);
   std::vector<verdict> verdicts;
   {

@@ -21,8 +21,7 @@ std::vector<int> fitting_widths(const tensor_entry& t) {
 // Without a pattern: every tensor, what M its sides are multiples of, and what becomes of it.
 exit_code list_tensors(const checkpoint& in, const settings& s) {
   constexpr tsenor::pattern any{1, 4};
-  const selection chosen =
-      select_tensors(in.path().string(), in.tensors(), rule_for(in, {{"*", any}}, tsenor::edge::partial, s));
+  const selection chosen = sort_tensors(in.tensors(), rule_for(in, {{"*", any}}, tsenor::edge::partial, s));
   std::vector<table_row> rows = {{"tensor", "type", "shape", "whole tiles of M ="}};
   for (const selected_tensor& t : chosen.chosen) {
     const std::vector<int> fitting = fitting_widths(t.tensor);

@@ -1,5 +1,7 @@
 #include "layers.hpp"
 
+#include <cmath>
+
 #include "convert.hpp"
 #include "rewrite.hpp"
 
@@ -35,8 +37,8 @@ std::string layer_source::objection(const tensor_entry& t, std::vector<std::stri
   if (gram == nullptr) return "no gram matrix in the file of --gram";
   const auto inputs = is_transposed(t) ? t.rows() : t.cols(), others = is_transposed(t) ? t.cols() : t.rows();
   const auto wanted = gram_shape(t, inputs);
-  if (gram->dtype == "F32" && gram->shape == wanted) return "";
-  if (gram->dtype == "F32" && gram->shape == gram_shape(t, others))
+  if (gram->type == weight_type::f32 && gram->shape == wanted) return "";
+  if (gram->type == weight_type::f32 && gram->shape == gram_shape(t, others))
     on_the_other_side.push_back(in_quotes(t.name) + " (" + shape_text(t.shape) + ", gram " + shape_text(gram->shape) +
                                 ")");
   return "its gram matrix is " + gram->dtype + " of " + shape_text(gram->shape) + " and has to be F32 of " +
@@ -75,6 +77,10 @@ layer layer_source::read(const tensor_entry& t, const block& part, std::size_t i
   if (!grams_) return l;
   const tensor_entry& gram = *grams_->find(t.name);
   l.data.gram = to_floats(read_matrix(grams_->file_of(gram), gram, matrices_of(gram).at(index))).values;
+  for (std::int64_t j = 0; j < l.data.cols; ++j) {
+    const float square = l.data.gram[static_cast<std::size_t>(j * (l.data.cols + 1))];
+    l.no_squares += !std::isfinite(square) || square < 0;
+  }
   return l;
 }
 

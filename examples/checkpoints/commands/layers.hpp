@@ -11,9 +11,10 @@
 namespace tool {
 
 struct layer {
-  layer_data data;  ///< [outputs, inputs]
-  matrix stored;    ///< as in the file
-  bool transposed;  ///< the file has [inputs, outputs]
+  layer_data data;              ///< [outputs, inputs]
+  matrix stored;                ///< as in the file
+  bool transposed;              ///< the file has [inputs, outputs]
+  std::int64_t no_squares = 0;  ///< entries on the diagonal of the gram matrix that no sum of squares can be
 };
 
 /// Reads layers as pruners want them.

@@ -28,7 +28,7 @@ struct pruned_tensor {
   tsenor::pattern pattern;
   pruning sums;
   int matrices = 0, matrices_without_inputs = 0;
-  std::int64_t replaced = 0;
+  std::int64_t replaced = 0, no_squares = 0;
   importance_sums importance;
 };
 
@@ -54,11 +54,12 @@ void add(pruned_tensor& sums, const pruning& one, const layer_data& l, const imp
 
 pruned_tensor prune_tensor(const layer_source& layers, const selected_tensor& t, const job& j, pruner& machine,
                            const settings& s, const tensor_writer& write) {
-  pruned_tensor result{t.tensor, t.pattern, {}, 0, 0, 0, {}};
+  pruned_tensor result{t.tensor, t.pattern, {}, 0, 0, 0, 0, {}};
   std::size_t index = 0;
   for (const block& part : matrices_of(t.tensor)) {
     layer l = layers.read(t.tensor, part, index++);
     for (const float w : l.data.weights) result.replaced += !std::isfinite(w);
+    result.no_squares += l.no_squares;
     const pruning done = machine.prune(l.data, t.pattern, j.structure->rule, s);
     const std::vector<std::uint8_t> mask = layers.stored_order(l, done.mask);
     add(result, done, l.data, sums_of(l.stored, mask, importance_choice::magnitude));
@@ -113,9 +114,13 @@ void print(const std::vector<pruned_tensor>& tensors, const job& j, const settin
 }
 
 // The notes that the inputs of a tensor call for.
-void note_dead(const pruned_tensor& p, selection& rest) {
-  if (p.matrices_without_inputs == 0) return;
+void note_inputs(const pruned_tensor& p, selection& rest) {
   selection one;
+  if (p.no_squares > 0)
+    one.notes.push_back("the gram matrix of " + in_quotes(p.tensor.name) + " has " + std::to_string(p.no_squares) +
+                        " entries on its diagonal that are NaN, infinite or negative, which count as dead inputs: "
+                        "make it anew");
+  if (p.matrices_without_inputs == 0) return add_rest(rest, one);
   const std::string which = p.matrices == 1 ? ""
                                             : " in " + std::to_string(p.matrices_without_inputs) + " of its " +
                                                   std::to_string(p.matrices) + " matrices";
@@ -161,7 +166,7 @@ exit_code prune(const settings& s) {
     const std::vector<pruned_tensor> done = run(j, in, layers, *machine, s);
     if (&j != &jobs.front() && !s.json) std::cout << '\n';
     print(done, j, s, machine->device());
-    for (const pruned_tensor& p : done) note_dead(p, rest);
+    for (const pruned_tensor& p : done) note_inputs(p, rest);
   }
   print_rest(rest, in, s.json);
   flush_output();

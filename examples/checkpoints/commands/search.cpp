@@ -1,5 +1,7 @@
 #include "search.hpp"
 
+#include <algorithm>
+
 namespace tool {
 
 selection_rule rule_for(const checkpoint& in, const pattern_rules& patterns, tsenor::edge edge, const settings& s) {
@@ -9,6 +11,9 @@ selection_rule rule_for(const checkpoint& in, const pattern_rules& patterns, tse
   rule.select = s.select ? &*s.select : nullptr;
   rule.one_matrix = in.kind() == file_kind::npy;
   rule.remarks = &in.remarks();
+  rule.transposed = s.transposed ? &*s.transposed : nullptr;
+  const auto by_rows = [](const named_structure& n) { return n.name == "row-wise" || n.name == "row-then-column"; };
+  rule.sided = s.gram || std::any_of(s.structures.begin(), s.structures.end(), by_rows);
   return rule;
 }
 

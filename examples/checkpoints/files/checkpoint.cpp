@@ -1,6 +1,7 @@
 #include "checkpoint.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "index.hpp"
@@ -47,10 +48,14 @@ fs::path entrance_of(const fs::path& folder) {
 
 // Other forms of the same weights, which would be dense beside pruned ones.
 bool holds_weights(const fs::path& path) {
-  const std::set<std::string> endings = {".safetensors", ".bin",     ".pt",   ".pth", ".ckpt",
-                                         ".gguf",        ".msgpack", ".onnx", ".h5",  ".npz"};
-  return endings.count(path.extension().string()) > 0 || ends_with(path.filename().string(), index_ending) ||
-         ends_with(path.filename().string(), ".bin.index.json");
+  const std::set<std::string> endings = {".safetensors", ".bin",  ".pt",      ".pth",    ".ckpt",
+                                         ".gguf",        ".ggml", ".msgpack", ".onnx",   ".h5",
+                                         ".npz",         ".npy",  ".ot",      ".tflite", ".onnx_data"};
+  std::string name = path.filename().string();
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  // As model.safetensors.index.fp16.json and model.ckpt.data-00000-of-00001.
+  const bool is_part = name.find(".index.") != std::string::npos || name.find(".ckpt.") != std::string::npos;
+  return is_part || endings.count(fs::path(name).extension().string()) > 0;
 }
 
 std::string listed(const std::vector<std::string>& problems) {
@@ -63,9 +68,12 @@ std::string listed(const std::vector<std::string>& problems) {
 
 file_kind kind_of(const fs::path& path, const char* which) {
   std::error_code error;
+  if (fs::is_directory(path, error) || ends_with(path.filename().string(), index_ending)) return file_kind::folder;
   if (path.extension() == ".npy") return file_kind::npy;
   if (path.extension() == ".safetensors") return file_kind::safetensors;
-  if (fs::is_directory(path, error) || ends_with(path.filename().string(), index_ending)) return file_kind::folder;
+  if (!fs::exists(path, error))
+    throw failure(exit_code::usage,
+                  std::string(which) + " " + in_quotes(path.string()) + " does not exist; check the path");
   throw failure(exit_code::usage,
                 std::string(which) + " " + in_quotes(path.string()) +
                     " is of an unknown kind; it has to end in .npy or .safetensors, or be a folder or "
@@ -141,7 +149,7 @@ void checkpoint::look_around() {
     const bool known = std::any_of(files_.begin(), files_.end(), [&](const auto& f) { return is_path(f.path()); }) ||
                        std::any_of(companions_.begin(), companions_.end(), is_path);
     if (known) continue;
-    if (!fs::is_regular_file(path))
+    if (std::error_code error; !fs::is_regular_file(path, error))
       strangers_.emplace(path.filename().string(), "not a file");
     else if (holds_weights(path))
       strangers_.emplace(path.filename().string(), "weights that are no part of this model");
@@ -151,6 +159,7 @@ void checkpoint::look_around() {
 }
 
 const tensor_entry* checkpoint::find(const std::string& name) const {
+  if (kind_ == file_kind::npy) return &tensors_.front();
   const auto at = std::lower_bound(tensors_.begin(), tensors_.end(), name,
                                    [](const tensor_entry& t, const std::string& wanted) { return t.name < wanted; });
   return at != tensors_.end() && at->name == name ? &*at : nullptr;

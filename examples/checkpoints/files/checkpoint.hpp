@@ -31,6 +31,7 @@ class checkpoint {
   const std::filesystem::path& path() const { return path_; }  ///< of the folder, or of the one file
   const std::vector<input_file>& files() const { return files_; }
   const std::vector<tensor_entry>& tensors() const { return tensors_; }  ///< by name
+  /// Null where there is none. An .npy file holds one matrix, whatever it is called.
   const tensor_entry* find(const std::string& name) const;
 
   /// Why a tensor is special: it is tied to another one, or the index does not name it.

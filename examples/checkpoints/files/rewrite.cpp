@@ -53,8 +53,9 @@ void refuse_overlap(const checkpoint& read, const fs::path& out) {
   std::error_code error;
   bool overlaps = fs::equivalent(read.path(), out, error);
   for (const input_file& file : read.files()) overlaps = overlaps || fs::equivalent(file.path(), out, error);
+  const fs::path whole = fs::weakly_canonical(fs::absolute(out, error), error);  // a new file's path may be relative
   if (read.kind() == file_kind::folder)
-    for (fs::path above = fs::weakly_canonical(out, error); above.has_relative_path(); above = above.parent_path())
+    for (fs::path above = whole; above.has_relative_path(); above = above.parent_path())
       overlaps = overlaps || fs::equivalent(read.path(), above, error);
   if (overlaps)
     throw failure(exit_code::usage, "OUT " + in_quotes(out.string()) + " is, or lies in, " +

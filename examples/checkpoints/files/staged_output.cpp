@@ -63,7 +63,8 @@ void check_folder(const fs::path& path, const fs::path& named) {
 
 staged_output::staged_output(const fs::path& path, shape s) : shape_(s) {
   std::error_code error;
-  path_ = fs::weakly_canonical(path.filename().empty() ? path.parent_path() : path, error);  // "out/" is "out"
+  const fs::path whole = fs::absolute(path.filename().empty() ? path.parent_path() : path, error);  // "out/" is "out"
+  path_ = fs::weakly_canonical(whole, error);
   if (error) throw cannot_write(path, error.message() + "; choose another file");
   s == shape::file ? check_file(path_, path) : check_folder(path_, path);
   temporary_ = path_.string() + ".XXXXXX";

@@ -12,9 +12,9 @@
 namespace tool {
 
 /// Writes a file, or a folder of files, to a temporary beside `path`, which takes its place when committed. Without a
-/// commit the temporary is removed, also when the process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGPIPE); what stood
-/// at `path` before is then still there. A folder has to be new or empty. Every error is a failure(exit_code::input).
-/// At most one object at a time.
+/// commit the temporary is removed, also when the process is interrupted (SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT,
+/// SIGXCPU); what stood at `path` before is then still there. A folder has to be new or empty. Every error is a
+/// failure(exit_code::input). At most one object at a time.
 class staged_output {
  public:
   enum class shape { file, folder };

@@ -10,7 +10,7 @@
 namespace tool {
 namespace {
 
-constexpr int interrupts[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+constexpr int interrupts[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU};
 
 // What a signal handler may touch: plain memory that grows at its head.
 struct guarded {

@@ -47,22 +47,26 @@ std::string joined(names::const_iterator begin, names::const_iterator end) {
   return text;
 }
 
+bool has(const std::string& part, const char* word) { return part.find(word) != std::string::npos; }
+
 bool is_batch_of_experts(const names& parts) {
-  return std::any_of(parts.begin(), parts.end(), [](const std::string& part) {
-    return part.find("expert") != std::string::npos || part.find("moe") != std::string::npos;
-  });
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const std::string& part) { return has(part, "expert") || has(part, "moe"); });
 }
 
 // The parts of a name that a place stands for.
 names parts_at(const std::string& place, const names& parts, const std::set<std::string>& with_experts) {
   if (place == "outside") return {parts.begin(), std::find_if(parts.begin(), parts.end(), is_number)};
   if (place == "tensor") return {parts.back()};
-  if (place == "top") return parts.size() == 2 ? names{parts.front()} : names{};
-  if (place == "gate") {
-    const bool beside = parts.size() >= 2 && with_experts.count(joined(parts.begin(), parts.end() - 2)) > 0;
-    return beside ? names{parts[parts.size() - 2]} : names{};
+  if (place == "owner") {
+    const bool numbered = std::any_of(parts.begin(), parts.end(), is_number);
+    return parts.size() >= 2 && !numbered ? names{parts[parts.size() - 2]} : names{};
   }
-  return parts;
+  if (place == "part") return parts;
+  names beside;  // "gate"
+  for (auto part = parts.begin(); part != parts.end(); ++part)
+    if (with_experts.count(joined(parts.begin(), part)) > 0) beside.push_back(*part);
+  return beside;
 }
 
 }  // namespace
@@ -70,9 +74,10 @@ names parts_at(const std::string& place, const names& parts, const std::set<std:
 dense_rule::dense_rule(const std::vector<tensor_entry>& tensors) {
   for (const tensor_entry& t : tensors) {
     const names parts = parts_of(t.name);
-    for (auto part = parts.begin(); part != parts.end(); ++part)
-      if (part->find("expert") != std::string::npos && std::next(part) != parts.end())
-        with_experts_.insert(joined(parts.begin(), part));
+    for (auto part = parts.begin(); part != parts.end() && std::next(part) != parts.end(); ++part) {
+      if (has(*part, "expert")) with_experts_.insert(joined(parts.begin(), part));
+      if (has(*part, "moe")) with_experts_.insert(joined(parts.begin(), std::next(part)));
+    }
   }
 }
 

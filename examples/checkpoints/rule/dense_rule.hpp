@@ -20,7 +20,7 @@ class dense_rule {
   std::optional<std::string> operator()(const tensor_entry& tensor) const;
 
  private:
-  std::set<std::string> with_experts_;  // what stands before a part with "expert" in it
+  std::set<std::string> with_experts_;  // what stands before a part that is an expert's, or a router
 };
 
 }  // namespace tool

@@ -25,10 +25,10 @@ tsenor::pattern parse_pattern(const std::string& text) {
 
 }  // namespace
 
-std::optional<tsenor::pattern> pattern_for(const pattern_rules& rules, const std::string& name) {
+const pattern_rule* rule_for_name(const pattern_rules& rules, const std::string& name) {
   for (const pattern_rule& rule : rules)
-    if (fnmatch(rule.glob.c_str(), name.c_str(), FNM_NOESCAPE) == 0) return rule.pattern;
-  return std::nullopt;
+    if (fnmatch(rule.glob.c_str(), name.c_str(), FNM_NOESCAPE) == 0) return &rule;
+  return nullptr;
 }
 
 std::vector<pattern_rules> parse_patterns(const std::vector<std::string>& values) {

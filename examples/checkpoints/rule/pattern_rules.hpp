@@ -2,7 +2,6 @@
 /// Which pattern a tensor gets.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +17,8 @@ struct pattern_rule {
 /// The first rule that a name matches gives the pattern.
 using pattern_rules = std::vector<pattern_rule>;
 
-/// Empty where no rule matches.
-std::optional<tsenor::pattern> pattern_for(const pattern_rules& rules, const std::string& name);
+/// The first rule that the name matches, or null.
+const pattern_rule* rule_for_name(const pattern_rules& rules, const std::string& name);
 
 /// What the values of --pattern ask for: one set of rules, or with a plain list N:M,N:M several, each of one pattern
 /// for all. Throws failure(exit_code::usage).

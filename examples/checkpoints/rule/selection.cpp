@@ -1,7 +1,8 @@
 #include "selection.hpp"
 
 #include <algorithm>
-#include <set>
+#include <optional>
+#include <regex>
 #include <utility>
 
 #include "failure.hpp"
@@ -15,8 +16,7 @@ std::string misfit(const tensor_entry& t, tsenor::pattern pattern, const selecti
   if (shape.size() < 2) return shape.empty() ? "a scalar" : "1-D";
   if (shape.size() > 3)
     return std::to_string(shape.size()) + "-D; only matrices and batches of them can be pruned, reshape it";
-  const bool is_mask = t.is_mask() && t.dtype != "U8";  // U8 may be anything
-  if (!t.type && !(rule.masks_too && is_mask))
+  if (!t.type && rule.masks.count(t.dtype) == 0)
     return "of " + in_quotes(t.dtype) + ", which is no floating-point type of weights";
   for (const std::uint64_t side : shape)
     if (side == 0) return "empty (" + shape_text(shape) + ")";
@@ -47,33 +47,70 @@ std::string note_on(const tensor_entry& t, const selection_rule& rule, const den
   return what ? in_quotes(t.name) + " is " + *what + ", and taken because --select matches it" : "";
 }
 
-std::string reason_against(const tensor_entry& t, const std::optional<tsenor::pattern>& pattern,
-                           const selection_rule& rule, const dense_rule& dense) {
+std::string reason_against(const tensor_entry& t, const pattern_rule* fitting, const selection_rule& rule,
+                           const dense_rule& dense) {
   const std::string other = not_meant(t, rule, dense);
   const std::string shape = t.shape.size() < 2 ? misfit(t, {}, rule) : "";  // 1-D says more than "a norm"
   if (!other.empty() && (rule.select != nullptr || shape.empty())) return other;
   if (!shape.empty()) return shape;
-  if (!pattern) return "no --pattern matches the name";
-  const std::string fit = misfit(t, *pattern, rule);
+  if (fitting == nullptr) return "no --pattern matches the name";
+  const std::string fit = misfit(t, fitting->pattern, rule);
   return fit.empty() ? rule.objection(t) : fit;
+}
+
+// Where --transposed seems to be missing. Others than GPT-2 use the names too, so it is no error.
+std::optional<std::string> note_on_stored_order(const selection& result) {
+  static const std::regex of_gpt2(R"((^|.*\.)(c_attn|q_attn|c_proj|c_fc)\.weight)");
+  std::string first;
+  std::size_t count = 0;
+  for (const selected_tensor& t : result.chosen)
+    if (std::regex_match(t.tensor.name, of_gpt2) && ++count == 1) first = in_quotes(t.tensor.name);
+  if (count == 0) return std::nullopt;
+  return first + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") +
+         " have names of layers that GPT-2 stores [inputs, outputs]; they are taken for [outputs, inputs], unless "
+         "--transposed names them";
+}
+
+// Options that name nothing, which are slips of the keyboard, or that are missing.
+std::vector<std::string> notes_on_options(const std::vector<tensor_entry>& tensors, const selection& result,
+                                          const selection_rule& rule) {
+  std::vector<std::string> notes;
+  std::set<const pattern_rule*> used;
+  for (const tensor_entry& t : tensors) used.insert(rule_for_name(rule.patterns, t.name));
+  for (const pattern_rule& r : rule.patterns)
+    if (r.glob != "*" && used.count(&r) == 0)
+      notes.push_back("--pattern " + in_quotes(r.glob + "=" + text_of(r.pattern)) +
+                      " is the first that fits for no name");
+  const auto is_transposed = [&](const selected_tensor& t) { return rule.transposed->matches(t.tensor.name); };
+  if (rule.transposed && std::none_of(result.chosen.begin(), result.chosen.end(), is_transposed))
+    notes.push_back("--transposed matches the name of no tensor that is taken");
+  if (rule.sided && !rule.transposed)
+    if (const auto note = note_on_stored_order(result)) notes.push_back(*note);
+  return notes;
 }
 
 }  // namespace
 
-selection select_tensors(const std::string& file, const std::vector<tensor_entry>& tensors,
-                         const selection_rule& rule) {
+selection sort_tensors(const std::vector<tensor_entry>& tensors, const selection_rule& rule) {
   const dense_rule dense(tensors);
   selection result;
   for (const tensor_entry& t : tensors) {
-    const auto pattern = pattern_for(rule.patterns, t.name);
-    const std::string reason = reason_against(t, pattern, rule, dense);
+    const pattern_rule* const fitting = rule_for_name(rule.patterns, t.name);
+    const std::string reason = reason_against(t, fitting, rule, dense);
     if (!reason.empty()) {
       result.dense.push_back({t, reason});
       continue;
     }
-    result.chosen.push_back({t, *pattern});
+    result.chosen.push_back({t, fitting->pattern});
     if (const std::string note = note_on(t, rule, dense); !note.empty()) result.notes.push_back(note);
   }
+  for (const std::string& note : notes_on_options(tensors, result, rule)) result.notes.push_back(note);
+  return result;
+}
+
+selection select_tensors(const std::string& file, const std::vector<tensor_entry>& tensors,
+                         const selection_rule& rule) {
+  const selection result = sort_tensors(tensors, rule);
   if (!result.chosen.empty()) return result;
   std::string reasons;
   for (const std::string& line : grouped(result.dense)) reasons += (reasons.empty() ? ": " : "; ") + line;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,14 +38,18 @@ struct selection_rule {
   tsenor::edge edge = tsenor::edge::reject;
   const name_filter* select = nullptr;                ///< of the names to prune; null: the rule of dense_by_default.txt
   bool one_matrix = false;                            ///< of an .npy file, which is meant whatever it is called
-  bool masks_too = false;                             ///< bytes of 0 and 1 will do
+  std::set<std::string> masks;                        ///< types of masks that will do
   const std::map<std::string, std::string>* remarks;  ///< of the checkpoint
+  const name_filter* transposed = nullptr;            ///< a note says where it matches nothing, or seems to be missing
+  bool sided = false;                                 ///< inputs and outputs are not treated alike
   /// What else speaks against a tensor, or nothing.
   std::function<std::string(const tensor_entry&)> objection = [](const tensor_entry&) { return std::string(); };
 };
 
-/// Every tensor is either chosen or dense with a reason. `file` is for messages: nothing chosen is a
-/// failure(exit_code::input) that gives the reasons.
+/// Every tensor is either chosen or dense with a reason.
+selection sort_tensors(const std::vector<tensor_entry>& tensors, const selection_rule& rule);
+
+/// The same; nothing chosen is a failure(exit_code::input) that names the file and gives the reasons.
 selection select_tensors(const std::string& file, const std::vector<tensor_entry>& tensors, const selection_rule& rule);
 
 /// Adds what is dense or noted in `one`, each thing once, to a selection that stands for several.

@@ -77,6 +77,19 @@ def test_a_gate_is_a_router_only_beside_experts():
     assert set(pruned(layer)) == {"gate.weight", "up.weight"}
     layer["experts"] = torch.nn.ModuleList([torch.nn.Linear(32, 32)])
     assert reasons(layer)["gate.weight"] == "a router" and "experts.0.weight" in pruned(layer)
+    layer["gate"] = torch.nn.ModuleDict({"wg": torch.nn.Linear(32, 32)})
+    assert reasons(layer)["gate.wg.weight"] == "a router"
+
+
+def test_heads_deep_inside_are_found_by_their_names():
+    def linear():
+        return torch.nn.Linear(32, 32)
+
+    language = torch.nn.ModuleDict({"output": linear()})
+    head = torch.nn.ModuleList([torch.nn.ModuleDict({"shared_head": torch.nn.ModuleDict({"head": linear()})})])
+    layers = torch.nn.ModuleList([torch.nn.ModuleDict({"output": linear()})])
+    model = torch.nn.ModuleDict({"language": language, "layers": layers, "predictors": head})
+    assert set(pruned(model)) == {"layers.0.output.weight"}
 
 
 def test_heads_of_attention_are_no_output_heads():

@@ -7,8 +7,9 @@ the input projections of ``MultiheadAttention``, and the batches of matrices of 
 - embeddings: ``Embedding`` layers, and names with ``embed``, ``wte`` or ``wpe`` in a part;
 - output heads: what the model itself calls its output embeddings, and names with a part ``head``, ``heads``,
   ``*_head``, ``classifier``, ``*_classifier``, ``score``, ``qa_outputs`` or ``embed_out`` before any number (a layer
-  ``blocks.0.attn.heads.1`` is none), or ``output`` at the top of the model;
-- routers: names with ``router`` in a part, and a part ``gate`` or ``*_gate`` beside experts (``gate_proj`` is none);
+  ``blocks.0.attn.heads.1`` is none), a part ``shared_head``, or a last part ``output`` of a name without numbers;
+- routers: names with ``router`` in a part, and a part ``gate`` or ``*_gate`` beside experts, with all that lies in it
+  (``gate_proj`` is none);
 - adapters: names with a part that begins with ``lora_``;
 - parameters of layers that are not known to be matrix products.
 
@@ -134,18 +135,23 @@ def _dimensions(module, tensor):
 
 def _custom(name, module, kind, modules, heads):
     parts = name.split(".")
-    parent = name.rpartition(".")[0]
     if isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)) or any(map(EMBEDDINGS.fullmatch, parts)):
         return "an embedding"
     outside = list(itertools.takewhile(lambda part: not part.isdigit(), parts))  # of the numbered layers
-    if id(module) in heads or any(map(HEADS.fullmatch, outside)) or name == "output":
+    unnumbered_output = outside == parts and parts[-1] == "output"
+    if id(module) in heads or any(map(HEADS.fullmatch, outside)) or unnumbered_output or "shared_head" in parts:
         return "an output head"
-    gates = re.fullmatch(r"gate|\w+_gate", parts[-1]) and _has_experts(parent, modules)
-    if gates or any("router" in part for part in parts):
+    if _is_gate(parts, modules) or any("router" in part for part in parts):
         return "a router"
     if any(part.startswith("lora_") for part in parts):
         return "an adapter"
     return f"a parameter of {type(module).__name__}, not known to be a matrix product" if kind == "other" else ""
+
+
+def _is_gate(parts, modules):
+    """Whether a layer is a gate beside experts, or lies in one."""
+    gates = (k for k, part in enumerate(parts) if re.fullmatch(r"gate|\w+_gate", part))
+    return any(_has_experts(".".join(parts[:k]), modules) for k in gates)
 
 
 def _has_experts(parent, modules):
