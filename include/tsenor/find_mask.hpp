@@ -101,7 +101,7 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all
 /// four lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types
-/// of weights, but double has its own.
+/// of weights.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
