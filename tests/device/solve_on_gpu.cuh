@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include <cstring>
 #include <vector>
 
 #include "case.hpp"
@@ -46,6 +47,21 @@ struct device_call {
   device_buffer<tsenor::tile_report> reports;
 };
 
+/// The same call without reports, which has kernels of its own, must give the same masks, bit for bit.
+inline void expect_same_without_reports(const layout& l, const std::vector<float>& weights, const tsenor::options& opts,
+                                        cudaStream_t stream, const solution_of<float>& expected) {
+  const device_call<float> call(l, weights);
+  auto out = call.outputs();
+  out.reports = nullptr;
+  const tsenor::status done = find_mask_float(l.nm, call.input(), out, opts, stream);
+  EXPECT_TRUE(done.ok()) << done.message() << " (" << done.observed() << ")";
+  const auto s = call.result();
+  EXPECT_EQ(s.mask, expected.mask);
+  EXPECT_EQ(s.packed, expected.packed);
+  EXPECT_EQ(std::memcmp(s.pruned.data(), expected.pruned.data(), s.pruned.size() * sizeof(float)), 0);
+  EXPECT_TRUE(call.reports.untouched());
+}
+
 /// Solves by magnitude; a status other than success fails the test, and so does a result that does not hold together.
 inline solution_of<float> solve_on_gpu(const layout& l, const std::vector<float>& weights, const tsenor::options& opts,
                                        cudaStream_t stream = nullptr) {
@@ -54,6 +70,7 @@ inline solution_of<float> solve_on_gpu(const layout& l, const std::vector<float>
   EXPECT_TRUE(done.ok()) << done.message() << " (" << done.observed() << ")";
   auto s = call.result();
   expect_consistent(l, weights, s, opts.constraint, poison);
+  expect_same_without_reports(l, weights, opts, stream, s);
   return s;
 }
 

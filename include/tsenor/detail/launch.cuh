@@ -46,13 +46,21 @@ void enqueue_tiles4(const problem<Weight, Importance>& p, cudaStream_t stream) {
   }
 }
 
+// Whether the plain kernel solves it: exactly n, in whole tiles as wide as its lanes. It writes no reports: their code alone
+// would cost it registers and room in the instruction cache, whether they are asked for or not.
+template <int Width, class Weight, class Importance>
+bool is_plain(const problem<Weight, Importance>& p) {
+  return p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0 &&
+         p.out.reports == nullptr;
+}
+
 template <int Width, class Weight, class Importance>
 void enqueue_solver(const problem<Weight, Importance>& p, cudaStream_t stream) {
   if (p.how == method::published && Width == 8 && p.nm.m <= 4)
     enqueue<work::published, Width == 8 ? 4 : Width>(p, stream);
   else if (p.how == method::published)
     enqueue<work::published, Width>(p, stream);
-  else if (p.kept == constraint::exactly && p.nm.m == Width && p.grid.rows % Width == 0 && p.grid.cols % Width == 0)
+  else if (is_plain<Width>(p))
     enqueue<work::optimal_plain, Width>(p, stream);
   else
     enqueue<work::optimal, Width>(p, stream);

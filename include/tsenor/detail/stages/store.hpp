@@ -208,14 +208,16 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& problem, co
 }
 
 // Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any finite
-// prices bound the optimum.
+// prices bound the optimum. 2^unit itself may be no number beside importances of double: two factors then.
 template <class Stored>
 struct stored_prices {
-  double first, second;  // 2^unit itself may be no number
+  static constexpr bool doubles = std::is_same_v<Stored, double>;
+  double first, second;
 
-  TSENOR_FN explicit stored_prices(int unit) : first(power_of_two(unit / 2)), second(power_of_two(unit - unit / 2)) {}
+  TSENOR_FN explicit stored_prices(int unit)
+      : first(power_of_two(doubles ? unit / 2 : unit)), second(doubles ? power_of_two(unit - unit / 2) : 1.) {}
   TSENOR_FN Stored operator()(double units) const {
-    constexpr double most = std::is_same_v<Stored, double> ? DBL_MAX : double(FLT_MAX);
+    constexpr double most = doubles ? DBL_MAX : double(FLT_MAX);
     const double x = units * first * second;
     return Stored(x > most ? most : x < -most ? -most : x);
   }
@@ -240,7 +242,8 @@ template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                  std::int64_t tile, const mask_bits<L>& mask, const fixed_prices<L>& prices,
                                  const tile_scale& scale, const effort& spent) {
-  if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
+  if constexpr (!L::plain)  // see is_plain() in launch.cuh
+    if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
   if (problem.out.prices) store_prices<T>(l, problem, at, tile, prices, scale.unit - fixed_bits);
 }
 
