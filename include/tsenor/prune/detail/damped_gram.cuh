@@ -51,7 +51,7 @@ struct find_damping {
   }
 };
 
-// A layer's weights in an own matrix, each times its column's factor; what is no number is 0.
+// A layer's weights in a matrix of their own, each times its column's factor; what is no number is 0.
 struct copy_weights {
   const float* from;
   std::int64_t from_stride;
