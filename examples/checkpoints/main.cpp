@@ -1,22 +1,9 @@
 // tsenor: N:M sparse checkpoints.
-#include <fcntl.h>
-
 #include <csignal>
 
 #include "commands.hpp"
 
-namespace {
-
-// A standard stream that is closed leaves its number to the next file, which would then get what is printed.
-void occupy_standard_streams() {
-  for (const int stream : {0, 1, 2})
-    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", O_RDONLY);
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
-  occupy_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error like a full disk
   return tool::exit_status_of("tsenor", [&] {
     const auto settings = tool::parse_command_line(argc, argv);

@@ -115,7 +115,7 @@ TEST_F(Folder, LeavesOutOtherWeightsAndFoldersAndSaysSo) {
 }
 
 TEST_F(Folder, CopiesNoOtherFormOfTheWeights) {
-  for (const char* other : {"rust_model.ot", "MODEL.SAFETENSORS", "model.onnx_data", "model.ckpt.data-00000-of-00001",
+  for (const char* other : {"rust_model.ot", "MODEL.SAFETENSORS", "model.onnx_data", "model.ckpt-7.data-00000-of-00001",
                             "model.safetensors.index.fp16.json", "weights.npy"})
     write("model/" + std::string(other), "{}");
   fs::create_symlink("circle", path("model/circle"));

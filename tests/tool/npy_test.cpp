@@ -167,6 +167,19 @@ TEST_F(Npy, ExitsWith3WhenTheImportancesSumUpToInfinity) {
   expect_refused("1e308", npy("<f8", "(4, 4)", bytes_of(std::vector<double>(16, 1e308))));
 }
 
+TEST_F(Npy, NamesNoShareOfAnInfiniteSum) {
+  std::vector<double> weights(16);
+  weights[0] = weights[1] = weights[2] = 1e308;  // of which a mask can keep a finite sum
+  const std::string in = write("large.npy", npy("<f8", "(4, 4)", bytes_of(weights)));
+  const names arguments = {"prune", in, path("out.npy"), "--pattern", "1:4"};
+  const outcome table = run(arguments);
+  ASSERT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_NE(table.out.find("1:4       -"), std::string::npos) << table.out;
+  names with_json = arguments;
+  with_json.push_back("--json");
+  EXPECT_EQ(json_lines(run(with_json)).at(0).at("kept"), nullptr);
+}
+
 TEST_F(Npy, TilesTheEdgesWhenAskedAndElseRefuses) {
   const std::string in = write("in.npy", npy("<f4", "(10, 13)", bytes_of(gaussian<float>(130, 5))));
   EXPECT_TRUE(fails_in_one_line(run({"mask", in, path("out.npy"), "--pattern", "2:4"}), 3));

@@ -93,6 +93,7 @@ TEST_F(Rule, KnowsTheNamesOfOtherArchitectures) {
                                                     {"blocks.0.attn.relative_position_bias_table", "a bias"},
                                                     {"encoder.layers.0.attn.pos_bias_u", "a bias"},
                                                     {"model.layers.0.mlp.gate.wg.weight", "a router"},
+                                                    {"model.layers.0.mlp.gating.weight", "a router"},
                                                     {"model.layers.1.moe.gate.weight", "a router"},
                                                     {"model.layers.0.mlp.up_proj.zero_point", "a zero point"}};
   const names pruned = {"model.layers.0.mlp.experts.0.gate.weight", "model.layers.0.mlp.shared.up_proj.weight",

@@ -1,6 +1,7 @@
 // tsenor prune: the linear layers of a checkpoint, pruned.
 #include <cmath>
 #include <iostream>
+#include <limits>
 
 #include "commands.hpp"
 #include "convert.hpp"
@@ -30,6 +31,12 @@ struct pruned_tensor {
   int matrices = 0, matrices_without_inputs = 0;
   std::int64_t replaced = 0, no_squares = 0;
   importance_sums importance;
+
+  // NaN, null in JSON, where weights of 64 bits are so large that their sum is infinite.
+  double kept() const {
+    if (!std::isfinite(importance.total)) return std::numeric_limits<double>::quiet_NaN();
+    return importance.total > 0 ? importance.kept / importance.total : 1;
+  }
 };
 
 std::unique_ptr<pruner> make_pruner(const settings& s) {
@@ -85,7 +92,7 @@ void print_json(const std::vector<pruned_tensor>& tensors, const job& j, const s
                 {"structure", j.structure->name},
                 {"method", name_of(s.method)},
                 {"device", device},
-                {"kept", p.importance.total > 0 ? p.importance.kept / p.importance.total : 1},
+                {"kept", p.kept()},
                 {"error", known ? nlohmann::ordered_json(*p.sums.error) : nullptr},
                 {"dead_inputs", p.sums.dead_inputs},
                 {"replaced", p.replaced},
@@ -103,10 +110,9 @@ void print(const std::vector<pruned_tensor>& tensors, const job& j, const settin
   std::int64_t replaced = 0;
   for (const pruned_tensor& p : tensors) {
     const bool known = p.sums.error && std::isfinite(*p.sums.error);
-    const double kept = p.importance.total > 0 ? p.importance.kept / p.importance.total : 1;
-    rows.push_back({escaped(p.tensor.name), shape_text(p.tensor.shape), text_of(p.pattern), fixed(100 * kept, 3),
-                    known ? fixed(*p.sums.error, 6) : "-", std::to_string(p.sums.dead_inputs),
-                    fixed(p.sums.seconds, 4)});
+    rows.push_back({escaped(p.tensor.name), shape_text(p.tensor.shape), text_of(p.pattern),
+                    std::isnan(p.kept()) ? "-" : fixed(100 * p.kept(), 3), known ? fixed(*p.sums.error, 6) : "-",
+                    std::to_string(p.sums.dead_inputs), fixed(p.sums.seconds, 4)});
     replaced += p.replaced;
   }
   print_aligned(rows);

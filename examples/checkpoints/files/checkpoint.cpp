@@ -53,8 +53,10 @@ bool holds_weights(const fs::path& path) {
                                          ".npz",         ".npy",  ".ot",      ".tflite", ".onnx_data"};
   std::string name = path.filename().string();
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  constexpr const char* marks[] = {".index.", ".ckpt.", ".data-0"};
   // As model.safetensors.index.fp16.json and model.ckpt.data-00000-of-00001.
-  const bool is_part = name.find(".index.") != std::string::npos || name.find(".ckpt.") != std::string::npos;
+  const bool is_part = std::any_of(std::begin(marks), std::end(marks),
+                                   [&](const char* mark) { return name.find(mark) != std::string::npos; });
   return is_part || endings.count(fs::path(name).extension().string()) > 0;
 }
 

@@ -78,7 +78,8 @@ def test_a_gate_is_a_router_only_beside_experts():
     layer["experts"] = torch.nn.ModuleList([torch.nn.Linear(32, 32)])
     assert reasons(layer)["gate.weight"] == "a router" and "experts.0.weight" in pruned(layer)
     layer["gate"] = torch.nn.ModuleDict({"wg": torch.nn.Linear(32, 32)})
-    assert reasons(layer)["gate.wg.weight"] == "a router"
+    layer["gating"] = torch.nn.Linear(32, 32)
+    assert reasons(layer)["gate.wg.weight"] == reasons(layer)["gating.weight"] == "a router"
 
 
 def test_heads_deep_inside_are_found_by_their_names():

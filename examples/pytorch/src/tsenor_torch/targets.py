@@ -8,8 +8,8 @@ the input projections of ``MultiheadAttention``, and the batches of matrices of 
 - output heads: what the model itself calls its output embeddings, and names with a part ``head``, ``heads``,
   ``*_head``, ``classifier``, ``*_classifier``, ``score``, ``qa_outputs`` or ``embed_out`` before any number (a layer
   ``blocks.0.attn.heads.1`` is none), a part ``shared_head``, or a last part ``output`` of a name without numbers;
-- routers: names with ``router`` in a part, and a part ``gate`` or ``*_gate`` beside experts, with all that lies in it
-  (``gate_proj`` is none);
+- routers: names with ``router`` in a part, and a part ``gate``, ``gating`` or ``*_gate`` beside experts, with all that
+  lies in it (``gate_proj`` is none);
 - adapters: names with a part that begins with ``lora_``;
 - parameters of layers that are not known to be matrix products.
 
@@ -150,7 +150,7 @@ def _custom(name, module, kind, modules, heads):
 
 def _is_gate(parts, modules):
     """Whether a layer is a gate beside experts, or lies in one."""
-    gates = (k for k, part in enumerate(parts) if re.fullmatch(r"gate|\w+_gate", part))
+    gates = (k for k, part in enumerate(parts) if re.fullmatch(r"gate|gating|\w+_gate", part))
     return any(_has_experts(".".join(parts[:k]), modules) for k in gates)
 
 
