@@ -1,6 +1,7 @@
 """When masks are found anew: by steps of optimizers, wrapped ones too, in the phase of a run that goes on."""
 
 import time
+import warnings
 
 import pytest
 import torch
@@ -266,3 +267,28 @@ def test_functional_transforms_see_through_masks():
     gradient = torch.func.grad(loss)(parameters)
     model(x).square().mean().backward()
     torch.testing.assert_close(gradient["0.parametrizations.weight.original"], sparsity_of(model[0]).stored().grad)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_masks_made_under_inference_mode_are_found_anew_outside(moved):
+    model = two_layers("cpu")
+    with torch.inference_mode(not moved):
+        sparsify(model, 8, 16)
+    if moved:
+        model.double()  # the prices go
+    with torch.inference_mode():
+        refresh(model)
+    with torch.no_grad():
+        model[0].parametrizations.weight.original.normal_()
+    before = mask_of(model)
+    refresh(model)
+    assert not torch.equal(before, mask_of(model))
+
+
+def test_an_optimizer_of_another_model_is_told():
+    model, other = sparse(), sparse()
+    with pytest.warns(UserWarning, match="none of the model's sparse weights"):
+        MaskRefresh(model, torch.optim.SGD(other.parameters(), lr=0.1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MaskRefresh(other, torch.optim.SGD(other[0].parameters(), lr=0.1))

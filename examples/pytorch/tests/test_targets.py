@@ -112,3 +112,9 @@ def test_what_no_layer_is_known_to_multiply_by():
 def test_shapes_that_no_tile_divides():
     assert misfit((4, 24, 32), 16) == "24 x 32 is not made of whole 16 x 16 tiles"
     assert misfit((32, 32), 16) == misfit((24, 32), 16, "partial") == ""
+
+
+def test_lazy_layers_have_no_shape_yet():
+    model = torch.nn.Sequential(torch.nn.LazyLinear(64), torch.nn.Linear(64, 32))
+    assert reasons(model)["0.weight"].startswith("of no shape yet")
+    assert list(pruned(model)) == ["1.weight"]

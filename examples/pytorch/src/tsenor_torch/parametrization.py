@@ -5,7 +5,7 @@ from torch.nn.utils import parametrize
 
 from . import sharding
 from .masks import keep, tile_count
-from .state import Masked
+from .state import Masked, empty
 
 GRADIENTS = ("straight_through", "masked")
 
@@ -109,7 +109,7 @@ class TransposableSparsity(Masked):
         part = sharding.local(weight)
         sharded = part is not weight
         if self.mask.device != part.device:
-            self.mask = torch.empty(self.mask.shape, dtype=torch.bool, device=part.device)
+            self.mask = empty(self.mask.shape, part.device, torch.bool)
         mask = torch.empty(part.shape, dtype=torch.bool, device=part.device) if sharded else self.mask
         self._make_room_for_prices(part)
         torch.ops.tsenor.find_mask_(mask, part, self.now, self.m, prices=self.prices, warm=self.warm, **self.options)
@@ -123,7 +123,7 @@ class TransposableSparsity(Masked):
             return
         shape = (tile_count(part, self.m), 2, self.m)
         if self.prices is None or self.prices.shape != shape or self.prices.device != part.device:
-            self.prices, self.warm = torch.empty(shape, device=part.device), False
+            self.prices, self.warm = empty(shape, part.device, torch.float32), False
 
     def forward(self, weight):
         self._usable(weight)

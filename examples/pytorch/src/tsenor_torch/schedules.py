@@ -1,5 +1,7 @@
 """When masks are found anew, and how sparse they are then."""
 
+import warnings
+
 import torch
 
 from . import sharding
@@ -127,6 +129,13 @@ class MaskRefresh:
         if not hasattr(optimizer, "register_step_post_hook"):
             kind = type(optimizer).__name__
             raise TypeError(f"{kind} has no step hooks: pass optimizer=None, and call step() after each step")
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not any(id(p) in held for layer in self.layers for p in layer.module.parameters()):
+            warnings.warn(
+                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: unless it keeps copies of "
+                "them, make it from model.parameters() of this model",
+                stacklevel=4,
+            )
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
         if self.decay:
             self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))

@@ -28,6 +28,12 @@ def state_of(weight):
     return pointer, 0 if weight.is_inference() else weight._version, _optimizer_steps
 
 
+def empty(shape, device, dtype):
+    """A tensor that can be written in and outside of ``inference_mode``, wherever it was made."""
+    with torch.inference_mode(False):
+        return torch.empty(shape, device=device, dtype=dtype)
+
+
 FIND = object()  # in the place of a mask in a state_dict: find it, from the weights that come with it
 
 
@@ -83,7 +89,7 @@ class Masked(torch.nn.Module):
     def __init__(self, shape, n, m, device):
         super().__init__()
         self.n, self.m, self.now, self.frozen, self.clock = n, m, n, False, Clock()
-        self.mask = torch.empty(shape, dtype=torch.bool, device=device)
+        self.mask = empty(shape, device, torch.bool)
         self.found = False  # whether the mask holds anything
         self.seen = Seen()
 

@@ -169,7 +169,11 @@ def _obstacle(full, module, tensor, owners):
         return "a convolution's"
     if isinstance(module, torch.nn.RNNBase):
         return "a recurrent layer's"
-    if stored is None or stored.dim() not in (2, 3) or re.search(r"bias$", tensor):
+    if stored is None or re.search(r"bias$", tensor):
+        return "no matrix"
+    if torch.nn.parameter.is_lazy(stored):
+        return "of no shape yet: run a batch through the model, then sparsify it"
+    if stored.dim() not in (2, 3):
         return "no matrix"
     if ties:
         return f"tied to {', '.join(ties)}"
