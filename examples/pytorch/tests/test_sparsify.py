@@ -235,3 +235,11 @@ def test_refuses_what_makes_no_sense():
         TransposableSparsity(torch.randn(16, 16), 2, 4, gradient="none")
     with pytest.raises(RuntimeError, match="refresh"):
         TransposableSparsity(torch.randn(16, 16), 2, 4).refresh()
+
+
+def test_lazy_layers_stay_dense_and_say_so():
+    model = torch.nn.Sequential(torch.nn.LazyLinear(64), torch.nn.Linear(64, 32))
+    plan = sparsify(model, 8, 16)
+    assert [entry.name for entry in plan.sparse] == ["1.weight"] and "of no shape yet" in str(plan)
+    with pytest.raises(ValueError, match="0.weight: of no shape yet"):
+        sparsify(model, patterns={"0.weight": (8, 16)})

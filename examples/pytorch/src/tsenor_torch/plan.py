@@ -126,7 +126,8 @@ def _entry(target, pattern, reason, edge):
     problem."""
     sparsity = found_in(target.module, target.tensor)
     weight = target.weight if sparsity is None else sparsity.mask
-    entry, problem = Entry(target.name, tuple(weight.shape), reason=reason, target=target), ""
+    shape = () if torch.nn.parameter.is_lazy(weight) else tuple(weight.shape)
+    entry, problem = Entry(target.name, shape, reason=reason, target=target), ""
     if not reason and sharding.is_sharded(weight):
         problem = "is a DTensor already: sparsify before fully_shard (tensor parallel layers are not supported)"
     elif not reason and weight.numel() == 0:

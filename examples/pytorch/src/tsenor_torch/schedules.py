@@ -132,8 +132,8 @@ class MaskRefresh:
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if not any(id(p) in held for layer in self.layers for p in layer.module.parameters()):
             warnings.warn(
-                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: unless it keeps copies of "
-                "them, make it from model.parameters() of this model",
+                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: unless it keeps copies "
+                "of them, make it from model.parameters() of this model",
                 stacklevel=4,
             )
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
