@@ -52,7 +52,7 @@ SHARDED = """
             same(kept.detach(), torch.where(find(weight, 8, 16), weight, 0), p)
             (kept * put(scores, p)).sum().backward()
             same(learns.grad, scores if gradient == "straight_through" else scores * find(weight, 8, 16), p)
-    for p in (Shard(0), Replicate()) if hasattr(torch.cpu.Stream, "record_event") else ():
+    for p in (Shard(0), Replicate()):
         expected = find(weight, 8, 16, with_report=True)[1].value
         same(find(put(weight, p), 8, 16, with_report=True)[1].value, expected, p)
     refuses(ValueError, "cuts through tiles", lambda: find(put(weight[:48], Shard(0)), 8, 16))

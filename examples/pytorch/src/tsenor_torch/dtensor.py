@@ -4,9 +4,10 @@ Shards have to be whole tiles. Then the local masks are, bit for bit, the parts 
 """
 
 import torch
+from torch import Tensor
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
-from .masks import tile_count
+from .masks import TileReports, tile_count, tile_reports
 
 _ops = torch.ops.tsenor
 
@@ -56,6 +57,17 @@ def _tiles_placements(weight, what):
             f"tsenor: {what} of a weight with {weight.placements}: only the first dimension may be sharded"
         )
     return weight.placements
+
+
+def tile_reports_of(report: Tensor) -> TileReports:
+    """The fields of a report that is a DTensor. DTensors of PyTorch 2.6 to 2.9 lack what taking them apart needs."""
+
+    def placed(field):
+        return DTensor.from_local(
+            field, report.device_mesh, report.placements, run_check=False, shape=report.shape[:1], stride=field.stride()
+        )
+
+    return TileReports(*map(placed, tile_reports(_local(report))))
 
 
 def _check(weight, m, importance, column_norms):

@@ -33,6 +33,10 @@ class MaskViolations(NamedTuple):
 
 def tile_reports(report: Tensor) -> TileReports:
     """The fields of a ``report`` ``[tiles, 4]`` float64, as the operator ``find_mask`` returns it. Views, no copies."""
+    if hasattr(report, "to_local"):
+        from .dtensor import tile_reports_of  # which imports this module
+
+        return tile_reports_of(report)
     integers = report.view(torch.int32)
     return TileReports(report[:, 0], report[:, 1], *(integers[:, k] for k in range(4, 8)))
 
