@@ -149,19 +149,14 @@ struct raw_importances {
   }
 };
 
-// Fills `raw`; `Whole`: no entry is outside. Where importances go to the tile, 32 rows are read before the first is
-// written: what is written between reads makes a branch of each.
+// Fills `raw`; `Whole`: no entry is outside.
 template <bool Whole, class L, class T, class Weight, class Importance>
 TSENOR_FN void fill(raw_importances<L, T, Weight, Importance>& raw) {
   using value = importance_value<T>;
-  constexpr int rows = L::holds_tile ? 1 : 32;
-  TSENOR_UNROLL for (int first = 0; first < L::width; first += rows) {
-    typename L::template lane_value<value> x[rows];
-    TSENOR_UNROLL for (int i = 0; i < rows; i++) x[i] = L::template lane_by_lane<value>([&](int j) {
-      return Whole || raw.inside(first + i, j) ? importance_at<T>(raw.problem, raw.at, first + i, j) : value(0);
-    });
-    TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.keep(first + i, x[i]);
-  }
+  TSENOR_UNROLL for (int i = 0; i < L::width; i++)
+      raw.keep(i, L::template lane_by_lane<value>([&](int j) {
+                 return Whole || raw.inside(i, j) ? importance_at<T>(raw.problem, raw.at, i, j) : value(0);
+               }));
 }
 // The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
 // treated as floats.
