@@ -230,7 +230,7 @@ TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& problem, std::int
     kept = best_of_tile4<typename Lanes::bits>(w, problem.nm.n, at_most);
   else
     kept = choose<Lanes>(w, problem.nm.n, fewer);
-  asm volatile("" ::: "memory");  // weights and positions are had again below rather than held in registers until then
+  asm volatile("" ::: "memory");  // weights and positions are read again below, not held in registers until then
   for (int t = 0; t < Lanes::count; t++)
     if (first + t < end)
       store_tile4<InFours, Certifies>(problem, position_of(problem.grid, 4, first + t), first + t,

@@ -28,9 +28,9 @@ class Linear24(Masked):
     finds the mask and writes what the products read in one kernel. Masks are found anew by :class:`MaskRefresh`;
     without one, the mask stays, and a product after a change of the weight first writes again what it reads. (Replays
     of a CUDA graph run no Python: a captured step has to compress.) The first product of each number of tokens measures
-    a whole step sparse and dense, and stays with the faster: see :meth:`choice`. Where dense is faster the layer still
-    is 2:4, and finding its mask is an extra: :func:`sparsify24` leaves such layers alone. ``captured`` says that steps
-    are replayed from a CUDA graph, and are to be measured so: small layers gain only where launching costs nothing.
+    a whole step sparse and dense, and stays with the faster: see :meth:`choice`. Where dense is faster the weight is
+    still 2:4, and finding its mask costs time on top; :func:`sparsify24` leaves such layers alone. ``captured`` says
+    that steps are replayed from a CUDA graph and are to be measured so. Small layers gain only where launches are free.
     """
 
     shardable = False
