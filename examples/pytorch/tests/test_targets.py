@@ -1,6 +1,7 @@
 """What is pruned by default, on small models of transformers and PyTorch's own layers."""
 
 import torch
+import torch.nn.utils.prune
 from models import gpt2, gpt_oss, llama, mixtral, vit
 
 from tsenor_torch.targets import misfit, targets
@@ -118,3 +119,12 @@ def test_lazy_layers_have_no_shape_yet():
     model = torch.nn.Sequential(torch.nn.LazyLinear(64), torch.nn.Linear(64, 32))
     assert reasons(model)["0.weight"].startswith("of no shape yet")
     assert list(pruned(model)) == ["1.weight"]
+
+
+def test_weights_that_a_hook_makes_anew_are_said_to_be():
+    model = torch.nn.Sequential(*(torch.nn.Linear(32, 32) for _ in range(3)))
+    torch.nn.utils.prune.l1_unstructured(model[0], "weight", 0.5)
+    torch.nn.utils.spectral_norm(model[1])
+    assert list(pruned(model)) == ["2.weight"]
+    assert "torch.nn.utils.prune" in reasons(model)["0.weight_orig"]
+    assert "torch.nn.utils.spectral_norm" in reasons(model)["1.weight_orig"]

@@ -145,7 +145,16 @@ def _custom(name, module, kind, modules, heads):
         return "a router"
     if any(part.startswith("lora_") for part in parts):
         return "an adapter"
-    return f"a parameter of {type(module).__name__}, not known to be a matrix product" if kind == "other" else ""
+    return _other(module) if kind == "other" else ""
+
+
+def _other(module):
+    """Why a parameter that no rule knows stays dense."""
+    for hook in module._forward_pre_hooks.values():
+        origin = type(hook).__module__
+        if origin.startswith("torch.nn.utils."):
+            return f"{origin} makes the weight anew in each forward: remove that first"
+    return f"a parameter of {type(module).__name__}, not known to be a matrix product"
 
 
 def _is_gate(parts, modules):
