@@ -33,7 +33,8 @@ void run_on_cpu(int threads, const problem<Weight, Importance>& problem) {
                  if constexpr (With4)
                    run_tiles<Width, AnyWeight>(isa, problem, begin, end);
                  else
-                   run_wide_tiles<Width>(isa, as_solved<AnyWeight>(problem), begin, end);
+                   run_wide_tiles<Width>(isa, as_solved < AnyWeight && !std::is_same_v < Weight, double >> (problem),
+                                         begin, end);
                });
 }
 
@@ -101,7 +102,7 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all
 /// four lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types
-/// of weights.
+/// of weights, but double has its own.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {

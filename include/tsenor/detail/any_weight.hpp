@@ -24,4 +24,9 @@ constexpr weight_format format_of() {
   return std::is_same_v<Weight, double> ? weight_format::binary64 : weight_format::binary32;
 }
 
+// Whether lanes L have doubles among all types: on the GPU. On the CPU they have a solver of their own, since with a second
+// load and report in it that of the other types takes twice as long to compile.
+template <class L, class Weight>
+inline constexpr bool may_be_double = std::is_same_v<Weight, any_weight> && !L::one_at_a_time;
+
 }  // namespace tsenor::detail

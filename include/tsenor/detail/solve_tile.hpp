@@ -68,7 +68,7 @@ TSENOR_FN earlier_prices<L> read_prices_as(L& l, const problem<Weight, Importanc
 template <class L, class Weight, class Importance>
 TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                         std::int64_t tile, const tile_scale& scale, bool at_most) {
-  if constexpr (std::is_same_v<Weight, any_weight>)
+  if constexpr (may_be_double<L, Weight>)
     if (problem.format == weight_format::binary64) return read_prices_as<double>(l, problem, at, tile, scale, at_most);
   return read_prices_as<Weight>(l, problem, at, tile, scale, at_most);
 }

@@ -244,7 +244,7 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
 template <class L, class Weight, class Importance, class Put>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& problem, const tile_position& at, int rows, int cols,
                           const Put& put) {
-  if constexpr (std::is_same_v<Weight, any_weight>)
+  if constexpr (may_be_double<L, Weight>)
     if (problem.format == weight_format::binary64) return load_as<double>(l, problem, at, rows, cols, put);
   return load_as<Weight>(l, problem, at, rows, cols, put);
 }

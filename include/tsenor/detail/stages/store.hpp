@@ -251,7 +251,7 @@ template <class L, class Weight, class Importance>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
                      const mask_bits<L>& mask, const fixed_prices<L>& prices, const tile_scale& scale,
                      const effort& spent) {
-  if constexpr (std::is_same_v<Weight, any_weight>) {
+  if constexpr (may_be_double<L, Weight>) {
     if (problem.format == weight_format::binary64)
       store_certificate<double>(l, problem, at, tile, mask, prices, scale, spent);
     else
