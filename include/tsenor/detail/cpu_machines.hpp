@@ -114,7 +114,8 @@ void run_tiles(instruction_set isa, const problem<Weight, Importance>& problem, 
   if (Width == 8 && problem.takes_tile4_solver()) {
     if constexpr (Width == 8) run_tiles4(isa, problem, begin, end);
   } else {
-    run_wide_tiles<Width>(isa, as_solved < AnyWeight && !std::is_same_v < Weight, double >> (problem), begin, end);
+    constexpr bool any_weight = AnyWeight && !std::is_same_v<Weight, double>;
+    run_wide_tiles<Width>(isa, as_solved<any_weight>(problem), begin, end);
   }
 }
 
