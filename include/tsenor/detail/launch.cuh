@@ -50,8 +50,9 @@ void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t str
 // would cost it registers and room in the instruction cache, whether they are asked for or not.
 template <int Width, class Weight, class Importance>
 bool is_plain(const problem<Weight, Importance>& problem) {
+  const bool double_among_others = std::is_same_v<Weight, any_weight> && problem.format == weight_format::binary64;
   return problem.kept == constraint::exactly && problem.nm.m == Width && problem.grid.rows % Width == 0 &&
-         problem.grid.cols % Width == 0 && problem.out.reports == nullptr;
+         problem.grid.cols % Width == 0 && problem.out.reports == nullptr && !double_among_others;
 }
 
 template <int Width, class Weight, class Importance>

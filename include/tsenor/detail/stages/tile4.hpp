@@ -45,6 +45,10 @@ template <class Bits>
 TSENOR_FN float absolute(float x) {
   return std::fabs(x);
 }
+template <class Bits>
+TSENOR_FN std::int64_t absolute(std::int64_t x) {
+  return x < 0 ? -x : x;
+}
 template <class Bits, class V>
 TSENOR_FN V absolute(const V& x) {
   return (V)((Bits)x & 0x7fffffffu);
