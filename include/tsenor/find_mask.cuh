@@ -111,8 +111,9 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all
-/// four lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever
-/// the types of weights.
+/// four lane widths, where the pattern as template arguments compiles those of one. For each importance they are
+/// compiled once for all types of weights, double included (on the CPU once for all types but double, and once for
+/// double). The kernels of 4x4 tiles are compiled for each type.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
