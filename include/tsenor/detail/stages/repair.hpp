@@ -168,9 +168,9 @@ TSENOR_FN arrival search(L& l, const search_frame<L>& f, bool open, paths<L>& d,
     settled += open;
     if constexpr (L::one_tile) {
       if (kind == a_row)
-        settle(l, f, vertex<fixed_bool<true> >{{}, x, length, open}, d);
+        settle(l, f, vertex<fixed_bool<true>>{{}, x, length, open}, d);
       else
-        settle(l, f, vertex<fixed_bool<false> >{{}, x, length, open}, d);
+        settle(l, f, vertex<fixed_bool<false>>{{}, x, length, open}, d);
     } else {
       settle(l, f, vertex<bool>{kind == a_row, x, length, open}, d);
     }
