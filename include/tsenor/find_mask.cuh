@@ -47,7 +47,7 @@ struct storage<__nv_fp8_e5m2> {
 
 inline namespace TSENOR_ABI {
 
-template <int... Widths, class T, class Importance>
+template <bool With4, int... Widths, class T, class Importance>
 status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_outputs<std::remove_const_t<T>>& out,
                         const options& opts, const Importance& importance, cudaStream_t stream) {
   status s = pending_error();
@@ -58,7 +58,7 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(problem, stream)) : void()), ...);
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight, With4>(problem, stream)) : void()), ...);
   return s;
 }
 
@@ -105,19 +105,21 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   detail::check_static_pattern<N, M>();
   if constexpr (detail::check_kernel_types<T, Importance>())
-    return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+    return detail::find_mask_on_gpu<M == 4, detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance,
+                                                                   stream);
   else
     return {};
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all
-/// four lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever
-/// the types of weights.
+/// four lane widths, where the pattern as template arguments compiles those of one. For each importance they are
+/// compiled once for all types of weights, double included (on the CPU once for all types but double, and once for
+/// double). The kernels of 4x4 tiles are compiled for each type.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   if constexpr (detail::check_kernel_types<T, Importance>())
-    return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+    return detail::find_mask_on_gpu<true, 8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
   else
     return {};
 }

@@ -24,18 +24,12 @@ namespace detail {
 /// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
 inline constexpr std::int64_t weights_per_grain = 16384;
 
-// With4: M may be 4. Those tiles have a solver of their own, half of what there is to compile at width 8.
 template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& problem) {
   const instruction_set isa = best_instruction_set();
-  parallel_for(threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
-               [&](std::int64_t begin, std::int64_t end) {
-                 if constexpr (With4)
-                   run_tiles<Width, AnyWeight>(isa, problem, begin, end);
-                 else
-                   run_wide_tiles<Width>(isa, as_solved < AnyWeight && !std::is_same_v < Weight, double >> (problem),
-                                         begin, end);
-               });
+  parallel_for(
+      threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
+      [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight, With4>(isa, problem, begin, end); });
 }
 
 template <bool With4, int... Widths, class T, class Importance>
@@ -101,8 +95,9 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all
-/// four lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types
-/// of weights, but double has its own.
+/// four lane widths, where the pattern as template arguments compiles one. For each importance it is compiled once for
+/// all types of weights but double, and once for double (on the GPU once for all types, double included). The solver of
+/// 4x4 tiles is compiled for each type.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {

@@ -67,15 +67,19 @@ void enqueue_solver(const problem<Weight, Importance>& problem, cudaStream_t str
     enqueue<work::optimal, Width>(problem, stream);
 }
 
-template <int Width, bool AnyWeight, class Weight, class Importance>
+// AnyWeight: by one kernel for all types of weights. With4: M may be 4, whose tiles have kernels of their own.
+template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
+void enqueue_any(const problem<Weight, Importance>& problem, cudaStream_t stream) {
+  if constexpr (Width == 8 && With4)
+    if (problem.takes_tile4_solver()) return enqueue_tiles4(problem, stream);
+  enqueue_solver<Width>(as_solved<AnyWeight>(problem), stream);
+}
+
+template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  if (Width == 8 && problem.takes_tile4_solver()) {
-    if constexpr (Width == 8) enqueue_tiles4(problem, stream);
-  } else {
-    enqueue_solver<Width>(as_solved<AnyWeight>(problem), stream);
-  }
+  enqueue_any<Width, AnyWeight, With4>(problem, stream);
   return launch_status();
 }
 

@@ -129,14 +129,10 @@ status check_overlaps(const problem<Weight, Importance>& problem, const byte_ran
   return {};
 }
 
-// Each output, its strides made explicit, and then all of them together.
+// Each output, its strides made explicit, and the bytes of each.
 template <class Weight, class Importance>
-status check_outputs(problem<Weight, Importance>& problem) {
-  if (problem.warm && problem.out.prices == nullptr)
-    return {status_code::invalid_option,
-            "start::warm reads mask_outputs::prices, which is null: give the prices of an earlier call, or start cold"};
+status resolve_outputs(problem<Weight, Importance>& problem, byte_range (&written)[output_count]) {
   const auto& w = problem.weights;
-  byte_range written[output_count];
   const status checks[] = {
       resolve(problem.out.mask, 1, w.rows, w.cols, w.batch, written[mask_output]),
       resolve(problem.out.packed, packed_size(problem.nm.m), w.rows, problem.grid.tile_cols.value(), w.batch,
@@ -149,7 +145,18 @@ status check_outputs(problem<Weight, Importance>& problem) {
   };
   for (const status& s : checks)
     if (!s.ok()) return s;
-  return check_overlaps(problem, written);
+  return {};
+}
+
+// Each output, and then all of them together.
+template <class Weight, class Importance>
+status check_outputs(problem<Weight, Importance>& problem) {
+  if (problem.warm && problem.out.prices == nullptr)
+    return {status_code::invalid_option,
+            "start::warm reads mask_outputs::prices, which is null: give the prices of an earlier call, or start cold"};
+  byte_range written[output_count];
+  const status s = resolve_outputs(problem, written);
+  return s.ok() ? check_overlaps(problem, written) : s;
 }
 
 // Whether there is anything to write.

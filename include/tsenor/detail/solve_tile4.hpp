@@ -163,7 +163,7 @@ TSENOR_FN void certify_tile4(const problem<Weight, Importance>& problem, const t
   if (problem.out.prices) {
     const prices4 price = prices_of(t.w, mask);
     price_type<Weight>* const to = problem.out.prices + tile * 8;
-    const stored_prices<price_type<Weight> > as_stored(t.unit);
+    const stored_prices<price_type<Weight>> as_stored(t.unit);
     TSENOR_UNROLL for (int k = 0; k < 4; k++) {
       to[k] = as_stored(k < at.rows ? double(price.row[k]) : 0.);
       to[4 + k] = as_stored(k < at.cols ? double(price.col[k]) : 0.);

@@ -59,6 +59,13 @@ constexpr status check_granularity(std::int64_t rows, std::int64_t cols) {
           rows % granularity != 0 ? rows : cols, granularity};
 }
 
+/// Where compressed operands go: compressed_size(rows, cols) bytes of device memory each, at an address that is a
+/// multiple of 16. Null: not wanted.
+struct operands {
+  void* weights = nullptr;     ///< of W
+  void* transposed = nullptr;  ///< of W^T
+};
+
 /// Which of the two operands of a weight matrix.
 enum class operand {
   weights,    ///< W, for products with W^T: the forward pass

@@ -103,7 +103,7 @@ TSENOR_FN choice<V, Bits> parted(const V (&lead)[4], std::uint32_t upper, std::u
   return {absolute<Bits>(x), x >= V{} ? Bits{} + (upper << b | lower << c) : Bits{} + (upper << c | lower << b)};
 }
 template <class Bits, class V>
-TSENOR_FN column_pairs<choice<V, Bits> > parted_pairs(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower) {
+TSENOR_FN column_pairs<choice<V, Bits>> parted_pairs(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower) {
   return {parted<Bits>(lead, upper, lower, 0, 1), parted<Bits>(lead, upper, lower, 0, 2),
           parted<Bits>(lead, upper, lower, 0, 3), parted<Bits>(lead, upper, lower, 1, 2),
           parted<Bits>(lead, upper, lower, 1, 3), parted<Bits>(lead, upper, lower, 2, 3)};
