@@ -1,4 +1,7 @@
-"""Plots and REPORT.md of what bench.py and prune_sharded.py measured: report.py linear24.json sharded.json FOLDER"""
+"""Plots and REPORT.md of what bench.py, prune_sharded.py and training.py measured, the last if it is there:
+
+    report.py linear24.json sharded.json [training.json] FOLDER
+"""
 
 import json
 import statistics
@@ -7,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
+import time_to_loss
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -88,9 +92,11 @@ def table(head, rows):
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
 
 
-def summary_lines(record):
-    """The answer, in a few lines."""
-    return ["## Does training get faster?", "", *large_answer(record), *small_answer(record["training"]), *fp8_answer(record), ""]
+def summary_lines(record, training):
+    """The answer, in a few lines: the time to the loss first."""
+    first = time_to_loss.answer(training) if training else []
+    return ["## Does training get faster?", "", *first, *large_answer(record), *small_answer(record["training"]),
+            *fp8_answer(record), ""]
 
 
 def large_answer(record):
@@ -262,24 +268,25 @@ def wrapped(line):
     return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def markdown(record, sharded):
+def markdown(record, sharded, training=None):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    parts = summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines
-    lines += [line for part in (*parts, training_lines) for line in part(record)]
+    lines += summary_lines(record, training) + (time_to_loss.section(training, table) if training else [])
+    parts = compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines, training_lines
+    lines += [line for part in parts for line in part(record)]
     return "\n".join(map(wrapped, lines + sharded_lines(sharded)))
 
 
-def main(source, sharded, folder):
-    record, sharded, folder = json.loads(Path(source).read_text()), json.loads(Path(sharded).read_text()), Path(folder)
+def main(*records, folder):
+    record, sharded, *training = (json.loads(Path(path).read_text()) for path in records)
     plot_products(record, folder / "products.png")
     plot_losses(record, folder / "losses.png")
-    (folder / "REPORT.md").write_text(markdown(record, sharded))
+    (folder / "REPORT.md").write_text(markdown(record, sharded, *training))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*sys.argv[1:-1], folder=Path(sys.argv[-1]))

@@ -103,13 +103,6 @@ def sparse_arguments(kind, recipe):
     return arguments
 
 
-def make_sparse(model, **arguments):
-    """All linear layers of the blocks."""
-    for name, module in list(model.blocks.named_modules()):
-        if isinstance(module, torch.nn.Linear):
-            model.blocks.set_submodule(name, Linear24.of(module, **arguments))
-
-
 class Ranks:
     """The processes that train together, one alone without torchrun."""
 
@@ -184,17 +177,24 @@ class Training:
         with self.ranks.device:
             model = Decoder(size)
         if kind != "dense":
-            make_sparse(model, captured=captured, **sparse_arguments(kind, recipe))
+            self.make_sparse(model.blocks, captured=captured)
         self.model = self.ranks.wrapped(model)
         fused = {"fused": True, "capturable": captured} if self.ranks.device.type == "cuda" else {}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=size["rate"], betas=(0.9, 0.95), weight_decay=0.1, **fused
         )
-        if kind != "dense":
+        if any(isinstance(module, Linear24) for module in model.modules()):
             phases = dense_phases(steps, start=recipe.dense_start, end=recipe.dense_end)
             self.refresh = MaskRefresh(
                 self.model, self.optimizer, every=recipe.every, decay=recipe.decay, schedule=phases
             )
+
+    def make_sparse(self, blocks, **arguments):
+        """All linear layers of the blocks."""
+        arguments |= sparse_arguments(self.kind, self.recipe)
+        for name, module in list(blocks.named_modules()):
+            if isinstance(module, torch.nn.Linear):
+                blocks.set_submodule(name, Linear24.of(module, **arguments))
 
     @property
     def sparse(self):
@@ -388,7 +388,7 @@ def wanted_runs(given):
     runs = {}
     for seed in given.seeds:
         for kind in sorted(given.kinds, key=lambda kind: kind != "dense"):
-            for recipe in given.recipe:
+            for recipe in given.recipe if kind != "dense" else [Recipe()]:
                 runs[name_of(kind, recipe, seed)] = kind, recipe, seed
     for kind, recipe, _ in runs.values():
         if kind != "dense":

@@ -221,6 +221,8 @@ def test_the_dense_end_begins_on_time_whatever_the_pattern(device):
         dense.append(bool(mask_of(model).all()))
         train(model, optimizer, 1)
     assert dense == [step >= 7 for step in range(8)]  # round(8 * 5 / 6)
+    kept = [dense_phases(10, start=0.2, end=share)(step, 2, 4) for share in (0, 0.01, 0.3) for step in (1, 2, 6, 7, 9, 10, 11)]
+    assert kept == [4, 2, 2, 2, 2, 2, 2] * 2 + [4, 2, 2, 4, 4, 4, 4]  # a training without a dense end ends sparse
 
 
 def test_importance_of_ones_own(device):

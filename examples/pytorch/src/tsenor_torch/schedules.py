@@ -32,7 +32,7 @@ def dense_phases(steps, *, start=0.0, end=1 / 6):
     if not (0 <= start and 0 <= end and start + end <= 1):
         raise ValueError(f"tsenor: shares of dense steps must be 0 to 1 together, not {start} and {end}")
     first, last = round(start * steps), round((1 - end) * steps)
-    return lambda step, n, m: n if first <= step < last else m
+    return lambda step, n, m: m if step < first or last <= step and last < steps else n
 
 
 class MaskRefresh:
