@@ -38,18 +38,6 @@ def plot_products(record, path):
     figure.savefig(path, dpi=100)
 
 
-def plot_losses(record, path):
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    runs = record["training"]["runs"]
-    for run in (r for r in runs if not r["captured"] and r["kind"] != "faster"):
-        steps = [min(50 * (k + 1), run["steps"]) for k in range(len(run["losses"]))]
-        axes.plot(steps, run["losses"], linewidth=1, label=name_of(run))
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss, mean of the 50 steps before")
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
-
-
 def gain(step, kind):
     """How many times as fast as dense a kind of step is."""
     return step["step_ms"]["dense"] / step["step_ms"][kind]
@@ -235,8 +223,7 @@ def training_lines(record):
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
     lines += ["Runs take turns, step by step; times are wall times. Where sparsify24 took no layer, a run is the dense one: how far "
               "its time is from dense is what the host's part in small steps varies by. Those captured are replayed from a CUDA "
-              "graph.", "",
-              "![losses](losses.png)", "", f"The text: {training['text']}.", ""]
+              "graph.", "", f"The text: {training['text']}.", ""]
     return lines
 
 
@@ -282,7 +269,6 @@ def markdown(record, sharded, training=None):
 def main(*records, folder):
     record, sharded, *training = (json.loads(Path(path).read_text()) for path in records)
     plot_products(record, folder / "products.png")
-    plot_losses(record, folder / "losses.png")
     (folder / "REPORT.md").write_text(markdown(record, sharded, *training))
 
 

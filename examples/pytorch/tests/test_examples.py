@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 
@@ -148,9 +149,13 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
         trained(tmp_path / "whole")
 
 
-def test_ranks_find_the_same_masks_and_train_as_one_process(tmp_path, words):
+@pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason="fully_shard of this PyTorch runs on GPUs only"
+)
+@pytest.mark.parametrize("how", [[], ["--fsdp"]])
+def test_ranks_find_the_same_masks_and_train_as_one_process(tmp_path, words, how):
     one = trained(tmp_path / "one", "--text", words)
-    done = launched(2, "training.py", tmp_path / "two", *TINY, "--text", words)
+    done = launched(2, "training.py", tmp_path / "two", *TINY, *how, "--text", words)
     assert done.returncode == 0, done.stderr
     two = json.loads((tmp_path / "two" / "training.json").read_text())
     for alone, together in zip(one["parts"][0]["runs"], two["parts"][0]["runs"]):

@@ -93,7 +93,9 @@ class MaskRefresh:
 
     @torch.no_grad()
     def refresh(self):
-        """Finds all masks anew, now."""
+        """Finds all masks anew, now; those of a sharded Linear24 with its next product."""
+        if self.measure_flips and (late := self._found_late()):
+            raise ValueError(f"tsenor: measure_flips of {late[0]}, a sharded Linear24, whose mask is found later")
         before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
         if self.schedule:
             for layer in self.layers:
@@ -160,6 +162,9 @@ class MaskRefresh:
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
         if self.decay:
             self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))
+
+    def _found_late(self):
+        return [k.name for k in self.layers if isinstance(k.module, Linear24) and sharding.is_sharded(k.stored())]
 
     def _turns_dense(self):
         """Whether the schedule now keeps all of a layer that has been sparse until now."""

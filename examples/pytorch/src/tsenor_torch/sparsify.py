@@ -26,10 +26,6 @@ class SparseLayer(NamedTuple):
         """The dense parameter."""
         return self.sparsity.stored()
 
-    @property
-    def shardable(self):
-        return self.sparsity.shardable
-
 
 def sparse_layers(model):
     """All sparse weights of a model. The one place that knows; it walks over all modules."""
