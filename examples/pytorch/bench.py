@@ -187,8 +187,8 @@ def torch_semi_structured(dense, x, dy):
 
 
 class Turn(Training):
-    """A training that takes turns with others: 'dense', 'sparse' in all layers, or in those that are 'faster' so, from step
-    `switch_at` on. Its rate is constant. `captured`: steps are replayed from a CUDA graph."""
+    """A training that takes turns with others: 'dense', 'sparse' in all layers, or in those that are 'faster' so, from
+    step `switch_at` on. Its rate is constant. `captured`: steps are replayed from a CUDA graph."""
 
     def __init__(self, text, size, steps, name, every=1, switch_at=0, captured=False):
         self.name, self.switch_at, self.captured, self.losses, self.times = name, switch_at, captured, [], []
@@ -238,7 +238,8 @@ class Turn(Training):
 
 
 def turns(text, size, steps, *runs):
-    """Records of the runs, each given as Turn's arguments, step by step in turns: the GPU's clock is the same for all."""
+    """Records of the runs, each given as Turn's arguments. They take turns step by step: the GPU's clock is the same for
+    all."""
     trainings = [Turn(text, size, steps, *run) for run in runs]
     for _ in range(steps):
         for training in trainings:

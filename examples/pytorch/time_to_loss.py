@@ -1,5 +1,5 @@
-"""What training.json of training.py says: how long each kind of training took to the loss that dense training ended with.
-For report.py, and printed by training.py."""
+"""What training.json of training.py says: how long each kind of training took to the loss that dense training ended
+with. For report.py, and printed by training.py."""
 
 import statistics
 
@@ -85,8 +85,8 @@ def agreement(part):
     masks = [run for run in part["runs"] if run["masks_sha256"]]
     if not masks:
         return []
-    return [f"Each rank found its own masks, and nothing of them was sent: in {len(masks)} runs their hashes were the same on "
-            f"all {part['settings']['ranks']} ranks at each evaluation while there were masks.", ""]
+    return [f"Each rank found its own masks, and nothing of them was sent: in {len(masks)} runs their hashes were the "
+            f"same on all {part['settings']['ranks']} ranks at each evaluation while there were masks.", ""]
 
 
 def section(record, table):
@@ -94,10 +94,10 @@ def section(record, table):
     text = record["text"]
     lines = ["## Time to dense's loss", "",
              f"The text: {text['name']}, {text['bytes'] / 1e6:.1f} MB, and {text['held_out_documents']} documents of "
-             f"{text['held_out_bytes'] / 1e6:.2f} MB held out; sha256 {text['sha256'][:16]}. Losses are nats a byte, those of "
-             "several seeds means and standard deviations. All kinds of a seed begin with the same weights and see the same "
-             "text. Seconds are wall time of training alone. Time to dense's loss is the first at which the held-out loss "
-             "was at that which dense training of the same seed ended with, as a share of its time.", ""]
+             f"{text['held_out_bytes'] / 1e6:.2f} MB held out; sha256 {text['sha256'][:16]}. Losses are nats a byte, "
+             "those of several seeds means and standard deviations. All kinds of a seed begin with the same weights and "
+             "see the same text. Seconds are wall time of training alone. Time to dense's loss is the first at which the "
+             "held-out loss was at that which dense training of the same seed ended with, as a share of its time.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]
         lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement(part)
@@ -128,14 +128,16 @@ def best_line(part, others):
 
 
 def cost_line(part, others):
-    costs = ", ".join(f"{title} {with_noise([above for _, above in map(of_dense, runs, dense)])}" for title, runs, dense in others)
+    costs = ", ".join(f"{title} {with_noise([above for _, above in map(of_dense, runs, dense)])}"
+                      for title, runs, dense in others)
     return f"- Held-out loss against dense's after as long a run, in nats a byte: {costs}."
 
 
 def noise_line(record):
     spreads = [(part["settings"]["size"], [run["curve"][-1][2] for run in groups(part)[0][1]])
                for part in record["parts"] if groups(part)]
-    spreads = [f"{with_noise(losses, '.4f')} ({size}, {len(losses)} seeds)" for size, losses in spreads if len(losses) > 2]
+    spreads = [f"{with_noise(losses, '.4f')} ({size}, {len(losses)} seeds)"
+               for size, losses in spreads if len(losses) > 2]
     if not spreads:
         return "- The noise of a seed was not measured: that takes three seeds."
     return f"- The noise of seeds, as the standard deviation of dense's loss: {'; '.join(spreads)}."

@@ -100,7 +100,8 @@ def sparse_arguments(kind, recipe):
     arguments = {"pruning": recipe.pruning} if masks else {"masks": False}
     arguments |= {"weight_gradient": "mvue"} if mvue else {}
     if lacking := sorted(arguments.keys() - set(inspect.signature(Linear24).parameters)):
-        raise SystemExit(f"training.py: the kind {kind!r} needs a Linear24 with {' and '.join(lacking)}, which this lacks")
+        names = " and ".join(lacking)
+        raise SystemExit(f"training.py: the kind {kind!r} needs {names} of Linear24, which this tsenor_torch lacks")
     return arguments
 
 
@@ -361,9 +362,9 @@ class Record:
 def settings_of(given, ranks):
     """What runs that are compared have in common."""
     cuda = ranks.device.type == "cuda"
-    return {"size": given.size, **SIZES[given.size], "seconds": None if given.steps else given.seconds, "steps": given.steps,
-            "tests": given.tests, "ranks": ranks.count, "fsdp": ranks.fsdp, "torch": torch.__version__,
-            "device": torch.cuda.get_device_name(ranks.device) if cuda else "CPU"}
+    return {"size": given.size, **SIZES[given.size], "seconds": None if given.steps else given.seconds,
+            "steps": given.steps, "tests": given.tests, "ranks": ranks.count, "fsdp": ranks.fsdp,
+            "torch": torch.__version__, "device": torch.cuda.get_device_name(ranks.device) if cuda else "CPU"}
 
 
 def measured_ms(text, size, kind, recipe, ranks):
@@ -435,7 +436,8 @@ def main():
         record.add(name, run.go(), ms if kind != "dense" else None)
         run.checkpoint.unlink(missing_ok=True)
     if ranks.rank == 0:
-        print("\n".join(" | ".join(map(str, line)) for line in (HEAD, *(row(record.part, *g) for g in groups(record.part)))))
+        rows = HEAD, *(row(record.part, *group) for group in groups(record.part))
+        print("\n".join(" | ".join(map(str, line)) for line in rows))
     ranks.end()
 
 

@@ -53,7 +53,8 @@ def test_the_report_is_what_the_newest_records_give(monkeypatch):
         records = sorted((EXAMPLES.parent.parent / "bench" / "results").glob(f"{name}-*.json"))
         return [json.loads(path.read_text()) for path in records[-1:]]
 
-    assert (EXAMPLES / "REPORT.md").read_text() == report.markdown(*newest("linear24"), *newest("sharded"), *newest("training"))
+    records = [record for name in ("linear24", "sharded", "training") for record in newest(name)]
+    assert (EXAMPLES / "REPORT.md").read_text() == report.markdown(*records)
 
 
 def launched(ranks, script, folder, *arguments):
@@ -62,7 +63,9 @@ def launched(ranks, script, folder, *arguments):
     command = command + ["--nproc-per-node", ranks] if ranks else [sys.executable]
     command += [EXAMPLES / script, "--out", folder, *arguments]
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent, env=environment)
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent, env=environment
+    )
 
 
 def prune(folder, ranks, *arguments):
@@ -136,7 +139,8 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
     (part,) = whole["parts"]
     names = ["dense", "masks, dense_end=0.3", "masks, every=2, decay=0.001, pruning=soft"]
     assert [run["name"] for run in part["runs"]] == [f"{name}, seed 0" for name in names]
-    for kind, recipe, saved, stop in (("dense", "", 2, 3), ("masks", arguments[3], 4, 5), ("masks", arguments[4], 3, 4)):
+    stops = ("dense", "", 2, 3), ("masks", arguments[3], 4, 5), ("masks", arguments[4], 3, 4)
+    for kind, recipe, saved, stop in stops:
         which = "--text", words, "--kinds", kind, "--recipe", recipe, "--checkpoint-every", saved
         with pytest.raises(SystemExit, match=f"stopped after step {stop}"):
             trained(tmp_path / "parts", *which, "--stop-after", stop)
@@ -169,4 +173,5 @@ def test_the_time_to_a_loss_is_between_evaluations(monkeypatch):
     from time_to_loss import first_time
 
     curve = [(1, 10.0, 3.0), (2, 20.0, 2.0), (3, 30.0, 2.5), (4, 40.0, 1.0)]
-    assert [first_time(curve, loss) for loss in (4, 2.5, 2.0, 1.5, 0.5)] == [10.0, 15.0, 20.0, pytest.approx(36.6667), None]
+    times = [first_time(curve, loss) for loss in (4, 2.5, 2.0, 1.5, 0.5)]
+    assert times == [10.0, 15.0, 20.0, pytest.approx(36.6667), None]

@@ -8,7 +8,17 @@ import torch
 from models import sparsity_of, train, two_layers
 
 import tsenor_torch
-from tsenor_torch import Linear24, MaskRefresh, TransposableSparsity, decreasing_n, dense_phases, finalize, freeze, refresh, sparsify
+from tsenor_torch import (
+    Linear24,
+    MaskRefresh,
+    TransposableSparsity,
+    decreasing_n,
+    dense_phases,
+    finalize,
+    freeze,
+    refresh,
+    sparsify,
+)
 
 
 def sparse(device="cpu", **arguments):
@@ -209,7 +219,8 @@ def test_decay_goes_through_the_gradient_and_so_through_adam(device):
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
-    torch.testing.assert_close(weight.detach(), torch.where(mask, before, before - 0.01 * before.sign()), rtol=0, atol=1e-4)
+    expected = torch.where(mask, before, before - 0.01 * before.sign())
+    torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-4)
 
 
 def test_the_dense_end_begins_on_time_whatever_the_pattern(device):
@@ -221,7 +232,8 @@ def test_the_dense_end_begins_on_time_whatever_the_pattern(device):
         dense.append(bool(mask_of(model).all()))
         train(model, optimizer, 1)
     assert dense == [step >= 7 for step in range(8)]  # round(8 * 5 / 6)
-    kept = [dense_phases(10, start=0.2, end=share)(step, 2, 4) for share in (0, 0.01, 0.3) for step in (1, 2, 6, 7, 9, 10, 11)]
+    steps = (1, 2, 6, 7, 9, 10, 11)
+    kept = [dense_phases(10, start=0.2, end=share)(step, 2, 4) for share in (0, 0.01, 0.3) for step in steps]
     assert kept == [4, 2, 2, 2, 2, 2, 2] * 2 + [4, 2, 2, 4, 4, 4, 4]  # a training without a dense end ends sparse
 
 

@@ -28,8 +28,8 @@ def compressed_size(rows, cols):
 
 @functools.cache
 def patterns24(device):
-    """All 90 masks of a 4x4 tile with two in each row and column: which pair of columns each row keeps, ``[90, 4]``, and
-    of each entry which 45 masks do not keep it, ``[16, 45]``."""
+    """All 90 masks of a 4x4 tile with two in each row and column: which pair of columns each row keeps, ``[90, 4]``,
+    and of each entry which 45 masks do not keep it, ``[16, 45]``."""
     pairs = list(itertools.combinations(range(4), 2))
     columns = ([k for pair in choice for k in pairs[pair]] for choice in itertools.product(range(6), repeat=4))
     choices = itertools.product(range(6), repeat=4)
@@ -44,9 +44,9 @@ def soft24(weight, chunk=2**16):
     ``weight``.
 
     Of a single row this is the magnitude less that of the third largest, S-STE's soft threshold (2409.09099). It is
-    continuous: an entry is 0 when the best mask is about to drop it. Entries outside of the best mask are 0. Exact up to
-    the rounding of sums of eight float32. In PyTorch's operations, chunks of so many tiles at a time: far more work than
-    finding a mask.
+    continuous: an entry is 0 when the best mask is about to drop it. Entries outside of the best mask are 0. Exact up
+    to the rounding of sums of eight float32. In PyTorch's operations, chunks of so many tiles at a time: far more work
+    than finding a mask.
     """
     rows, cols = weight.shape
     tiles = weight.float().view(rows // 4, 4, cols // 4, 4).permute(1, 3, 0, 2).reshape(16, -1)

@@ -45,10 +45,12 @@ class MaskRefresh:
         optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
             where an engine owns the optimizer (DeepSpeed).
         schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n` or
-            :func:`dense_phases`; n where None. It is asked at each refresh; where it comes to m, masks end at that step.
+            :func:`dense_phases`; n where None. It is asked at each refresh; where it comes to m, masks end at that
+            step.
         importance: see :func:`tsenor_torch.refresh`; called at each refresh.
         decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient, so that Adam
-            scales it as the gradient (2404.01847). With ``optimizer=None`` call :meth:`decay_gradients` before the step.
+            scales it as the gradient (2404.01847). With ``optimizer=None`` call :meth:`decay_gradients` before the
+            step.
         measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
             tensors, and :attr:`flip_rate` that of all layers together.
 
