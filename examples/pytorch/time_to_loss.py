@@ -61,15 +61,22 @@ def flip_rate(runs):
     return " to ".join(f"{100 * statistics.mean(f[k][1] for f in rates):.2f}" for k in (0, -1)) if rates else "-"
 
 
+def products(run):
+    """Forward, input gradient and weight gradient: of how many layers."""
+    counts = run["products"]
+    numbers = [counts[name] for name in ("forward", "input_gradient", "weight_gradient")]
+    return f"{'/'.join(map(str, numbers))} of {counts['layers']}" if counts["layers"] else "-"
+
+
 def row(part, title, runs, dense):
     faster = speed(part, runs)
     return [title, f"{statistics.mean(run['steps'] for run in runs):.0f}",
-            f"{statistics.mean(run['seconds'] for run in runs):.1f}", "-" if faster is None else f"{faster:.2f}",
+            f"{statistics.mean(run['seconds'] for run in runs):.1f}", products(runs[0]), "-" if faster is None else f"{faster:.2f}",
             with_noise([run["curve"][-1][2] for run in runs], ".4f"),
             with_noise([above for _, above in map(of_dense, runs, dense)]), to_dense_loss(runs, dense), flip_rate(runs)]
 
 
-HEAD = ["run", "steps", "seconds", "sparse step, times dense", "held-out loss", "above dense", "time to dense's loss",
+HEAD = ["run", "steps", "seconds", "sparse products", "sparse step, times dense", "held-out loss", "above dense", "time to dense's loss",
         "flips, %"]
 
 
@@ -97,7 +104,8 @@ def section(record, table):
              f"{text['held_out_bytes'] / 1e6:.2f} MB held out; sha256 {text['sha256'][:16]}. Losses are nats a byte, "
              "those of several seeds means and standard deviations. All kinds of a seed begin with the same weights and "
              "see the same text. Seconds are wall time of training alone. Time to dense's loss is the first at which the "
-             "held-out loss was at that which dense training of the same seed ended with, as a share of its time.", ""]
+             "held-out loss was at that which dense training of the same seed ended with, as a share of its time. Sparse "
+             "products: of how many layers the forward, the input gradient's and the weight gradient's were.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]
         lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement(part)

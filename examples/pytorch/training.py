@@ -13,9 +13,9 @@ masks, and that they are the same is checked. text.py makes the text.
 """
 
 import argparse
+import functools
 import gc
 import hashlib
-import inspect
 import json
 import math
 import os
@@ -30,6 +30,7 @@ import torch.distributed as dist
 from text import Text
 from time_to_loss import HEAD, groups, row
 
+import tsenor_torch
 from tsenor_torch import Linear24, MaskRefresh, dense_phases
 
 SIZES = {
@@ -94,15 +95,15 @@ class Decoder(torch.nn.Module):
         return self.head(self.norm(self.blocks(x)))
 
 
-def sparse_arguments(kind, recipe):
-    """What Linear24 is told for a kind; SystemExit where this tsenor_torch cannot."""
+def layer_of(kind, recipe, **arguments):
+    """What makes a kind's layer of a linear one; SystemExit where this tsenor_torch cannot."""
     masks, mvue = KINDS[kind]
-    arguments = {"pruning": recipe.pruning} if masks else {"masks": False}
-    arguments |= {"weight_gradient": "mvue"} if mvue else {}
-    if lacking := sorted(arguments.keys() - set(inspect.signature(Linear24).parameters)):
-        names = " and ".join(lacking)
-        raise SystemExit(f"training.py: the kind {kind!r} needs {names} of Linear24, which this tsenor_torch lacks")
-    return arguments
+    if mvue and not hasattr(tsenor_torch, "MvueLinear"):
+        raise SystemExit(f"training.py: the kind {kind!r} needs sparse weight gradients, which this tsenor_torch lacks")
+    if not masks:
+        return functools.partial(tsenor_torch.MvueLinear.of, **arguments)
+    arguments |= {"pruning": recipe.pruning} | ({"weight_gradient": "mvue"} if mvue else {})
+    return functools.partial(Linear24.of, **arguments)
 
 
 class Ranks:
@@ -180,28 +181,29 @@ class Training:
             model = Decoder(size)
         if kind != "dense":
             self.make_sparse(model.blocks, captured=captured)
+        self.mvue = [it for it in model.modules() if type(it).__name__ == "MvueLinear"]
+        self.phases = dense_phases(steps, start=recipe.dense_start, end=recipe.dense_end)
         self.model = self.ranks.wrapped(model)
         fused = {"fused": True, "capturable": captured} if self.ranks.device.type == "cuda" else {}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=size["rate"], betas=(0.9, 0.95), weight_decay=0.1, **fused
         )
         if any(isinstance(module, Linear24) for module in model.modules()):
-            phases = dense_phases(steps, start=recipe.dense_start, end=recipe.dense_end)
             self.refresh = MaskRefresh(
-                self.model, self.optimizer, every=recipe.every, decay=recipe.decay, schedule=phases
+                self.model, self.optimizer, every=recipe.every, decay=recipe.decay, schedule=self.phases
             )
 
     def make_sparse(self, blocks, **arguments):
         """All linear layers of the blocks."""
-        arguments |= sparse_arguments(self.kind, self.recipe)
+        make = layer_of(self.kind, self.recipe, **arguments)
         for name, module in list(blocks.named_modules()):
             if isinstance(module, torch.nn.Linear):
-                blocks.set_submodule(name, Linear24.of(module, **arguments))
+                blocks.set_submodule(name, make(module))
 
     @property
     def sparse(self):
         """Whether the next step is."""
-        return self.refresh is not None and any(k.sparsity.now != k.sparsity.m for k in self.refresh.layers)
+        return self.kind != "dense" and self.phases(self.done, 2, 4) == 2
 
     def rate(self):
         """Of the next step: up in some steps, and down a cosine to a tenth."""
@@ -224,6 +226,8 @@ class Training:
         """Its loss, of this rank's part of the batch."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.size["rate"] * self.rate()
+        for layer in self.mvue:
+            layer.weight_gradient = "mvue" if self.sparse else "dense"
         loss = self.learn(self.text.batch(self.size, self.seed, self.done, self.ranks.part))
         self.done += 1
         return loss
@@ -233,6 +237,12 @@ class Training:
         """The mean loss in nats a byte."""
         losses = [self.loss(tokens) for tokens in self.text.tests(self.size, batches, self.ranks.part)]
         return self.ranks.mean(torch.stack(losses).mean())
+
+    def products(self):
+        """Of how many layers which products are sparse while the phase is."""
+        plans = [it.plan for it in self.model.modules() if getattr(it, "plan", None) is not None]
+        fields = ("forward", "input_gradient", "weight_gradient")
+        return {"layers": len(plans), **{name: sum(getattr(plan, name, False) for plan in plans) for name in fields}}
 
     def digest(self):
         """Of all masks."""
@@ -266,7 +276,8 @@ class Run:
 
     def _step(self):
         training, every = self.training, self.training.recipe.every
-        measured = training.sparse and not self.ranks.fsdp and training.done // every % FLIPS_EVERY == 0
+        sampled = training.done // every % FLIPS_EVERY == 0 and training.sparse
+        measured = sampled and training.refresh is not None and not self.ranks.fsdp
         if training.refresh:
             training.refresh.measure_flips = measured
         self.loss = training.step()
@@ -276,7 +287,7 @@ class Run:
     def _pause(self, done):
         if done in self.points:
             self.curve.append((done, round(self.seconds, 3), self.training.held_out(self.options.tests)))
-            if self.ranks.count > 1 and self.training.sparse:
+            if self.ranks.count > 1 and self.training.refresh and self.training.sparse:
                 self.masks = self.ranks.same("masks", self.training.digest())
             if self.ranks.rank == 0:
                 print(f"  step {done} of {self.training.steps}, {self.seconds:.1f} s: loss {float(self.loss):.4f}, "
@@ -290,7 +301,8 @@ class Run:
         training, self.flips = self.training, [(step, float(rate)) for step, rate in self.flips]
         parameters = sum(p.numel() for p in training.model.parameters())
         return {"kind": training.kind, "recipe": training.recipe._asdict(), "seed": training.seed,
-                "steps": training.steps, "parameters": parameters, "seconds": round(self.seconds, 3),
+                "steps": training.steps, "parameters": parameters, "products": training.products(),
+                "seconds": round(self.seconds, 3),
                 "curve": self.curve, "flips": self.flips, "masks_sha256": self.masks}
 
     def _now(self):
@@ -395,7 +407,7 @@ def wanted_runs(given):
                 runs[name_of(kind, recipe, seed)] = kind, recipe, seed
     for kind, recipe, _ in runs.values():
         if kind != "dense":
-            sparse_arguments(kind, recipe)
+            layer_of(kind, recipe)
     return [(name, *run) for name, run in runs.items()]
 
 
