@@ -9,7 +9,8 @@ Kinds: 'masks', 2:4 transposable weights; 'mvue', dense weights and a 2:4 weight
 is trained by each recipe: what it changes of every=1,decay=0,dense_start=0,dense_end=0.1667,pruning=hard. With
 --seconds a run has as many steps as fit into that time. Runs that FOLDER has already are not repeated, and one that was
 interrupted goes on from its last checkpoint. Under torchrun the batch is divided among the ranks, each finds its own
-masks, and that they are the same is checked. text.py makes the text.
+masks, and that they are the same is checked; give --batch for as many pieces a GPU as one has alone. text.py makes
+the text.
 """
 
 import argparse
@@ -371,10 +372,17 @@ class Record:
         return any(run["name"] == name for run in self.part["runs"])
 
 
-def settings_of(given, ranks):
+def size_of(given, ranks):
+    size = SIZES[given.size] | ({"batch": given.batch} if given.batch else {})
+    if size["batch"] % ranks.count:
+        raise SystemExit(f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: --batch")
+    return size
+
+
+def settings_of(given, size, ranks):
     """What runs that are compared have in common."""
     cuda = ranks.device.type == "cuda"
-    return {"size": given.size, **SIZES[given.size], "seconds": None if given.steps else given.seconds,
+    return {"size": given.size, **size, "seconds": None if given.steps else given.seconds,
             "steps": given.steps, "tests": given.tests, "ranks": ranks.count, "fsdp": ranks.fsdp,
             "torch": torch.__version__, "device": torch.cuda.get_device_name(ranks.device) if cuda else "CPU"}
 
@@ -417,6 +425,7 @@ def options():
     add("--out", type=Path, required=True, help="folder for training.json and checkpoints")
     add("--text", type=Path, help="what text.py wrote; without it the sources of Python's standard library")
     add("--size", choices=SIZES, default="decoder", help="of the model and its batches (default: %(default)s)")
+    add("--batch", type=int, help="pieces of text a step, of all ranks together, instead of the size's")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     add("--recipe", nargs="+", type=Recipe.of, default=[Recipe()], help="such as decay=1e-4,dense_end=0")
     add("--seeds", nargs="+", type=int, default=[0])
@@ -432,10 +441,11 @@ def options():
 
 def main():
     given = options()
-    runs, ranks, size = wanted_runs(given), Ranks(given.fsdp), SIZES[given.size]
+    runs, ranks = wanted_runs(given), Ranks(given.fsdp)
+    size = size_of(given, ranks)
     given.out.mkdir(parents=True, exist_ok=True)
     text = Text.of(given.text, ranks.device)
-    record = Record(given.out, text, settings_of(given, ranks), ranks)
+    record = Record(given.out, text, settings_of(given, size, ranks), ranks)
     for number, (name, kind, recipe, seed) in enumerate(runs):
         if record.has(name):
             continue

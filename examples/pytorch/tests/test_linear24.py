@@ -2,7 +2,8 @@ import pytest
 import torch
 from oracle import all_tiles24, counts_of
 
-from tsenor_torch import Linear24, MaskRefresh, compress24, dense_phases, plans, sparsify24
+import tsenor_torch
+from tsenor_torch import Linear24, MaskRefresh, compress24, dense_phases, finalize, plans, sparsify24
 from tsenor_torch.forms import Forms, Plan, soft24
 
 ops = torch.ops.tsenor
@@ -329,6 +330,21 @@ def test_the_scale_of_a_soft_layer_is_in_its_state(device):
     dense = torch.nn.Linear(128, 64, device=device)
     other.load_state_dict(dense.state_dict())
     assert torch.equal(other.scale, Linear24.of(dense, pruning="soft").scale)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("pruning", ["hard", "soft"])
+def test_plain_state_dicts_have_the_weights_of_finalized_models(device, pruning, dense):
+    model = torch.nn.Sequential(Linear24(128, 64, device=device, pruning=pruning))
+    handle = MaskRefresh(model, None, schedule=lambda step, n, m: m if dense else n)
+    plain = tsenor_torch.plain_state_dict(model.state_dict())
+    x, weight = torch.randn(64, 128, device=device), model[0].weight.detach().clone()
+    y = model(x)
+    handle.remove()
+    finalize(model)
+    assert plain.keys() == model.state_dict().keys() == {"0.weight", "0.bias"}
+    assert torch.equal(plain["0.weight"], model[0].weight) and torch.equal(weight, model[0].weight) == dense
+    torch.testing.assert_close(model(x), y, rtol=2e-2, atol=2e-2 * float(y.detach().abs().max()))
 
 
 @pytest.mark.parametrize("pruning", ["hard", "soft"])

@@ -28,14 +28,14 @@ def compressed_size(rows, cols):
 
 @functools.cache
 def patterns24(device):
-    """All 90 masks of a 4x4 tile with two in each row and column: which pair of columns each row keeps, ``[90, 4]``,
-    and of each entry which 45 masks do not keep it, ``[16, 45]``."""
+    """The pairs of columns that a row may keep, ``[6, 2]``; of all 90 masks of a 4x4 tile with two in each row and
+    column the pair of each row, ``[90, 4]``; and of each entry the 45 masks that do not keep it, ``[16, 45]``."""
     pairs = list(itertools.combinations(range(4), 2))
     columns = ([k for pair in choice for k in pairs[pair]] for choice in itertools.product(range(6), repeat=4))
     choices = itertools.product(range(6), repeat=4)
     found = [c for c, kept in zip(choices, columns) if all(kept.count(k) == 2 for k in range(4))]
     without = [[p for p, c in enumerate(found) if k % 4 not in pairs[c[k // 4]]] for k in range(16)]
-    return torch.tensor(found, device=device), torch.tensor(without, device=device)
+    return tuple(torch.tensor(numbers, device=device) for numbers in (pairs, found, without))
 
 
 def soft24(weight, chunk=2**16):
@@ -56,9 +56,8 @@ def soft24(weight, chunk=2**16):
 
 def _soft_tiles(tiles):
     """Of tiles ``[16, count]``, entries first."""
-    choices, without = patterns24(tiles.device)
-    rows, columns = tiles.abs().view(4, 4, -1), torch.combinations(torch.arange(4, device=tiles.device))
-    pairs = rows[:, columns].sum(2)  # [4, 6, count]
+    columns, choices, without = patterns24(tiles.device)
+    pairs = tiles.abs().view(4, 4, -1)[:, columns].sum(2)  # [4, 6, count]
     kept = sum(pairs[row, choices[:, row]] for row in range(4))  # [90, count]
     rest = torch.stack([kept[those].amax(0) for those in without])
     return torch.minimum(kept.amax(0) - rest, tiles.abs()).copysign(tiles)

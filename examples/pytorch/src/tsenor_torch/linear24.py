@@ -56,7 +56,7 @@ class Linear24(Masked):
         super().__init__(dense.weight.shape, 2, 4, dense.weight.device)
         self.weight, self.bias, self.straight_through = dense.weight, dense.bias, gradient == "straight_through"
         self.captured = captured
-        self.type = torch.bfloat16 if self.weight.dtype == torch.float32 else self.weight.dtype
+        self.type = product_type(self.weight.dtype)
         self.due = None  # 'found' or 'kept': the mask that the next product writes the forms of, of a sharded weight
         self.soft = pruning == "soft"
         self.register_buffer("scale", best_scale(self.weight) if self.soft else None)
@@ -103,8 +103,8 @@ class Linear24(Masked):
     def pruned(self):
         """The weights that the products stand for, in the type of the parameter."""
         weight = self.weight.detach()
-        values = self.scale * soft24(weight.to(self.type)) if self.soft and self.now != self.m else weight
-        return torch.where(self.mask, values, 0).to(weight.dtype)
+        values = soft_values(weight, self.scale) if self.soft and self.now != self.m else weight
+        return torch.where(self.mask, values, 0)
 
     def plain(self):
         """A ``torch.nn.Linear`` with the same parameters, the weight pruned."""
@@ -176,6 +176,16 @@ class Linear24(Masked):
 
     def extra_repr(self):
         return f"in_features={self.weight.shape[1]}, out_features={self.weight.shape[0]}, bias={self.bias is not None}"
+
+
+def product_type(dtype):
+    """The type of the products of weights of a type."""
+    return torch.bfloat16 if dtype == torch.float32 else dtype
+
+
+def soft_values(weight, scale):
+    """What a layer with ``pruning='soft'`` multiplies by, of the weight's type, but for the rounding of the products."""
+    return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)
 
 
 @torch.no_grad()
