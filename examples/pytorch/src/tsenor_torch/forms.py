@@ -63,6 +63,26 @@ def _soft_tiles(tiles):
     return torch.minimum(kept.amax(0) - rest, tiles.abs()).copysign(tiles)
 
 
+def product_type(dtype):
+    """The type of the products of weights of a type."""
+    return torch.bfloat16 if dtype == torch.float32 else dtype
+
+
+def soft_values(weight, scale):
+    """What a layer with ``pruning='soft'`` multiplies by, of the weight's type, but for the rounding of the products."""
+    return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)
+
+
+@torch.no_grad()
+def best_scale(weight):
+    """The multiple of ``soft24(weight)`` that is closest to the weights, float32; 1 where all of it is 0."""
+    if weight.is_meta:
+        return torch.ones((), device=weight.device)
+    soft = soft24(weight)
+    squares = soft.square().sum()
+    return torch.where(squares > 0, (soft * weight.float()).sum() / squares, 1.0)
+
+
 class Forms:
     """Written when a plan asks for them, each once until the weight changes, in memory that stays where it is."""
 

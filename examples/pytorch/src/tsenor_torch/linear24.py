@@ -3,7 +3,7 @@
 import torch
 
 from . import sharding
-from .forms import Forms, compressed_size, soft24
+from .forms import Forms, best_scale, compressed_size, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
@@ -176,26 +176,6 @@ class Linear24(Masked):
 
     def extra_repr(self):
         return f"in_features={self.weight.shape[1]}, out_features={self.weight.shape[0]}, bias={self.bias is not None}"
-
-
-def product_type(dtype):
-    """The type of the products of weights of a type."""
-    return torch.bfloat16 if dtype == torch.float32 else dtype
-
-
-def soft_values(weight, scale):
-    """What a layer with ``pruning='soft'`` multiplies by, of the weight's type, but for the rounding of the products."""
-    return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)
-
-
-@torch.no_grad()
-def best_scale(weight):
-    """The multiple of ``soft24(weight)`` that is closest to the weights, float32; 1 where all of it is 0."""
-    if weight.is_meta:
-        return torch.ones((), device=weight.device)
-    soft = soft24(weight)
-    squares = soft.square().sum()
-    return torch.where(squares > 0, (soft * weight.float()).sum() / squares, 1.0)
 
 
 def sparsify24(model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, **arguments):

@@ -7,7 +7,8 @@ import torch
 from torch.nn.utils import parametrize
 
 from . import sharding
-from .linear24 import Linear24, soft_values
+from .forms import soft_values
+from .linear24 import Linear24
 from .masks import check_mask
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
 from .plan import make_plan
