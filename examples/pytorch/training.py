@@ -185,6 +185,7 @@ class Training:
         self.mvue = [it for it in model.modules() if type(it).__name__ == "MvueLinear"]
         self.phases = dense_phases(steps, start=recipe.dense_start, end=recipe.dense_end)
         self.model = self.ranks.wrapped(model)
+        torch.manual_seed(seed + 1000 * self.ranks.rank)  # estimates of gradients are each rank's own
         fused = {"fused": True, "capturable": captured} if self.ranks.device.type == "cuda" else {}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=size["rate"], betas=(0.9, 0.95), weight_decay=0.1, **fused
@@ -256,13 +257,13 @@ class Training:
 class Run:
     """Trains to the end; what report.py reads of it, and the checkpoint that it goes on from."""
 
-    def __init__(self, training, checkpoint, options):
-        self.training, self.ranks, self.options = training, training.ranks, options
-        self.checkpoint = checkpoint.with_suffix(f".rank{self.ranks.rank}.pt")
+    def __init__(self, training, checkpoint, saved, settings, options):
+        self.training, self.ranks, self.options, self.checkpoint = training, training.ranks, options, checkpoint
+        self.what = settings | {"steps": training.steps}
         self.curve, self.flips, self.seconds, self.masks = [], [], 0.0, None
         self.points = {max(1, round(share * training.steps)) for share in EVALUATIONS}
-        if self.checkpoint.exists():
-            self._load()
+        if saved:
+            self._load(saved)
 
     def go(self):
         training, begin = self.training, self._now()
@@ -303,8 +304,8 @@ class Run:
         parameters = sum(p.numel() for p in training.model.parameters())
         return {"kind": training.kind, "recipe": training.recipe._asdict(), "seed": training.seed,
                 "steps": training.steps, "parameters": parameters, "products": training.products(),
-                "seconds": round(self.seconds, 3),
-                "curve": self.curve, "flips": self.flips, "masks_sha256": self.masks}
+                "seconds": round(self.seconds, 3), "curve": self.curve, "flips": self.flips,
+                "masks_sha256": self.masks}
 
     def _now(self):
         self.ranks.synchronize()
@@ -312,7 +313,7 @@ class Run:
 
     def _save(self):
         self.flips = [(step, float(rate)) for step, rate in self.flips]
-        state = {"model": self.training.model.state_dict(), "optimizer": self.training.optimizer.state_dict(),
+        state = {"what": self.what, "model": self.training.model.state_dict(), "optimizer": self.training.optimizer.state_dict(),
                  "done": self.training.done, "random": torch.get_rng_state(), "mine": self._mine()}
         if self.ranks.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
@@ -320,8 +321,9 @@ class Run:
         torch.save(state, new)
         new.replace(self.checkpoint)
 
-    def _load(self):
-        state = torch.load(self.checkpoint, map_location=self.ranks.device, weights_only=False)
+    def _load(self, state):
+        if state["what"] != self.what:
+            raise SystemExit(f"training.py: {self.checkpoint} is of {state['what']}, not of {self.what}: remove it")
         self.training.model.load_state_dict(state["model"])
         self.training.optimizer.load_state_dict(state["optimizer"])
         self.training.done = state["done"]
@@ -451,12 +453,15 @@ def main():
             continue
         gc.collect()  # the runs before are in cycles
         ms = None if given.steps else measured_ms(text, size, kind, recipe, ranks)
-        steps = given.steps or steps_in(given.seconds, ms, kind, recipe)
+        checkpoint = given.out / f"{given.size}, {name}, rank {ranks.rank}.pt"
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=False) if checkpoint.exists() else None
+        steps = given.steps or (saved["what"]["steps"] if saved else steps_in(given.seconds, ms, kind, recipe))
         if ranks.rank == 0:
             print(f"{number + 1} of {len(runs)}: {name}, {steps} steps", flush=True)
-        run = Run(Training(text, size, kind, recipe, steps, seed, ranks), given.out / name.replace(", ", "_"), given)
+        training = Training(text, size, kind, recipe, steps, seed, ranks)
+        run = Run(training, checkpoint, saved, record.part["settings"], given)
         record.add(name, run.go(), ms if kind != "dense" else None)
-        run.checkpoint.unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
     if ranks.rank == 0:
         rows = HEAD, *(row(record.part, *group) for group in groups(record.part))
         print("\n".join(" | ".join(map(str, line)) for line in rows))

@@ -144,6 +144,9 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
         which = "--text", words, "--kinds", kind, "--recipe", recipe, "--checkpoint-every", saved
         with pytest.raises(SystemExit, match=f"stopped after step {stop}"):
             trained(tmp_path / "parts", *which, "--stop-after", stop)
+        if kind == "dense":
+            with pytest.raises(SystemExit, match="is of .*'steps': 6.* remove it"):
+                trained(tmp_path / "parts", *which, "--steps", 5)
         again = trained(tmp_path / "parts", *which)
     assert untimed(again["parts"][0]) == untimed(part)
     assert not list((tmp_path / "parts").glob("*.pt"))
