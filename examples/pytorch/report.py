@@ -1,4 +1,7 @@
-"""Plots and REPORT.md of what bench.py and prune_sharded.py measured: report.py linear24.json sharded.json FOLDER"""
+"""Plots and REPORT.md of what bench.py, prune_sharded.py and training.py measured, the last if it is there:
+
+    report.py linear24.json sharded.json [training.json] FOLDER
+"""
 
 import json
 import statistics
@@ -7,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
+import time_to_loss
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -31,18 +35,6 @@ def plot_products(record, path):
     axes.set_ylabel("times dense")
     axes.set_xlabel("weights, tokens")
     axes.legend(fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1))
-    figure.savefig(path, dpi=100)
-
-
-def plot_losses(record, path):
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    runs = record["training"]["runs"]
-    for run in (r for r in runs if not r["captured"] and r["kind"] != "faster"):
-        steps = [min(50 * (k + 1), run["steps"]) for k in range(len(run["losses"]))]
-        axes.plot(steps, run["losses"], linewidth=1, label=name_of(run))
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss, mean of the 50 steps before")
-    axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
 
@@ -88,9 +80,11 @@ def table(head, rows):
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
 
 
-def summary_lines(record):
-    """The answer, in a few lines."""
-    return ["## Does training get faster?", "", *large_answer(record), *small_answer(record["training"]), *fp8_answer(record), ""]
+def summary_lines(record, training):
+    """The answer, in a few lines: the time to the loss first."""
+    first = time_to_loss.answer(training) if training else []
+    return ["## Does training get faster?", "", *first, *large_answer(record), *small_answer(record["training"]),
+            *fp8_answer(record), ""]
 
 
 def large_answer(record):
@@ -229,8 +223,7 @@ def training_lines(record):
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
     lines += ["Runs take turns, step by step; times are wall times. Where sparsify24 took no layer, a run is the dense one: how far "
               "its time is from dense is what the host's part in small steps varies by. Those captured are replayed from a CUDA "
-              "graph.", "",
-              "![losses](losses.png)", "", f"The text: {training['text']}.", ""]
+              "graph.", "", f"The text: {training['text']}.", ""]
     return lines
 
 
@@ -262,24 +255,24 @@ def wrapped(line):
     return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def markdown(record, sharded):
+def markdown(record, sharded, training=None):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    parts = summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines
-    lines += [line for part in (*parts, training_lines) for line in part(record)]
+    lines += summary_lines(record, training) + (time_to_loss.section(training, table) if training else [])
+    parts = compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines, training_lines
+    lines += [line for part in parts for line in part(record)]
     return "\n".join(map(wrapped, lines + sharded_lines(sharded)))
 
 
-def main(source, sharded, folder):
-    record, sharded, folder = json.loads(Path(source).read_text()), json.loads(Path(sharded).read_text()), Path(folder)
+def main(*records, folder):
+    record, sharded, *training = (json.loads(Path(path).read_text()) for path in records)
     plot_products(record, folder / "products.png")
-    plot_losses(record, folder / "losses.png")
-    (folder / "REPORT.md").write_text(markdown(record, sharded))
+    (folder / "REPORT.md").write_text(markdown(record, sharded, *training))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*sys.argv[1:-1], folder=Path(sys.argv[-1]))

@@ -60,7 +60,7 @@ from .masks import (  # noqa: E402
 from .parametrization import TransposableSparsity  # noqa: E402
 from .pruning import prune_model  # noqa: E402
 from .pruning_report import LayerReport, PruneReport  # noqa: E402
-from .schedules import MaskRefresh, decreasing_n  # noqa: E402
+from .schedules import MaskRefresh, decreasing_n, dense_phases  # noqa: E402
 from .sparsify import finalize, freeze, plain_state_dict, refresh, sparsify  # noqa: E402
 
 if torch.distributed.is_available():
@@ -82,6 +82,7 @@ __all__ = [
     "check_mask",
     "compress24",
     "decreasing_n",
+    "dense_phases",
     "finalize",
     "find_mask",
     "freeze",

@@ -35,8 +35,6 @@ class TransposableSparsity(Masked):
         method, constraint, edge: as in ``find_mask``.
     """
 
-    shardable = True
-
     def __init__(
         self, weight, n, m, *, gradient="straight_through", mask=None, method="optimal", constraint="exactly",
         edge="reject"

@@ -23,6 +23,18 @@ def decreasing_n(start, steps, shape=3):
     return schedule
 
 
+def dense_phases(steps, *, start=0.0, end=1 / 6):
+    """A schedule of N for a training of so many ``steps``: all M in its first and its last share, which are dense, and
+    the layer's own N between. A dense end wins back most of what the masks have cost.
+
+    >>> MaskRefresh(model, optimizer, schedule=dense_phases(1000))
+    """
+    if not (0 <= start and 0 <= end and start + end <= 1):
+        raise ValueError(f"tsenor: shares of dense steps must be 0 to 1 together, not {start} and {end}")
+    first, last = round(start * steps), round((1 - end) * steps)
+    return lambda step, n, m: m if step < first or last <= step and last < steps else n
+
+
 class MaskRefresh:
     """Finds a model's masks anew after every ``every`` steps of an optimizer.
 
@@ -32,13 +44,15 @@ class MaskRefresh:
         model: sparse already; wrapped by DDP, by ``fully_shard``, by accelerate or torch.compile as it is trained.
         optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
             where an engine owns the optimizer (DeepSpeed).
-        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n`; n where
-            None.
+        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n` or
+            :func:`dense_phases`; n where None. It is asked at each refresh; where it comes to m, masks end at that
+            step.
         importance: see :func:`tsenor_torch.refresh`; called at each refresh.
-        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient. With
-            ``optimizer=None`` call :meth:`decay_gradients` before the step.
+        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient, so that Adam
+            scales it as the gradient (2404.01847). With ``optimizer=None`` call :meth:`decay_gradients` before the
+            step.
         measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
-            tensors.
+            tensors, and :attr:`flip_rate` that of all layers together.
 
     Steps are counted in the model, and are part of its state_dict: a training that is resumed goes on in the same
     phase. Frozen masks stay. Sharded models: all ranks take part in a refresh. :meth:`remove` ends it. ValueError if
@@ -73,7 +87,7 @@ class MaskRefresh:
         if self.clock.changes != self.changes or not self.checked:
             self._collect()
             self.checked = True  # once after the model may have been sharded
-        if self.clock.steps % self.every == 0:
+        if self.clock.steps % self.every == 0 or self._turns_dense():
             self.refresh()
         else:
             for layer in self.compressed:
@@ -81,7 +95,9 @@ class MaskRefresh:
 
     @torch.no_grad()
     def refresh(self):
-        """Finds all masks anew, now."""
+        """Finds all masks anew, now; those of a sharded Linear24 with its next product."""
+        if self.measure_flips and (late := self._found_late()):
+            raise ValueError(f"tsenor: measure_flips of {late[0]}, a sharded Linear24, whose mask is found later")
         before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
         if self.schedule:
             for layer in self.layers:
@@ -90,6 +106,15 @@ class MaskRefresh:
         self.flips = {
             layer.name: (old != layer.sparsity.mask).float().mean() for layer, old in zip(self.layers, before)
         }
+
+    @property
+    def flip_rate(self):
+        """The share of all mask entries that the last refresh changed, a 0-dim tensor; None if it was not measured."""
+        if not self.flips:
+            return None
+        sizes = {layer.name: layer.sparsity.mask.numel() for layer in self.layers}
+        changed = sum(share.double() * sizes[name] for name, share in self.flips.items())
+        return changed / sum(sizes[name] for name in self.flips)
 
     @torch.no_grad()
     def decay_gradients(self):
@@ -139,6 +164,14 @@ class MaskRefresh:
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
         if self.decay:
             self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))
+
+    def _found_late(self):
+        return [k.name for k in self.layers if isinstance(k.module, Linear24) and sharding.is_sharded(k.stored())]
+
+    def _turns_dense(self):
+        """Whether the schedule now keeps all of a layer that has been sparse until now."""
+        sparse = (k for k in self.layers if not k.sparsity.frozen and k.sparsity.now != k.sparsity.m)
+        return bool(self.schedule) and any(self._now(layer) == layer.sparsity.m for layer in sparse)
 
     def _now(self, layer):
         sparsity = layer.sparsity

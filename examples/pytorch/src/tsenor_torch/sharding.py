@@ -68,8 +68,6 @@ def refusals(model, layers):
         weight = layer.stored()
         if is_sharded(weight) and not fully_sharded:
             found.append(f"{layer.name} is a DTensor without fully_shard: tensor parallel layers are not supported")
-        elif is_sharded(weight) and not layer.shardable:
-            found.append(f"{layer.name} is a sharded Linear24, which is not supported: use sparsify(model, 2, 4)")
         elif why := problem(weight, layer.sparsity.m):
             found.append(f"{layer.name}: {why}")
         elif weight.shape != layer.sparsity.mask.shape:

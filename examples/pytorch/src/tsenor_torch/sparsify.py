@@ -7,6 +7,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from . import sharding
+from .forms import soft_values
 from .linear24 import Linear24
 from .masks import check_mask
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
@@ -25,10 +26,6 @@ class SparseLayer(NamedTuple):
     def stored(self):
         """The dense parameter."""
         return self.sparsity.stored()
-
-    @property
-    def shardable(self):
-        return self.sparsity.shardable
 
 
 def sparse_layers(model):
@@ -257,10 +254,19 @@ def plain_state_dict(state):
         stored = f"{match['module']}parametrizations.{match['tensor']}.original" if match else f"{base}weight"
         if match and (match["stage"] != "0" or stored not in state):
             raise ValueError(f"tsenor: {base[:-1]} has other parametrizations before it: finalize the model instead")
-        weight = plain.pop(stored)
-        plain[match["module"] + match["tensor"] if match else stored] = torch.where(state[key], weight, 0)
-        del plain[key], plain[base + "pattern"]
+        del plain[stored], plain[key], plain[base + "pattern"]
+        plain.pop(base + "scale", None)
+        plain[match["module"] + match["tensor"] if match else stored] = _pruned(state, base, state[stored])
     return type(state)(plain)
+
+
+def _pruned(state, base, weight):
+    """What a sparse layer multiplies by, of its part of a state_dict."""
+    scale, (_, m, now, *_) = state.get(base + "scale"), sharding.local(state[base + "pattern"]).tolist()
+    if scale is not None and now != m:
+        whole = weight.full_tensor() if sharding.is_sharded(weight) else weight
+        weight = sharding.placed(soft_values(whole, scale), weight)
+    return torch.where(state[base + "mask"], weight, 0)
 
 
 def accept_dense_states(module, accept=True):
