@@ -55,7 +55,7 @@ def orders(r):
     lines += count(pairs, f"transposable {large} is better than standard {small}, by method")
     for x in ("published", "row-then-column"):
         pairs = [(f"{m} {p}", compare((m, p, "transposable"), (m, p, x))) for m in r.methods for p in r.patterns]
-        lines += count(pairs, f"the optimal transposable mask is better than that of {NAMES[x]}")
+        lines += count(pairs, f"the optimal transposable mask is better than '{NAMES[x]}'")
     for family in r.families().values():
         for p, q in zip(family, family[1:]):
             pairs = [(m, compare((m, q, "transposable"), (m, p, "transposable"))) for m in r.methods]
@@ -79,7 +79,10 @@ def cost_of_transposable(r):
         [p] + [quotient_text(errors(r.run(m, p, "transposable"), r.run(m, p, "row-wise"))) for m in r.methods]
         for p in r.patterns
     ]
-    lines += ["The same for the error of the layers' outputs, geometric mean over layers, which were resampled:", ""]
+    lines += [
+        "The same for the error of the layers' outputs: geometric means over layers. Intervals come from resampling them.",
+        "",
+    ]
     return lines + table(["pattern", *r.methods], rows)
 
 
