@@ -61,7 +61,7 @@ inline status check_mask_arguments(pattern p, const matrix_view<const std::uint8
   if (const status s = check_view(result, sizeof *result, alignof(mask_violations), 1, 1, 1, 1, 0); !s) return s;
   const std::int64_t size = extent(mask.rows, mask.cols, mask.row_stride, mask.batch, mask.batch_stride);
   if (buffers_overlap(mask.data, 1, size, result, sizeof *result, 1))
-    return {status_code::overlapping_buffers, "the result lies within the mask: give it memory of its own"};
+    return {status_code::overlapping_buffers, "the result lies within the mask: give it its own memory"};
   return {};
 }
 

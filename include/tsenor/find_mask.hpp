@@ -43,7 +43,7 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
                         const mask_outputs<std::remove_const_t<T>>& out, const options& opts,
                         const Importance& importance) {
   if (threads < 0)
-    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0 means all)", threads, 0};
   auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
   status s = check_problem(problem, opts);
   if (!s.ok() || problem.grid.tiles == 0) return s;

@@ -67,7 +67,7 @@ inline status check_summarize_arguments(const tile_report* reports, std::int64_t
   if (const status s = check_view(reports, sizeof *reports, alignof(tile_report), 1, count, count, 1, 0); !s) return s;
   if (const status s = check_view(result, sizeof *result, alignof(report_summary), 1, 1, 1, 1, 0); !s) return s;
   if (buffers_overlap(reports, sizeof *reports, count, result, sizeof *result, 1))
-    return {status_code::overlapping_buffers, "the result lies within the reports: give it memory of its own"};
+    return {status_code::overlapping_buffers, "the result lies within the reports: give it its own memory"};
   return {};
 }
 

@@ -194,7 +194,7 @@ status alps(const handles& on, Pattern nm, matrix_view<const float> weights, alp
   if (const status s = detail::check_alps_options(options); !s) return s;
   if (const status s = detail::check_handles(on, false); !s) return s;
   if (inputs.inputs != weights.cols)
-    return {status_code::invalid_shape, "alps: the weights have another number of inputs than alps_inputs",
+    return {status_code::invalid_shape, "alps: the weights and alps_inputs have different numbers of inputs",
             weights.cols, inputs.inputs};
   std::size_t needed = 0;
   if (const status s = alps_workspace(nm, weights.rows, weights.cols, &needed); !s) return s;

@@ -54,7 +54,7 @@ TSENOR_HOST_DEVICE constexpr int metadata_shift(std::int64_t row) { return int(r
 constexpr status check_granularity(std::int64_t rows, std::int64_t cols) {
   if (rows % granularity == 0 && cols % granularity == 0) return {};
   return {status_code::not_divisible,
-          "the compressed 2:4 form is for rows and cols that are multiples of 64: pad the matrix, or use the vendor's "
+          "the compressed 2:4 form needs rows and cols that are multiples of 64: pad the matrix, or use the vendor's "
           "compress",
           rows % granularity != 0 ? rows : cols, granularity};
 }
@@ -108,7 +108,7 @@ status check_compress(const matrix_view<const T>& weights, const matrix_view<con
   if (mask.rows != weights.rows || mask.cols != weights.cols)
     return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
   if (compressed == nullptr && weights.rows * weights.cols > 0)
-    return {status_code::invalid_pointer, "the compressed form has a null pointer: give compressed_size() bytes"};
+    return {status_code::invalid_pointer, "the pointer to the compressed form is null: give compressed_size() bytes"};
   const byte_range to = bytes_of(compressed, 1, std::int64_t(compressed_size(weights.rows, weights.cols)));
   const byte_range from[] = {
       bytes_of(weights.data, sizeof(T), extent(weights.rows, weights.cols, weights.row_stride, 1, 0)),

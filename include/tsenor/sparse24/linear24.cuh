@@ -173,9 +173,8 @@ class linear24 {
     return {status_code::invalid_option, "this shape has no plan: call linear24::plan and linear24::measure first"};
   }
   static status no_form() {
-    return {
-        status_code::invalid_pointer,
-        "the form of the weights that linear24::choice asks for is null: pruned for dense products, else compressed"};
+    return {status_code::invalid_pointer,
+            "the weights that linear24::choice needs are null: pruned ones for dense products, else compressed ones"};
   }
 
   /// Where measure() keeps what in its scratch.
