@@ -38,7 +38,7 @@ void check_compress(const optional_tensor& compressed, const optional_tensor& tr
                     "tsenor: weight must be [rows, cols] with contiguous rows");
   TORCH_CHECK_VALUE(weight.sym_size(0) % 64 == 0 && weight.sym_size(1) % 64 == 0, "tsenor: rows and cols of weight ",
                     weight.sym_sizes(), " must be multiples of 64 for 2:4 products");
-  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
+  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: give keep or mask, not both: a given mask leaves none to find");
   check_compressed(compressed, "compressed", weight);
   check_compressed(transposed, "transposed", weight);
   for (const optional_tensor* bools : {&keep, &mask})
@@ -63,8 +63,9 @@ void check_linear24(const Tensor& x, const Tensor& weight, const optional_tensor
                     at::ScalarType type) {
   TORCH_CHECK_VALUE(pruned || (compressed && transposed),
                     "tsenor: linear24 needs both compressed operands, or the pruned weights for those not given");
-  TORCH_CHECK_VALUE(weight.dim() == 2 && x.dim() >= 1 && x.sym_size(-1) == weight.sym_size(1), "tsenor: x ",
-                    x.sym_sizes(), " must have the features of weight ", weight.sym_sizes(), " last");
+  TORCH_CHECK_VALUE(weight.dim() == 2 && x.dim() >= 1 && x.sym_size(-1) == weight.sym_size(1),
+                    "tsenor: the last size of x ", x.sym_sizes(), " must be the input features of weight ",
+                    weight.sym_sizes());
   check_device(x, "x", weight);
   if (bias) {
     check_device(*bias, "bias", weight);

@@ -59,7 +59,7 @@ def _measure(layer, tokens):
         return Choice(DENSE)
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            f"tsenor: Linear24 has not been measured with {tokens} tokens: run a step before the capture"
+            f"tsenor: Linear24 was not measured with {tokens} tokens: run a step before the capture"
         )
     shape = (layer.mask.new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
     numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)

@@ -61,7 +61,7 @@ def refusals(model, layers):
     flat = [name for name, module in model.named_modules() if _is(module, "FullyShardedDataParallel")]
     if flat:
         what = flat[0] or "the model"
-        return [f"{what} is wrapped by FullyShardedDataParallel (FSDP1), whose weights are flattened: use fully_shard"]
+        return [f"{what} is wrapped by FullyShardedDataParallel (FSDP1), which flattens weights: use fully_shard"]
     fully_sharded = any(_is(module, "FSDPModule") for module in model.modules())
     found = []
     for layer in layers:
@@ -73,8 +73,8 @@ def refusals(model, layers):
         elif why := problem(weight, layer.sparsity.m):
             found.append(f"{layer.name}: {why}")
         elif weight.shape != layer.sparsity.mask.shape:
-            shapes = f"{tuple(weight.shape)}, and its mask {tuple(layer.sparsity.mask.shape)}"
-            found.append(f"{layer.name} has shape {shapes}: something (DeepSpeed's ZeRO-3?) has partitioned the weight")
+            shapes = f"{tuple(weight.shape)}, but its mask has {tuple(layer.sparsity.mask.shape)}"
+            found.append(f"{layer.name} has shape {shapes}: was the weight partitioned, as by DeepSpeed's ZeRO-3?")
     return found
 
 
