@@ -161,7 +161,7 @@ TEST_F(Folder, RefusesAnIndexThatContradictsItsShardsAndNamesAllOfIt) {
   places[0].second = b;
   with(places);
   expect_refused("\"lost.weight\" should be in");
-  expect_refused("\"layers.0.up.weight\" should be in \"" + b + "\" and is in \"" + a + "\"");
+  expect_refused("\"layers.0.up.weight\" should be in \"" + b + "\" but is in \"" + a + "\"");
   places = right;
   places.emplace_back("x", "model-00003.safetensors");
   places.emplace_back("y", "model-00004.safetensors");

@@ -124,7 +124,7 @@ status launch_compress24(problem<Weight, Importance>& problem, const matrix_view
 namespace sparse24 {
 inline namespace TSENOR_ABI {
 
-/// Finds the 2:4 transposable mask that keeps the most importance, the one find_mask<2, 4> finds, and writes the
+/// Finds the 2:4 transposable mask that keeps the most importance, the same mask as find_mask<2, 4>. Writes the
 /// compressed operands of the matrix and of its transpose, each optional.
 ///
 /// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
@@ -133,12 +133,12 @@ inline namespace TSENOR_ABI {
 /// \param out         find_mask's outputs, each optional; rows of mask and pruned begin at multiples of 4 elements too.
 ///                    `pruned` may be the weights themselves
 /// \param to          the compressed operands; disjoint from everything else
-/// \param importance  what a weight is worth; see importance.hpp
+/// \param importance  the importance of a weight; see importance.hpp
 /// \param stream      as for find_mask
-/// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
+/// \return success, or an error, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, no_device, device_error
 ///
-/// One launch; no allocation, no synchronisation; may be captured in a graph. Deterministic. Values are copied bit for
+/// One launch; no allocation, no synchronisation; a CUDA graph can capture it. Deterministic. Values are copied bit for
 /// bit. Cost: reads W (a second time through the cache), writes 9/8 of half its size for each operand.
 ///
 /// \code
@@ -160,8 +160,7 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
   }
 }
 
-/// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
-/// need not.
+/// The same with a given mask, such as that of an earlier step: weights change in every step, the mask need not.
 ///
 /// \param mask    bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of
 ///                each 4x4 tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin
