@@ -10,6 +10,9 @@ constexpr int max_threads = 1024;
 constexpr const char* what_in =
     "a .safetensors file, a folder with a model, its model.safetensors.index.json, or an .npy matrix";
 
+constexpr const char* what_pattern =
+    "N:M for all tensors, or NAME=N:M for some; NAME may contain *, and the first NAME that matches counts";
+
 void add_common(CLI::App& command, arguments& raw) {
   command.add_option("IN", raw.in, what_in)->required();
   command.add_option("--threads", raw.threads, "number of CPU threads; 0 means one for each hardware thread")
@@ -37,10 +40,9 @@ CLI::Option* add_patterns(CLI::App& command, arguments& raw, const std::string& 
 
 void add_edge(CLI::App& command, arguments& raw) {
   command
-      .add_option(
-          "--edge", raw.edge,
-          "for a matrix with a side that is no multiple of M: reject leaves it dense, partial uses smaller tiles "
-          "at the edge")
+      .add_option("--edge", raw.edge,
+                  "for a matrix with a side that is no multiple of M: reject leaves it out, partial uses smaller tiles "
+                  "at the edge")
       ->capture_default_str()
       ->check(CLI::IsMember({"reject", "partial"}));
 }
@@ -110,9 +112,7 @@ void declare_mask(CLI::App& app, arguments& raw) {
       *app.add_subcommand("mask", "write masks to a file: BOOL tensors with the weights' names, or a uint8 .npy");
   add_common(command, raw);
   command.add_option("OUT", raw.out, "the file for the masks: .safetensors, or .npy if IN is .npy")->required();
-  add_patterns(command, raw,
-               "N:M for all tensors, or NAME=N:M for some; NAME may contain *, and the first NAME that matches counts")
-      ->required();
+  add_patterns(command, raw, what_pattern)->required();
   add_search(command, raw, "");
 }
 
@@ -120,7 +120,8 @@ void declare_prune(CLI::App& app, arguments& raw) {
   CLI::App& command = *app.add_subcommand("prune", "write a pruned copy of a checkpoint");
   add_common(command, raw);
   command.add_option("OUT", raw.out, "the copy: a file or a folder, like IN")->required();
-  add_patterns(command, raw, "as for mask; or a list of N:M, if OUT contains {pattern} (16:32 becomes 16x32)")
+  add_patterns(command, raw,
+               std::string(what_pattern) + "; or a list of N:M, if OUT contains {pattern} (16:32 becomes 16x32)")
       ->required();
   command
       .add_option(
@@ -160,7 +161,7 @@ void declare_prune(CLI::App& app, arguments& raw) {
 void declare_check(CLI::App& app, arguments& raw) {
   CLI::App& command = *app.add_subcommand("check", "check that the zeros of a checkpoint, or masks, have a pattern");
   add_common(command, raw);
-  add_patterns(command, raw, "as for mask")->required();
+  add_patterns(command, raw, what_pattern)->required();
   command
       .add_option("--structure", raw.structures,
                   "transposable: in rows and columns; row-wise: only along the inputs [default: transposable]")
