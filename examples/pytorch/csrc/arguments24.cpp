@@ -38,7 +38,7 @@ void check_compress(const optional_tensor& compressed, const optional_tensor& tr
                     "tsenor: weight must be [rows, cols] with contiguous rows");
   TORCH_CHECK_VALUE(weight.sym_size(0) % 64 == 0 && weight.sym_size(1) % 64 == 0, "tsenor: rows and cols of weight ",
                     weight.sym_sizes(), " must be multiples of 64 for 2:4 products");
-  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: give keep or mask, not both: a given mask leaves none to find");
+  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
   check_compressed(compressed, "compressed", weight);
   check_compressed(transposed, "transposed", weight);
   for (const optional_tensor* bools : {&keep, &mask})

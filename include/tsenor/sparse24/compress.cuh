@@ -86,7 +86,7 @@ template <class Weight, class Importance>
 status check_compress24(const problem<Weight, Importance>& problem, const sparse24::operands& to) {
   constexpr std::int64_t most_bands = 65535;  // of a grid
   const auto& w = problem.weights;
-  if (w.batch != 1) return {status_code::invalid_shape, "compress takes one matrix, not a batch", w.batch, 1};
+  if (w.batch != 1) return {status_code::invalid_shape, "compresses one matrix, not a batch", w.batch, 1};
   if (const status s = sparse24::check_granularity(w.rows, w.cols); !s) return s;
   if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
     return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
@@ -133,9 +133,9 @@ inline namespace TSENOR_ABI {
 /// \param out         find_mask's outputs, each optional; rows of mask and pruned begin at multiples of 4 elements too.
 ///                    `pruned` may be the weights themselves
 /// \param to          the compressed operands; disjoint from everything else
-/// \param importance  the importance of a weight; see importance.hpp
+/// \param importance  what a weight is worth; see importance.hpp
 /// \param stream      as for find_mask
-/// \return success, or an error, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
+/// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, no_device, device_error
 ///
 /// One launch; no allocation, no synchronisation; a CUDA graph can capture it. Deterministic. Values are copied bit for
@@ -173,7 +173,7 @@ status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
   if (mask.rows != weights.rows || mask.cols != weights.cols || mask.batch != 1)
     return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
   if (mask.data == nullptr && weights.rows * weights.cols != 0)
-    return {status_code::invalid_pointer, "the mask's pointer is null: call find_mask_and_compress to find a mask"};
+    return {status_code::invalid_pointer, "the mask has a null pointer: find_mask_and_compress finds one"};
   if (reinterpret_cast<std::uintptr_t>(mask.data) % 4 != 0 || mask.row_stride % 4 != 0 || mask.row_stride < mask.cols)
     return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
   mask_outputs<std::remove_const_t<T>> out;

@@ -1,5 +1,5 @@
 /// \file
-/// The compressed form of a 2:4 sparse matrix of a 16-bit type, as cuSPARSELt 0.8 takes it on compute capability 9.0,
+/// The compressed form of a 2:4 sparse matrix of a 16-bit type, as cuSPARSELt 0.8 wants it on compute capability 9.0,
 /// and an encoder in plain C++.
 ///
 /// A matrix `[rows, cols]` keeps two values in every group of four columns. Its compressed form has the kept values,
@@ -108,7 +108,7 @@ status check_compress(const matrix_view<const T>& weights, const matrix_view<con
   if (mask.rows != weights.rows || mask.cols != weights.cols)
     return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
   if (compressed == nullptr && weights.rows * weights.cols > 0)
-    return {status_code::invalid_pointer, "the pointer to the compressed form is null: give compressed_size() bytes"};
+    return {status_code::invalid_pointer, "the compressed form has a null pointer: give compressed_size() bytes"};
   const byte_range to = bytes_of(compressed, 1, std::int64_t(compressed_size(weights.rows, weights.cols)));
   const byte_range from[] = {
       bytes_of(weights.data, sizeof(T), extent(weights.rows, weights.cols, weights.row_stride, 1, 0)),

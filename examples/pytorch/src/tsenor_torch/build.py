@@ -8,8 +8,8 @@ def build_info() -> dict:
 
     - ``version``: tsenor's,
     - ``torch``: the PyTorch version that they were built against,
-    - ``cuda``: None if they run only on the CPU, else ``{"version": "13.0", "architectures": ["8.0", "9.0"]}``,
-    - ``sparse24``: whether the 2:4 products of :class:`Linear24` were built.
+    - ``cuda``: None if they run on the CPU alone, else ``{"version": "13.0", "architectures": ["8.0", "9.0"]}``,
+    - ``sparse24``: whether the 2:4 products of :class:`Linear24` are there.
 
     >>> tsenor_torch.build_info()["version"] == tsenor_torch.__version__
     True

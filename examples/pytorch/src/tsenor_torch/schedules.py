@@ -30,8 +30,8 @@ class MaskRefresh:
 
     Arguments:
         model: a sparse model, already wrapped for training (DDP, ``fully_shard``, accelerate, torch.compile).
-        optimizer: the optimizer whose steps count, plain or wrapped (accelerate). If an engine owns the optimizer
-            (DeepSpeed), pass None and call :meth:`step` after each step.
+        optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
+            where an engine owns the optimizer (DeepSpeed).
         schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n`; n where
             None.
         importance: see :func:`tsenor_torch.refresh`; called at each refresh.
@@ -81,7 +81,7 @@ class MaskRefresh:
 
     @torch.no_grad()
     def refresh(self):
-        """Finds new masks now."""
+        """Finds all masks anew, now."""
         before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
         if self.schedule:
             for layer in self.layers:

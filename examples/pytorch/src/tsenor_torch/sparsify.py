@@ -254,7 +254,7 @@ def plain_state_dict(state):
         match = KEY.match(base)
         stored = f"{match['module']}parametrizations.{match['tensor']}.original" if match else f"{base}weight"
         if match and (match["stage"] != "0" or stored not in state):
-            raise ValueError(f"tsenor: other parametrizations come before {base[:-1]}: finalize the model instead")
+            raise ValueError(f"tsenor: {base[:-1]} has other parametrizations before it: finalize the model instead")
         weight = plain.pop(stored)
         plain[match["module"] + match["tensor"] if match else stored] = torch.where(state[key], weight, 0)
         del plain[key], plain[base + "pattern"]
