@@ -124,7 +124,7 @@ def small_answer(training):
 def fp8_answer(record):
     times = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
     gains = sum(saved > compress for saved, compress in times)
-    return [f"- In float8, the sparse products save more time than the vendor's compress takes in {gains} of {len(times)} shapes."]
+    return [f"- In float8 both products save more than the vendor's compress takes in {gains} of {len(times)} shapes."]
 
 
 def saved_and_compress(f):
@@ -214,9 +214,9 @@ def fp8_lines(record):
     head = ["weights (out x in)", "tokens", "dense forward, ms", "dense input gradient, ms", "forward", "input gradient",
             "saved by both, ms", "vendor's compress of both, ms", "results agree"]
     return ["## float8", "",
-            "This table compares sparse products in e4m3, with the same masks, to PyTorch's dense products in e4m3. compress24 writes "
-            "operands of 16-bit types only, so each step needs the vendor's compress. If that takes longer than the products save, "
-            "training in float8 gains nothing.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}.\n" for x in fails]
+            "The products in e4m3 with the same masks, times PyTorch's dense ones in e4m3. compress24 writes operands of 16-bit "
+            "types alone, so these need the vendor's compress in each step: where that takes longer than the products save, training "
+            "in float8 does not gain.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}.\n" for x in fails]
 
 
 def training_lines(record):
@@ -267,8 +267,8 @@ def wrapped(line):
 def markdown(record, sharded):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
-    lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}. [bench.py](bench.py) measured this in "
-              "one run, and [report.py](report.py) wrote it.", ""]
+    lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
+              "[bench.py](bench.py), written by [report.py](report.py).", ""]
     parts = summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines
     lines += [line for part in (*parts, training_lines) for line in part(record)]
     return "\n".join(map(wrapped, lines + sharded_lines(sharded)))
