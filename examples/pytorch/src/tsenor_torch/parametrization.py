@@ -118,7 +118,7 @@ class TransposableSparsity(Masked):
             self.mask.copy_(sharding.whole(mask, weight))
 
     def _make_room_for_prices(self, part):
-        """4x4 tiles are solved whole, and optimal masks alone have prices."""
+        """Only optimal masks have prices, and 4x4 tiles do not read any."""
         if self.m == 4 or self.options["method"] != "optimal":
             return
         shape = (tile_count(part, self.m), 2, self.m)

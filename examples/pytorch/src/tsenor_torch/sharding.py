@@ -1,8 +1,7 @@
-"""Weights of which every rank holds a part: masks of whole tiles are found where the weights are, and then put
-together.
+"""Sharded weights: each rank finds the masks of its tiles, and then the ranks exchange them.
 
-A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes them. Its layer multiplies by the whole weight,
-so every rank keeps the whole mask, a byte a weight; they are exchanged when masks are found, and in no other step.
+A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes it. Its layer multiplies by the whole weight, so
+every rank keeps the whole mask, one byte for each weight. Masks are exchanged only in the steps that find new masks.
 """
 
 import torch
@@ -57,7 +56,7 @@ def local(tensor):
 
 
 def refusals(model, layers):
-    """What of a model cannot have its masks found anew, a line each, see :class:`tsenor_torch.MaskRefresh`."""
+    """Why new masks cannot be found for a model, one line for each weight; see :class:`tsenor_torch.MaskRefresh`."""
     flat = [name for name, module in model.named_modules() if _is(module, "FullyShardedDataParallel")]
     if flat:
         what = flat[0] or "the model"
