@@ -1,7 +1,7 @@
 """Sharded weights: each rank finds the masks of its tiles, and then the ranks exchange them.
 
-A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes it. Its layer multiplies by the whole weight, so
-every rank keeps the whole mask, one byte for each weight. Masks are exchanged only in the steps that find new masks.
+A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes it. Its layer multiplies by the whole weight,
+so every rank keeps the whole mask, one byte for each weight. Masks are exchanged only in the steps that find new ones.
 """
 
 import torch

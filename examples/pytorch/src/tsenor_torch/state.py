@@ -118,7 +118,7 @@ class Masked(torch.nn.Module):
         self.seen = Seen(weight._version if counts else None)
 
     def _usable(self, weight):
-        """Raises or warns if the mask cannot be used. Moves it to the weight's device, if sharding moved only the weight."""
+        """Raises or warns if the mask cannot be used. Moves it to the weight's device if only the weight was moved."""
         if not self.found and not weight.is_meta:
             raise RuntimeError(
                 "tsenor: a weight has no mask yet, because it was on 'meta': give it values, then call "
