@@ -21,7 +21,7 @@
 namespace tsenor {
 namespace detail {
 
-/// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
+/// Number of weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
 inline constexpr std::int64_t weights_per_grain = 16384;
 
 template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
@@ -37,7 +37,7 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
                         const mask_outputs<std::remove_const_t<T>>& out, const options& opts,
                         const Importance& importance) {
   if (threads < 0)
-    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0 means all)", threads, 0};
   auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
   status s = check_problem(problem, opts);
   if (!s.ok() || problem.grid.tiles == 0) return s;
@@ -58,21 +58,20 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
-/// \param out         where to write; every output is optional and the caller's, but one has to be there, see
+/// \param out         where to write: the caller's buffers. Every output is optional, but at least one is needed; see
 ///                    mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
-/// \param importance  what a weight is worth; see importance.hpp
-/// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible,
-///         invalid_pointer, overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers
-///         included.
+/// \param importance  the importance of a weight; see importance.hpp
+/// \return success, or an error, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
+///         overlapping_buffers, invalid_option. A matrix without elements succeeds, also with null pointers.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of
 /// threads, alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up
-/// to 150 KB a thread, on its stack; nothing on the heap but the threads. Cost: a few selections in each row and
-/// column, then shortest paths, depending on the weights; with options::published() about five multiply-adds an
-/// iteration and weight, and an exponential every eighth iteration. Source: the optimum by successive shortest paths
-/// from balanced prices, see detail/stages/price.hpp and repair.hpp; the published method is arXiv 2505.23949,
-/// Algorithms 1 and 2.
+/// to 150 KB for each thread, on its stack; only the threads are on the heap. Cost: a few selections in each row and
+/// column, then shortest paths, which depend on the weights. With options::published(): about five multiply-adds for
+/// each iteration and weight, and an exponential in every eighth iteration. Source: successive shortest paths from
+/// balanced prices find the optimum, see detail/stages/price.hpp and repair.hpp. The published method is arXiv
+/// 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);
@@ -117,7 +116,7 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 /// \param rows      a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols      elements of a row
 /// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
-/// \param opts      method, constraint, treatment of edges; start::warm is refused, as there are no prices
+/// \param opts      method, constraint, treatment of edges; start::warm is refused, because there are no prices
 /// \return as above
 template <int N, int M, class T>
 status find_mask(cpu_executor executor, const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask,

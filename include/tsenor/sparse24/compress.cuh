@@ -79,7 +79,7 @@ status launch_compress24(problem<Weight, Importance>& problem, const matrix_view
 namespace sparse24 {
 inline namespace TSENOR_ABI {
 
-/// Finds the 2:4 transposable mask that keeps the most importance, the one find_mask<2, 4> finds, and writes the
+/// Finds the 2:4 transposable mask that keeps the most importance, the same mask as find_mask<2, 4>. Writes the
 /// compressed operands of the matrix and of its transpose, each optional.
 ///
 /// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
@@ -93,7 +93,7 @@ inline namespace TSENOR_ABI {
 /// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer
 ///         (also where there is nothing to write), overlapping_buffers, no_device, device_error
 ///
-/// One launch; no allocation, no synchronisation; may be captured in a graph. Deterministic. Values are copied bit for
+/// One launch; no allocation, no synchronisation; a CUDA graph can capture it. Deterministic. Values are copied bit for
 /// bit. Cost: reads W (a second time through the cache), writes 9/8 of half its size for each operand.
 ///
 /// \code
@@ -115,8 +115,7 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
   }
 }
 
-/// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
-/// need not.
+/// The same with a given mask, such as that of an earlier step: weights change in every step, the mask need not.
 ///
 /// \param mask    bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of
 ///                each 4x4 tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin

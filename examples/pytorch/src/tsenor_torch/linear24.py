@@ -23,14 +23,14 @@ def compress24(weight):
 class Linear24(Masked):
     """A linear layer with a 2:4 transposable weight, features multiples of 64.
 
-    Products are in the weight's type, float16 or bfloat16, and in bfloat16 where the weight is float32; those in
-    float16 are dense. The result has the type of the input, and under autocast that of the products. ``weight`` is the
-    dense parameter, which learns straight-through (``gradient='masked'``: only what is kept learns). :meth:`compress`
-    finds the mask and writes what the products read in one kernel. Masks are found anew by :class:`MaskRefresh`;
-    without one, the mask stays, and a product after a change of the weight first writes again what it reads. (Replays
-    of a CUDA graph run no Python: a captured step has to compress.) The first product of each number of tokens measures
-    a whole step sparse and dense, and stays with the faster: see :meth:`choice`. Where dense is faster the weight is
-    still 2:4, and finding its mask costs time on top; :func:`sparsify24` leaves such layers alone. ``captured`` says
+    Products are in the weight's type, float16 or bfloat16; if the weight is float32, they are in bfloat16. Products in
+    float16 are dense. The result has the type of the input, and under autocast the type of the products. ``weight`` is
+    the dense parameter. All of it learns (straight-through); with ``gradient='masked'`` only kept weights learn.
+    :meth:`compress` finds the mask and writes the operands of the products in one kernel. :class:`MaskRefresh` finds
+    new masks. Without it the mask stays; the first product after a change of the weight writes its operands again.
+    (Replays of a CUDA graph run no Python: a captured step has to call :meth:`compress`.) The first product with a new
+    number of tokens measures a whole step sparse and dense, and keeps the faster way: see :meth:`choice`. If dense is
+    faster, the weight is still 2:4, and a step finds a mask; :func:`sparsify24` skips such layers. ``captured`` says
     that steps are replayed from a CUDA graph and are to be measured so. Small layers gain only where launches are free.
 
     ``pruning='soft'`` is S-STE's continuous pruning (2409.09099) for transposable masks: the products read
@@ -76,8 +76,9 @@ class Linear24(Masked):
         return layer
 
     def compress(self, keep_mask=False):
-        """Follows the weight as it is now, with its optimal mask, or with the mask that it has: writes what the last
-        products read. The forms for another number of tokens are written when those come. Frozen masks stay."""
+        """Writes the operands of the last products for the present weight: with its optimal mask, or with
+        ``keep_mask`` with the mask that it has. Operands for another number of tokens are written when needed. Frozen
+        masks stay."""
         self.forms.outdate()
         keep_mask = keep_mask or self.frozen
         if sharding.is_sharded(self.weight):
@@ -90,9 +91,9 @@ class Linear24(Masked):
         return self.weight
 
     def refresh(self, importance=None):
-        """:meth:`compress`, which knows no importance but the magnitudes."""
+        """Calls :meth:`compress`. The importance is always the magnitude."""
         if importance is not None:
-            raise ValueError("tsenor: masks of Linear24 are found by magnitude: use sparsify(model, 2, 4)")
+            raise ValueError("tsenor: Linear24 takes no importance, only magnitudes: use sparsify(model, 2, 4)")
         self.compress()
 
     def keep(self, now):
@@ -115,7 +116,7 @@ class Linear24(Masked):
         return linear
 
     def choice(self, tokens):
-        """How the products of so many tokens are done, and the times that follows from (plans.Choice)."""
+        """Returns how products of so many tokens are computed, and the measured times (plans.Choice)."""
         return choose(self, tokens)
 
     def forward(self, x):
@@ -179,12 +180,12 @@ class Linear24(Masked):
 
 
 def sparsify24(model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, **arguments):
-    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each.
+    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step.
 
-    The others are left as they are, dense, so that no step becomes slower. Each new shape is measured, which takes a
-    few seconds. ``tokens`` is the number of rows that a layer sees in a step; ``select(name, module)`` picks the layers
-    to try, all linear ones by default; further arguments are Linear24's. Parameters stay the same tensors, so
-    optimizers go on. Returns the names of the layers replaced: none on the CPU.
+    The other layers stay dense, so no step becomes slower. Each new shape is measured, which takes a few seconds.
+    ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by
+    default all linear ones. Further arguments are Linear24's. Parameters stay the same tensors, so optimizers keep
+    working. Returns the names of the replaced layers: none on the CPU.
     """
     replaced = []
     for name, module in list(model.named_modules()):

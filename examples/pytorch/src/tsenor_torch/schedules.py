@@ -1,4 +1,4 @@
-"""When masks are found anew, and how sparse they are then."""
+"""When new masks are found, and how sparse they are."""
 
 import warnings
 
@@ -10,8 +10,8 @@ from .sparsify import raise_refusals, one_clock, refresh_layers, sparse_layers
 
 
 def decreasing_n(start, steps, shape=3):
-    """A schedule of N: from M at step ``start`` down to the layer's own N at ``start + steps``, quickly at first
-    (``shape`` 1: evenly; 3: as pruning usually goes).
+    """A schedule of N: it falls from M at step ``start`` to the layer's own N at ``start + steps``. ``shape`` 1 falls
+    evenly; 3, the usual choice for pruning, falls quickly at first.
 
     >>> MaskRefresh(model, optimizer, every=16, schedule=decreasing_n(100, 1000))
     """
@@ -36,12 +36,12 @@ def dense_phases(steps, *, start=0.0, end=1 / 6):
 
 
 class MaskRefresh:
-    """Finds a model's masks anew after every ``every`` steps of an optimizer.
+    """Finds new masks for a model after every ``every`` steps of an optimizer.
 
     >>> refresh = MaskRefresh(model, optimizer, every=16)
 
     Arguments:
-        model: sparse already; wrapped by DDP, by ``fully_shard``, by accelerate or torch.compile as it is trained.
+        model: a sparse model, already wrapped for training (DDP, ``fully_shard``, accelerate, torch.compile).
         optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
             where an engine owns the optimizer (DeepSpeed).
         schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n` or
@@ -54,10 +54,10 @@ class MaskRefresh:
         measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
             tensors, and :attr:`flip_rate` that of all layers together.
 
-    Steps are counted in the model, and are part of its state_dict: a training that is resumed goes on in the same
-    phase. Frozen masks stay. Sharded models: all ranks take part in a refresh. :meth:`remove` ends it. ValueError if
-    the model has no sparse weights, or is wrapped in a way that masks cannot follow (FSDP1, tensor parallel, shards
-    that cut tiles).
+    The model counts the steps, and its state_dict has their number. So a resumed training refreshes at the same steps.
+    Frozen masks stay. If the model is sharded, all ranks take part in a refresh. :meth:`remove` ends the refreshes.
+    Raises ValueError if the model has no sparse weights, or if its wrapper is not supported (FSDP1, tensor parallel,
+    shards that cut tiles).
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class MaskRefresh:
         return self.clock.steps
 
     def step(self):
-        """Counts a step, and refreshes if it is time."""
+        """Counts a step, and refreshes after every ``every`` steps."""
         self.clock.steps += 1
         if self.clock.changes != self.changes or not self.checked:
             self._collect()
@@ -127,7 +127,7 @@ class MaskRefresh:
                 sharding.local(weight.grad).add_(torch.where(kept, 0, value).to(value.dtype), alpha=self.decay)
 
     def remove(self):
-        """Ends it: masks stay as they are."""
+        """Ends the refreshes: masks stay as they are."""
         for handle in self.handles:
             handle.remove()
         self.clock.leave()
@@ -142,13 +142,16 @@ class MaskRefresh:
         """The layers; nothing walks over the modules until some have become sparse or dense."""
         self.layers = sparse_layers(self.model)
         if not self.layers and not self.checked:
-            raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
+            raise ValueError("tsenor: the model has no sparse weights: call sparsify(model, n, m) first")
         raise_refusals(self.model, self.layers)
         self.clock = one_clock(self.layers) if self.layers else self.clock
         self.changes = self.clock.changes
         self.compressed = [layer.module for layer in self.layers if isinstance(layer.module, Linear24)]
         if self.decay and (late := [k.name for k in self.layers if not k.sparsity.first]):
-            raise ValueError(f"tsenor: decay of {late[0]}, which another parametrization makes of its parameters")
+            raise ValueError(
+                f"tsenor: decay needs the masks directly on the parameters, but {late[0]} has another parametrization "
+                "before its mask"
+            )
 
     def _register(self, optimizer):
         if not hasattr(optimizer, "register_step_post_hook"):
@@ -157,8 +160,8 @@ class MaskRefresh:
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if not any(id(p) in held for layer in self.layers for p in layer.module.parameters()):
             warnings.warn(
-                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: unless it keeps copies "
-                "of them, make it from model.parameters() of this model",
+                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: make it from "
+                "model.parameters() of this model, unless it keeps copies of them",
                 stacklevel=4,
             )
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
