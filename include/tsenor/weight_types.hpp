@@ -132,9 +132,9 @@ TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) {  // the upper hal
 
 }  // namespace detail
 
-/// The nearest number of E4M3, of two equally near ones the one with an even fraction; beyond 448, also for infinity, 448
-/// with the sign of x. NaN becomes the NaN without a sign, 0x7f. As CUDA converts with __NV_SATFINITE, and PyTorch after
-/// clamping to +-448.
+/// The nearest number of E4M3, of two equally near ones the one with an even fraction; beyond 448, also for infinity,
+/// 448 with the sign of x. NaN becomes the NaN without a sign, 0x7f. As CUDA converts with __NV_SATFINITE, and PyTorch
+/// after clamping to +-448.
 TSENOR_HOST_DEVICE inline float8_e4m3 to_e4m3(float x) {
   constexpr std::uint32_t largest = 0x43e00000, smallest_normal = 0x3c800000, infinity = 0x7f800000;  // as floats' bits
   const std::uint32_t all = detail::bits_of(x), sign = all >> 24 & 0x80u, magnitude = all & 0x7fffffffu;

@@ -1,5 +1,5 @@
-// The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix, and against
-// what the vendor made of matrices that can be made again.
+// The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix, and
+// against what the vendor made of matrices that can be made again.
 #include <gtest/gtest.h>
 
 #include "sparse24_case.hpp"
@@ -29,7 +29,8 @@ TEST(Sparse24Layout, IsThatOfTheNaiveEncoder) {
     }
 }
 
-// Of one number, or one for each row of the operand; NaN, infinities and numbers too large for float8 among the weights.
+// Of one number, or one for each row of the operand; NaN, infinities and numbers too large for float8 among the
+// weights.
 TEST(Sparse24Layout, OfFloat8IsThatOfTheNaiveEncoderAndCast) {
   for (const auto [rows, cols, stride] : {std::array<std::int64_t, 3>{64, 64, 64}, {64, 256, 256}, {192, 128, 136}})
     for (const operand which : {operand::weights, operand::transposed})
@@ -60,9 +61,8 @@ std::vector<unsigned char> compressed_of(std::int64_t rows, std::int64_t cols, c
       mask[at] = 1;
     }
   std::vector<unsigned char> bytes(sparse24::compressed_size(rows, cols, sizeof(T)), poison);
-  const tsenor::status s =
-      sparse24::compress(tsenor::matrix_view<const T>(weights.data(), rows, cols), mask_view(mask.data(), rows, cols),
-                         operand::weights, bytes.data());
+  const tsenor::status s = sparse24::compress(tsenor::matrix_view<const T>(weights.data(), rows, cols),
+                                              mask_view(mask.data(), rows, cols), operand::weights, bytes.data());
   EXPECT_TRUE(s.ok()) << s.message();
   return bytes;
 }
@@ -79,8 +79,8 @@ class digest {
   std::uint64_t value_ = 0xcbf29ce484222325u;
 };
 
-// Matrices that tell where each value and each nibble goes: values with the digits of their place, six bits a matrix, and groups
-// that keep (0, 1), or, where a bit of their place is set, (2, 3) or (1, 2).
+// Matrices that tell where each value and each nibble goes: values with the digits of their place, six bits a matrix,
+// and groups that keep (0, 1), or, where a bit of their place is set, (2, 3) or (1, 2).
 template <class T>
 std::uint64_t digest_of_probes(std::int64_t rows, std::int64_t cols) {
   constexpr int least = sizeof(T) == 1 ? 0x10 : 0x3f10, one = sizeof(T) == 1 ? 0x38 : 0x3f80;

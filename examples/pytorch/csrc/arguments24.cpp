@@ -69,14 +69,14 @@ void check_compress_float8(const optional_tensor& compressed, const optional_ten
   TORCH_CHECK_TYPE(type == at::kFloat || type == at::kHalf || type == at::kBFloat16,
                    "tsenor: weight must be float32, float16 or bfloat16 for products in float8, not ", type);
   check_compressible(weight, keep, mask, pruned, tsenor::sparse24::granularity);
-  const SymInt size = weight.sym_size(0) * weight.sym_size(1) / 8 * 5;
-  if (compressed) check_dense(*compressed, "compressed", {size}, at::kFloat8_e4m3fn, weight);
-  if (transposed) check_dense(*transposed, "transposed", {size}, at::kFloat8_e4m3fn, weight);
-  check_scale(scale, "scale", weight.sym_size(0), weight);
+  const SymInt rows = weight.sym_size(0), cols = weight.sym_size(1);
+  if (compressed) check_dense(*compressed, "compressed", {rows, cols / 8 * 5}, at::kFloat8_e4m3fn, weight);
+  if (transposed) check_dense(*transposed, "transposed", {cols, rows / 8 * 5}, at::kFloat8_e4m3fn, weight);
+  check_scale(scale, "scale", rows, weight);
   TORCH_CHECK_VALUE(transposed_scale || !transposed || scale.sym_numel() == 1,
                     "tsenor: with a scale for each row of weight, transposed needs scales of its own: give "
                     "transposed_scale");
-  if (transposed_scale) check_scale(*transposed_scale, "transposed_scale", weight.sym_size(1), weight);
+  if (transposed_scale) check_scale(*transposed_scale, "transposed_scale", cols, weight);
 }
 
 void check_product(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,

@@ -37,8 +37,8 @@ struct alignas(16) patch24_memory {
   unsigned char metadata[2][patch24_metadata];            // of W, of W^T
 };
 
-// A thread's tile within its patch. Tiles that share bytes of metadata are in one warp: of 16-bit values those of rows 8 apart,
-// two tiles, and of 8-bit values neighbours.
+// A thread's tile within its patch. Tiles that share bytes of metadata are in one warp: of 16-bit values those of rows
+// 8 apart, two tiles, and of 8-bit values neighbours.
 template <class Values>
 struct place24 {
   int down, across;
@@ -47,9 +47,9 @@ struct place24 {
   }
 };
 
-// Where the pair of tile row `down` in column `col` of the patch lies in patch24_memory::pairs: those of consecutive tile rows
-// make units of 16 bytes, parts of a column, and units are permuted so that neither writing by tiles nor reading by columns meets
-// in a bank more than twice.
+// Where the pair of tile row `down` in column `col` of the patch lies in patch24_memory::pairs: those of consecutive
+// tile rows make units of 16 bytes, parts of a column, and units are permuted so that neither writing by tiles nor
+// reading by columns meets in a bank more than twice.
 template <class Values>
 inline constexpr int unit_pairs = 16 / sizeof(typename Values::pair);
 template <class Values>
@@ -92,9 +92,10 @@ struct four8 {
 
 // Values as the weights are, 16 bits each: a tile's rows of W, and of W^T.
 struct copied24 {
-  using pair = std::uint32_t;                                   // the values of a group
-  static constexpr int bytes = 2;                               // of a value
-  static constexpr int partner = 16, transposed_partner = 2;    // the lane, as ^, of the tile that shares bytes of metadata
+  using pair = std::uint32_t;      // the values of a group
+  static constexpr int bytes = 2;  // of a value
+  static constexpr int partner = 16,
+                       transposed_partner = 2;  // the lane, as ^, of the tile that shares bytes of metadata
 
   template <class T>
   TSENOR_FN four16 row(const rows4<T>& tile, const tile_position&, int i) const {
@@ -152,17 +153,16 @@ TSENOR_FN int byte_in_patch(int line, int group) {
          sparse24::byte_in_tile(line, group % sparse24::tile_groups);
 }
 
-// The nibbles of four lines (rows of W or of W^T), from `line` on, into the bytes that they share with those of the tile that
-// `partner` has: each of both writes two of the four bytes.
+// The nibbles of four lines (rows of W or of W^T), from `line` on, into the bytes that they share with those of the
+// tile that `partner` has: each of both writes two of the four bytes.
 template <int ValueBytes>
 TSENOR_FN void put_metadata(unsigned char* to, std::uint32_t nibbles, int partner, int line, int group) {
   const std::uint32_t other = __shfl_xor_sync(0xffffffffu, nibbles, partner);
   const bool upper = sparse24::metadata_shift<ValueBytes>(line, group) != 0;
   const int first = upper ? 2 : 0;
   const std::uint32_t low = (upper ? other : nibbles) >> 4 * first, high = (upper ? nibbles : other) >> 4 * first;
-  TSENOR_UNROLL for (int k = 0; k < 2; k++)
-      to[byte_in_patch<ValueBytes>(line + first + k, group)] =
-          static_cast<unsigned char>((low >> 4 * k & 15u) | (high >> 4 * k & 15u) << 4);
+  TSENOR_UNROLL for (int k = 0; k < 2; k++) to[byte_in_patch<ValueBytes>(line + first + k, group)] =
+      static_cast<unsigned char>((low >> 4 * k & 15u) | (high >> 4 * k & 15u) << 4);
 }
 
 // A tile's part of both operands; `values` are those of W from the patch on, with so many bytes a row.

@@ -1,6 +1,6 @@
 /// \file
-/// The optimal 2:4 transposable mask of a matrix and the compressed operands of W and of W^T, of 16-bit types or cast to
-/// float8, in one kernel that reads W once.
+/// The optimal 2:4 transposable mask of a matrix and the compressed operands of W and of W^T, of 16-bit types or cast
+/// to float8, in one kernel that reads W once.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -86,9 +86,9 @@ inline status check_values24(const cuda::cast24& values, const sparse24::operand
   const std::size_t size = sparse24::compressed_size(rows, cols, 1);
   const auto check = [&](const sparse24::scale& by, const void* operand, std::int64_t numbers) -> status {
     if (operand == nullptr) return {};
-    const status s =
-        check_pointer(by.data, alignof(float), "the scale of an operand is null or not aligned: give one number, or "
-                                               "one for each row of the operand");
+    const status s = check_pointer(by.data, alignof(float),
+                                   "the scale of an operand is null or not aligned: give one number, or "
+                                   "one for each row of the operand");
     const byte_range read = bytes_of(by.data, sizeof(float), by.by_row ? numbers : 1);
     if (s.ok() && (overlap(read, bytes_of(to.weights, 1, to.weights ? std::int64_t(size) : 0)) ||
                    overlap(read, bytes_of(to.transposed, 1, to.transposed ? std::int64_t(size) : 0))))
@@ -119,9 +119,8 @@ status check_compress24(const problem<Weight, Importance>& problem, const Values
   if (!problem.in_fours())
     return {status_code::invalid_pointer,
             "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
-  const status s =
-      check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
-                       sparse24::compressed_size(w.rows, w.cols, Values::bytes));
+  const status s = check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
+                                    sparse24::compressed_size(w.rows, w.cols, Values::bytes));
   return s.ok() ? check_values24(values, to, w.rows, w.cols) : s;
 }
 
@@ -213,14 +212,14 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
   return tsenor::detail::find_and_compress24(weights, out, to, tsenor::detail::cuda::copied24{}, importance, stream);
 }
 
-/// The same with operands of float8 (E4M3): a kept weight becomes to_e4m3(weight * scale), the product a float. The mask
-/// is that of the weights as they are, and so are the outputs.
+/// The same with operands of float8 (E4M3): a kept weight becomes to_e4m3(weight * scale), the product a float. The
+/// mask is that of the weights as they are, and so are the outputs.
 ///
 /// \tparam T  float, or a 16-bit type as above
 /// \param by  what to multiply by, for each operand that is wanted: device memory, disjoint from everything written
 ///
-/// Cost: reads W, writes 5/8 of a byte a weight for each operand. What is too small for its scale is stored as 0, at the
-/// place that the mask keeps; the vendor's compress, which looks at values, would keep another.
+/// Cost: reads W, writes 5/8 of a byte a weight for each operand. What is too small for its scale is stored as 0, at
+/// the place that the mask keeps; the vendor's compress, which looks at values, would keep another.
 ///
 /// \code
 /// const tsenor::sparse24::operands to{compressed, compressed_transposed};

@@ -31,8 +31,8 @@ inline constexpr int tile_bytes = band_rows * tile_groups / 2;
 /// Rows and columns must be multiples of it, so that the matrix and its transpose both fall into whole bands.
 inline constexpr int granularity = 64;
 
-/// Bytes of the kept values, of so many bytes each, and of all: half a byte more for each group. For `[cols, rows]`, the
-/// transpose, they are the same.
+/// Bytes of the kept values, of so many bytes each, and of all: half a byte more for each group. For `[cols, rows]`,
+/// the transpose, they are the same.
 constexpr std::size_t values_size(std::int64_t rows, std::int64_t cols, int value_bytes = 2) {
   return std::size_t(rows) * std::size_t(cols) / 2 * std::size_t(value_bytes);
 }
@@ -46,7 +46,8 @@ TSENOR_HOST_DEVICE constexpr int byte_in_tile(int row, int group) {
   return (group >> 2) | (group & 3) << 1 | (row & 7) << 3 | (row >> 4) << 6;
 }
 /// Byte of the metadata, from its begin, that holds the nibble of a row and a group, in a matrix with so many groups a
-/// row. With values of one byte it is the same with two groups for one: where 16-bit values have a nibble, they have two.
+/// row. With values of one byte it is the same with two groups for one: where 16-bit values have a nibble, they have
+/// two.
 template <int ValueBytes = 2>
 TSENOR_HOST_DEVICE constexpr std::int64_t metadata_byte(std::int64_t row, std::int64_t group, std::int64_t groups) {
   if (ValueBytes == 1) return 2 * metadata_byte<2>(row, group / 2, groups / 2) + (row >> 3 & 1);
@@ -173,8 +174,9 @@ status compress(const matrix_view<const T>& weights, const matrix_view<const std
   const auto kept = oriented(mask, which);
   if (const status s = check_pairs(kept); !s || weights.rows * weights.cols == 0) return s;
   const auto w = oriented(weights, which);
-  encode(kept, [&](std::int64_t r, std::int64_t c) { return value(w.at(r, c), r); },
-         static_cast<unsigned char*>(compressed));
+  encode(
+      kept, [&](std::int64_t r, std::int64_t c) { return value(w.at(r, c), r); },
+      static_cast<unsigned char*>(compressed));
   return {};
 }
 

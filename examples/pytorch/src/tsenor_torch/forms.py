@@ -19,9 +19,9 @@ class Plan(NamedTuple):
         return not (self.forward and self.input_gradient)
 
 
-def compressed_size(rows, cols, float8=False):
-    """Bytes of a compressed operand, see tsenor/sparse24/layout.hpp."""
-    return rows * cols // 8 * (5 if float8 else 9)
+def compressed_size(rows, cols):
+    """Bytes of a compressed operand of 16-bit values, see tsenor/sparse24/layout.hpp."""
+    return rows * cols // 8 * 9
 
 
 class Forms:
