@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/sparse24/layout.hpp"
@@ -82,14 +83,6 @@ struct four16 {
     return __byte_perm(low, high, 0x1010u + 0x22u * (pair & 3u) + 0x2200u * (pair >> 2 & 3u));
   }
 };
-// The same of four bytes.
-struct four8 {
-  std::uint32_t bytes;
-  TSENOR_FN std::uint16_t two_at(std::uint32_t pair) const {
-    return static_cast<std::uint16_t>(__byte_perm(bytes, 0, (pair & 3u) | (pair & 12u) << 2 | 0x4400u));
-  }
-};
-
 // Values as the weights are, 16 bits each: a tile's rows of W, and of W^T.
 struct copied24 {
   using pair = std::uint32_t;      // the values of a group
@@ -112,17 +105,38 @@ struct copied24 {
   }
 };
 
-// Four numbers in E4M3, the first in the lowest byte.
-TSENOR_FN std::uint32_t four_e4m3(float a, float b, float c, float d) {
+// Two numbers in E4M3, the first in the low byte.
+TSENOR_FN std::uint16_t two_e4m3(float low, float high) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
-  std::uint16_t low, high;
-  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(b), "f"(a));
-  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(d), "f"(c));
-  return low | std::uint32_t(high) << 16;
+  std::uint16_t both;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(both) : "f"(high), "f"(low));
+  return both;
 #else
-  return to_e4m3(a).bits | to_e4m3(b).bits << 8 | to_e4m3(c).bits << 16 | std::uint32_t(to_e4m3(d).bits) << 24;
+  return static_cast<std::uint16_t>(to_e4m3(low).bits | to_e4m3(high).bits << 8);
 #endif
 }
+
+// Four weights of a 16-bit type, of which two are cast: those at the positions of a nibble, times a scale.
+template <class T>
+struct four_to_cast {
+  four16 bits;
+  float scale;
+  TSENOR_FN std::uint16_t two_at(std::uint32_t pair) const {
+    const std::uint32_t two = bits.two_at(pair);
+    const T low{static_cast<std::uint16_t>(two)}, high{static_cast<std::uint16_t>(two >> 16)};
+    return two_e4m3(to_arithmetic(low) * scale, to_arithmetic(high) * scale);
+  }
+};
+// Four floats are cast first: bytes are easier to choose from.
+template <>
+struct four_to_cast<float> {
+  std::uint32_t bytes;
+  TSENOR_FN four_to_cast(float a, float b, float c, float d, float scale)
+      : bytes(two_e4m3(a * scale, b * scale) | std::uint32_t(two_e4m3(c * scale, d * scale)) << 16) {}
+  TSENOR_FN std::uint16_t two_at(std::uint32_t pair) const {
+    return static_cast<std::uint16_t>(__byte_perm(bytes, 0, (pair & 3u) | (pair & 12u) << 2 | 0x4400u));
+  }
+};
 
 // Values in E4M3, each the weight times a scale of its row of W, or of W^T.
 struct cast24 {
@@ -131,17 +145,24 @@ struct cast24 {
   static constexpr int partner = 1, transposed_partner = 16;
   sparse24::scales by;
 
-  template <class T>
-  TSENOR_FN four8 row(rows4<T> tile, const tile_position& at, int i) const {
-    const float scale = by.weights.data[by.weights.by_row ? at.row + i : 0];
-    const auto x = [&](int j) { return to_arithmetic(tile[4 * i + j]) * scale; };
-    return {four_e4m3(x(0), x(1), x(2), x(3))};
+  TSENOR_FN static float scale_of(const sparse24::scale& by, std::int64_t first, int k) {
+    return (by.data + (by.by_row ? first : 0))[by.by_row ? k : 0];
   }
   template <class T>
-  TSENOR_FN four8 col(rows4<T> tile, const tile_position& at, int j) const {
-    const float scale = by.transposed.data[by.transposed.by_row ? at.col + j : 0];
-    const auto x = [&](int i) { return to_arithmetic(tile[4 * i + j]) * scale; };
-    return {four_e4m3(x(0), x(1), x(2), x(3))};
+  TSENOR_FN four_to_cast<T> row(rows4<T> tile, const tile_position& at, int i) const {
+    const float scale = scale_of(by.weights, at.row, i);
+    if constexpr (std::is_same_v<T, float>)
+      return {tile[4 * i], tile[4 * i + 1], tile[4 * i + 2], tile[4 * i + 3], scale};
+    else
+      return {copied24{}.row(tile, at, i), scale};
+  }
+  template <class T>
+  TSENOR_FN four_to_cast<T> col(rows4<T> tile, const tile_position& at, int j) const {
+    const float scale = scale_of(by.transposed, at.col, j);
+    if constexpr (std::is_same_v<T, float>)
+      return {tile[j], tile[4 + j], tile[8 + j], tile[12 + j], scale};
+    else
+      return {copied24{}.col(tile, at, j), scale};
   }
 };
 
