@@ -1,6 +1,6 @@
 /// \file
-/// The products of a linear layer with a 2:4 transposable weight matrix: forward and input gradient on sparse tensor
-/// cores where that is faster, by measurement, and the weight gradient dense.
+/// The products of a linear layer with a 2:4 transposable weight matrix. Forward and input gradient run on sparse
+/// tensor cores if measurements say that this is faster. The weight gradient is dense.
 #pragma once
 
 #include <cublas_v2.h>
@@ -25,14 +25,14 @@ namespace tsenor {
 namespace sparse24 {
 inline namespace TSENOR_ABI {
 
-/// What was measured for one product of a shape, in milliseconds of device time, and what follows from it.
+/// The measurements of one product of a shape, in milliseconds of device time, and the choice that follows from them.
 struct product_choice {
   bool sparse = false;    ///< sparse tensor cores are used; else the dense product, with the pruned weights
   bool own_form = false;  ///< compress.cuh's form is the library's, byte for byte; else use linear24::vendors_compress
-  float sparse_ms = std::numeric_limits<float>::infinity();  ///< infinite where cuSPARSELt refuses the shape
+  float sparse_ms = std::numeric_limits<float>::infinity();  ///< infinite if cuSPARSELt refuses the shape
   float dense_ms = 0;
   float vendors_compress_ms = 0;
-  status outcome;  ///< why cuSPARSELt refuses the shape, where it does
+  status outcome;  ///< why cuSPARSELt refuses the shape, if it does
 };
 struct linear_choice {
   product_choice forward, input_gradient;
@@ -46,11 +46,11 @@ struct weight_forms {
   const void* transposed = nullptr;  ///< compressed W^T, for input_gradient()
 };
 
-/// Plans, searched algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
+/// Keeps plans, algorithms and choices for each shape. The handles are the caller's and must outlive this.
 ///
 /// Products of float16 are dense. Use plan() and measure() once for a shape; both wait for the GPU. From then on
 /// forward(), input_gradient() and weight_gradient() only enqueue on the caller's stream, with the caller's workspace,
-/// and can be captured in a graph. Not thread-safe, as cuBLAS handles are not: one for each thread and device.
+/// and can be captured in a graph. Not thread-safe, because cuBLAS handles are not: use one for each thread and device.
 ///
 /// \tparam T  __half, __nv_bfloat16, or the library's type of the same layout
 template <class T>
@@ -90,7 +90,7 @@ class linear24 {
     return {};
   }
 
-  /// What is used for a shape; false before measure().
+  /// The choice for a shape; false before measure().
   bool choice(const linear_shape& shape, linear_choice* result) const {
     const entry* const e = find(shape);
     if (e == nullptr || !e->measured) return false;
@@ -173,9 +173,8 @@ class linear24 {
     return {status_code::invalid_option, "this shape has no plan: call linear24::plan and linear24::measure first"};
   }
   static status no_form() {
-    return {
-        status_code::invalid_pointer,
-        "the form of the weights that linear24::choice asks for is null: pruned for dense products, else compressed"};
+    return {status_code::invalid_pointer,
+            "the weights that linear24::choice needs are null: pruned ones for dense products, else compressed ones"};
   }
 
   /// Where measure() keeps what in its scratch.

@@ -1,4 +1,4 @@
-"""Whether a 2:4 layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
+"""Decides whether a 2:4 layer's products run sparse or dense: by the time of a step, measured once for each shape."""
 
 import functools
 import time
@@ -13,9 +13,9 @@ DENSE = Plan()
 
 
 class Product(NamedTuple):
-    """What linear24_measure says of one product, in milliseconds of device time."""
+    """The measurements of one product by linear24_measure, in milliseconds of device time."""
 
-    sparse: float  # whether that is faster
+    sparse: float  # whether sparse is faster
     own_form: float  # whether compress24's form is the library's
     sparse_ms: float
     dense_ms: float
@@ -23,19 +23,19 @@ class Product(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The plan for a shape, and what it follows from. Times are wall times of steps in a row."""
+    """The plan for a shape, and its measurements. Times are wall times of consecutive steps."""
 
     plan: Plan
     forward: Optional[Product] = None
     input_gradient: Optional[Product] = None
-    sparse_step_ms: Optional[float] = None  # with writing the forms; None where no product was faster sparse
+    sparse_step_ms: Optional[float] = None  # with writing the forms; None if no product was faster sparse
     dense_step_ms: Optional[float] = None  # the same with dense products of the pruned weights
     linear_step_ms: Optional[float] = None  # of a torch.nn.Linear
 
     @property
     def beats_linear(self):
-        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. Their times include finding the
-        mask: writing the forms of a mask that is kept takes as long."""
+        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. Their times cover finding the mask:
+        writing the forms of a given mask takes as long."""
         return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
@@ -47,7 +47,7 @@ def key_of(layer, tokens):
 
 
 def choose(layer, tokens):
-    """The choice for so many tokens, measured if it is new, which takes a few seconds and waits for the GPU."""
+    """The choice for so many tokens. A new one is measured, which takes a few seconds and waits for the GPU."""
     key = key_of(layer, tokens)
     if key not in known:
         known[key] = _measure(layer, tokens)
@@ -59,7 +59,7 @@ def _measure(layer, tokens):
         return Choice(DENSE)
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            f"tsenor: Linear24 has not been measured with {tokens} tokens: run a step before the capture"
+            f"tsenor: Linear24 was not measured with {tokens} tokens: run a step before the capture"
         )
     shape = (layer.mask.new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
     numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)
