@@ -1,6 +1,8 @@
 """A layer's step in float8 (e4m3), for bench.py: the weight 2:4, its operands from compress24, the sparse products through
 PyTorch's own operators for cuSPARSELt; and the same in PyTorch's dense float8."""
 
+import functools
+
 import torch
 
 from tsenor_torch import compress24
@@ -9,14 +11,19 @@ ops = torch.ops.tsenor
 FLOAT8 = torch.float8_e4m3fn
 
 
-def rows_of(*shape):
+def normal(*shape):
     return torch.randn(*shape, device="cuda").to(torch.bfloat16)
+
+
+@functools.cache
+def one():
+    return torch.ones((), device="cuda")
 
 
 def dense_product(factor, matrix):
     """factor @ matrix.T in bfloat16, both with contiguous rows."""
-    one = torch.ones((), device="cuda")
-    return torch._scaled_mm(factor, matrix.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16, use_fast_accum=True)
+    named = {"scale_a": one(), "scale_b": one(), "out_dtype": torch.bfloat16, "use_fast_accum": True}
+    return torch._scaled_mm(factor, matrix.t(), **named)
 
 
 class SparseProduct:
@@ -31,23 +38,19 @@ class SparseProduct:
         return torch._cslt_sparse_mm(compressed, factor.t(), alg_id=self.algorithm, **self.named)
 
 
-def vendors_form(weight, mask, scale):
-    """What the vendor's compress makes of the pruned and cast weight and of its transpose."""
-    cast = (torch.where(mask, weight, 0).float() * scale).clamp(-448, 448).to(FLOAT8)
-    return [torch._cslt_compress(matrix.contiguous()) for matrix in (cast, cast.t())]
-
-
 def compress_times(weight, scale, device_ms):
-    """Mask and both operands in float8 by one kernel, the vendor's two compressions alone, and a copy of the weight."""
+    """Mask and both operands in float8 by one kernel; the vendor's compress of a pruned and cast weight and of its transpose;
+    and a copy of the weight."""
     compressed, transposed, mask = compress24(weight, scale)
-    cast = [matrix.contiguous() for matrix in (torch.where(mask, weight, 0).to(FLOAT8), torch.where(mask, weight, 0).t().to(FLOAT8))]
+    cast = torch.where(mask, weight, 0).to(FLOAT8)
+    pairs = (compressed, cast), (transposed, cast.t().contiguous())
     copied = torch.empty_like(weight)
     return {
         "own_ms": device_ms(lambda: ops.sparse24_compress_float8_(compressed, transposed, weight, scale, mask=mask)),
-        "vendors_ms": sum(device_ms(lambda m=m: torch._cslt_compress(m)) for m in cast),
+        "vendors_ms": sum(device_ms(lambda m=matrix: torch._cslt_compress(m)) for _, matrix in pairs),
         "copy_ms": device_ms(lambda: copied.copy_(weight)),
-        "own_form": all(torch.equal(own.view(torch.uint8), vendors.view(torch.uint8))
-                        for own, vendors in zip((compressed, transposed), vendors_form(weight, mask, scale))),
+        "own_form": all(torch.equal(own.view(torch.uint8), torch._cslt_compress(matrix).view(torch.uint8))
+                        for own, matrix in pairs),
     }
 
 
@@ -56,8 +59,9 @@ def product_times(weight, tokens, scale, device_ms):
     compressed, transposed, mask = compress24(weight, scale)
     pruned = torch.where(mask, weight, 0).to(FLOAT8)
     record = {}
-    for name, operand, matrix in (("forward", compressed, pruned), ("input_gradient", transposed, pruned.t().contiguous())):
-        factor = rows_of(tokens, matrix.shape[1]).to(FLOAT8)
+    operands = ("forward", compressed, pruned), ("input_gradient", transposed, pruned.t().contiguous())
+    for name, operand, matrix in operands:
+        factor = normal(tokens, matrix.shape[1]).to(FLOAT8)
         sparse = SparseProduct(operand, factor)
         got, expected = sparse(factor, operand).float(), dense_product(factor, matrix).float()
         record[name] = {
@@ -69,10 +73,10 @@ def product_times(weight, tokens, scale, device_ms):
 
 
 def steps(weight, tokens, scale):
-    """A step, dense and sparse: all that follows from x, dy and the weight in bfloat16, which are cast by scales of one. The
+    """A step, dense and sparse: all that follows from x, dy and the weight in bfloat16, which are cast by a scale of one. The
     weight gradient is dense in both."""
     out_features, in_features = weight.shape
-    x, dy = rows_of(tokens, in_features), rows_of(tokens, out_features)
+    x, dy = normal(tokens, in_features), normal(tokens, out_features)
     compressed, transposed, mask = compress24(weight, scale)
     forward, input_gradient = SparseProduct(compressed, x.to(FLOAT8)), SparseProduct(transposed, dy.to(FLOAT8))
 
@@ -93,7 +97,7 @@ def steps(weight, tokens, scale):
 
 def fp8_layer(out_features, in_features, tokens, device_ms, run_ms):
     """Times of a layer's parts and of its whole step in float8; or why not."""
-    weight, scale = rows_of(out_features, in_features), torch.ones(1, device="cuda")
+    weight, scale = normal(out_features, in_features), torch.ones(1, device="cuda")
     weight += weight.sign()  # none is cast to 0: the vendor's compress tells by that what is kept
     record = {"out": out_features, "in": in_features, "tokens": tokens}
     try:
