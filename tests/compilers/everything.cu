@@ -34,3 +34,7 @@ status companions(const matrix_view<float>& weights, const matrix_view<const std
 status compressed(const matrix_view<__nv_bfloat16>& weights, const tsenor::sparse24::operands& to) {
   return tsenor::sparse24::find_mask_and_compress(weights, {}, to);
 }
+
+status compressed_float8(const matrix_view<float>& weights, const tsenor::sparse24::operands& to, const float* scale) {
+  return tsenor::sparse24::find_mask_and_compress(weights, {}, to, {{scale}, {scale}});
+}

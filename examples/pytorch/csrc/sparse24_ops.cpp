@@ -25,9 +25,9 @@ namespace sparse24 = tsenor::sparse24;
 
 void* data_of(const optional_tensor& t) { return t ? t->data_ptr() : nullptr; }
 
+/// Of checked arguments.
 compress_request request_of(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                             const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
-  check_compress(compressed, transposed, weight, keep, mask, pruned);
   compress_request r;
   r.weights = weight.data_ptr();
   r.rows = weight.size(0), r.cols = weight.size(1), r.row_stride = weight.stride(0);
@@ -39,9 +39,11 @@ compress_request request_of(const optional_tensor& compressed, const optional_te
   return r;
 }
 
-void compress_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
-                  const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
-  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+using kept_view = tsenor::matrix_view<const std::uint8_t>;
+
+/// What the call keeps, found if it is not given, and the output of what it prunes.
+Tensor kept_on_cpu(const compress_request& r, const Tensor& weight, const optional_tensor& keep,
+                   const optional_tensor& mask, const optional_tensor& pruned) {
   const Tensor found = keep ? *keep : mask ? *mask : at::empty(weight.sizes(), weight.options().dtype(at::kBool));
   if (!keep) {
     request f;
@@ -49,16 +51,47 @@ void compress_cpu(const optional_tensor& compressed, const optional_tensor& tran
     f.weights = r.weights, f.rows = r.rows, f.cols = r.cols, f.row_stride = r.row_stride;
     f.mask = static_cast<std::uint8_t*>(found.data_ptr());
     const int threads = at::get_num_threads();
-    require(weight.scalar_type() == at::kHalf ? find_on_cpu<tsenor::float16>(f, threads)
-                                              : find_on_cpu<tsenor::bfloat16>(f, threads));
+    require(weight.scalar_type() == at::kFloat  ? find_on_cpu<float>(f, threads)
+            : weight.scalar_type() == at::kHalf ? find_on_cpu<tsenor::float16>(f, threads)
+                                                : find_on_cpu<tsenor::bfloat16>(f, threads));
   }
   if (pruned) pruned->copy_(at::where(found, weight, at::zeros({}, weight.options())));
-  const tsenor::matrix_view<const tsenor::float16> bits(static_cast<const tsenor::float16*>(r.weights), r.rows, r.cols,
-                                                        r.row_stride);
-  const tsenor::matrix_view<const std::uint8_t> kept(static_cast<const std::uint8_t*>(found.data_ptr()), r.rows,
-                                                     r.cols);
-  if (compressed) require(sparse24::compress(bits, kept, sparse24::operand::weights, r.compressed));
-  if (transposed) require(sparse24::compress(bits, kept, sparse24::operand::transposed, r.transposed));
+  return found;
+}
+
+/// `scales`: none for operands of the weights' own type.
+template <class T, class... Scales>
+void write_operands(const compress_request& r, const Tensor& found, const Scales&... scales) {
+  const tsenor::matrix_view<const T> weights(static_cast<const T*>(r.weights), r.rows, r.cols, r.row_stride);
+  const kept_view kept(static_cast<const std::uint8_t*>(found.data_ptr()), r.rows, r.cols);
+  if (r.compressed)
+    require(sparse24::compress(weights, kept, sparse24::operand::weights, scales.weights..., r.compressed));
+  if (r.transposed)
+    require(sparse24::compress(weights, kept, sparse24::operand::transposed, scales.transposed..., r.transposed));
+}
+
+void compress_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                  const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress(compressed, transposed, weight, keep, mask, pruned);
+  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+  write_operands<tsenor::float16>(r, kept_on_cpu(r, weight, keep, mask, pruned));
+}
+
+sparse24::scale scale_of(const Tensor& scale) { return {scale.const_data_ptr<float>(), scale.numel() > 1}; }
+sparse24::scales scales_of(const Tensor& scale, const optional_tensor& transposed_scale) {
+  return {scale_of(scale), scale_of(transposed_scale.value_or(scale))};
+}
+
+void compress_float8_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                         const Tensor& scale, const optional_tensor& transposed_scale, const optional_tensor& keep,
+                         const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress_float8(compressed, transposed, weight, scale, transposed_scale, keep, mask, pruned);
+  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+  const Tensor found = kept_on_cpu(r, weight, keep, mask, pruned);
+  const sparse24::scales by = scales_of(scale, transposed_scale);
+  if (weight.scalar_type() == at::kFloat) return write_operands<float>(r, found, by);
+  if (weight.scalar_type() == at::kHalf) return write_operands<tsenor::float16>(r, found, by);
+  write_operands<tsenor::bfloat16>(r, found, by);
 }
 
 Tensor forward_cpu(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
@@ -78,6 +111,9 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(
       "sparse24_compress_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, Tensor? keep=None, "
       "Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
+  library.def(
+      "sparse24_compress_float8_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, Tensor scale, Tensor? "
+      "transposed_scale=None, Tensor? keep=None, Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
   library.def("linear24_forward(Tensor x, Tensor? pruned, Tensor? compressed, SymInt out_features) -> Tensor");
   library.def("linear24_input_gradient(Tensor dy, Tensor? pruned, Tensor? transposed, SymInt in_features) -> Tensor");
   library.def(
@@ -91,6 +127,7 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
 
 TORCH_LIBRARY_IMPL(tsenor, CPU, library) {
   library.impl("sparse24_compress_", &compress_cpu);
+  library.impl("sparse24_compress_float8_", &compress_float8_cpu);
   library.impl("linear24_forward", &forward_cpu);
   library.impl("linear24_input_gradient", &input_gradient_cpu);
 }
@@ -101,9 +138,22 @@ cudaStream_t stream_of(const Tensor& t) { return c10::cuda::getCurrentCUDAStream
 
 void compress_cuda(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                    const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress(compressed, transposed, weight, keep, mask, pruned);
   const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
   const c10::cuda::CUDAGuard guard(weight.device());
   require(compress_on_cuda(r, weight.scalar_type() == at::kBFloat16, stream_of(weight)));
+}
+
+void compress_float8_cuda(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                          const Tensor& scale, const optional_tensor& transposed_scale, const optional_tensor& keep,
+                          const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress_float8(compressed, transposed, weight, scale, transposed_scale, keep, mask, pruned);
+  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+  const weight_type type = weight.scalar_type() == at::kFloat  ? weight_type::float32
+                           : weight.scalar_type() == at::kHalf ? weight_type::float16
+                                                               : weight_type::bfloat16;
+  const c10::cuda::CUDAGuard guard(weight.device());
+  require(compress_float8_on_cuda(r, type, scales_of(scale, transposed_scale), stream_of(weight)));
 }
 
 /// The products for a tensor's device and type, for one thread at a time: the backward pass has a thread of its own.
@@ -199,6 +249,7 @@ Tensor vendors_compress_cuda(const Tensor& pruned, std::int64_t out_features, st
 
 TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
   library.impl("sparse24_compress_", &compress_cuda);
+  library.impl("sparse24_compress_float8_", &compress_float8_cuda);
   library.impl("linear24_forward", &forward_cuda);
   library.impl("linear24_input_gradient", &input_gradient_cuda);
   library.impl("linear24_measure", &measure_cuda);
