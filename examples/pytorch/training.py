@@ -130,7 +130,7 @@ class Ranks:
         if self.count == 1:
             return model
         if not self.fsdp:
-            return torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+            return torch.nn.parallel.DistributedDataParallel(model)
         from torch.distributed.fsdp import fully_shard
 
         for module in (*model.blocks, model):
