@@ -1,8 +1,9 @@
-"""2:4 transposable linear layers: forward and input gradient on sparse tensor cores, where that is faster."""
+"""Linear layers on 2:4 sparse tensor cores, where that is faster: forward and input gradient with 2:4 transposable
+weights, the weight gradient with an estimate of the output gradient."""
 
 import torch
 
-from .forms import Forms, compressed_size
+from .forms import Forms, Plan, compressed_size
 from .plans import choose
 from .state import Masked, state_of
 
@@ -19,6 +20,23 @@ def compress24(weight):
     return compressed, transposed, mask
 
 
+def mvue24(gradient, *, generator=None, seed=None):
+    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``, multiples
+    of 64: what a weight gradient on sparse tensor cores reads.
+
+    >>> gradient = torch.randn(64, 128).bfloat16()
+    >>> mvue24(gradient).shape  # bytes: 64 * 128 / 2 values, and their places
+    torch.Size([9216])
+
+    Two of each four tokens are drawn and made larger, so that each entry is right in the mean, and the variance is the
+    least there is (MVUE, arXiv 2203.10991). Random numbers are those of ``generator``, by default PyTorch's for the
+    device: replays of a CUDA graph draw anew. With ``seed`` they are that seed's, and the bits the same on every
+    device. What is NaN or infinite is kept first, so that the product is not finite where the dense one is not. On a
+    GPU one kernel, enqueued; TypeError and ValueError for other types and shapes.
+    """
+    return _ops.sparse24_mvue(gradient, generator=generator, seed=seed)
+
+
 class Linear24(Masked):
     """A linear layer with a 2:4 transposable weight, features multiples of 64.
 
@@ -31,13 +49,18 @@ class Linear24(Masked):
     a whole step sparse and dense, and stays with the faster: see :meth:`choice`. Where dense is faster the weight is
     still 2:4, and finding its mask costs time on top; :func:`sparsify24` leaves such layers alone. ``captured`` says
     that steps are replayed from a CUDA graph and are to be measured so. Small layers gain only where launches are free.
+
+    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are a multiple
+    of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a variance that
+    costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second derivatives, and those
+    under ``torch.func.vmap``, are dense. The attribute may be changed from one step to the next.
     """
 
     shardable = False
 
     def __init__(
-        self, in_features, out_features, *, bias=True, gradient="straight_through", captured=False, device=None,
-        dtype=None
+        self, in_features, out_features, *, bias=True, gradient="straight_through", weight_gradient="dense",
+        captured=False, device=None, dtype=None
     ):
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
@@ -47,7 +70,19 @@ class Linear24(Masked):
         self.captured = captured
         self.type = torch.bfloat16 if self.weight.dtype == torch.float32 else self.weight.dtype
         self._forget()
+        self.weight_gradient = weight_gradient
         self.compress()
+
+    @property
+    def weight_gradient(self):
+        return "mvue" if self.may_be_sparse.weight_gradient else "dense"
+
+    @weight_gradient.setter
+    def weight_gradient(self, value):
+        if value not in ("dense", "mvue"):
+            raise ValueError(f"weight_gradient must be 'dense' or 'mvue', not {value!r}")
+        self.may_be_sparse = Plan(True, True, weight_gradient=value == "mvue")
+        self.tokens = None  # the next product chooses anew
 
     @classmethod
     def of(cls, linear, **arguments):
@@ -98,7 +133,19 @@ class Linear24(Masked):
             self.tokens, self.plan = tokens, plan
             self._write(keep_mask=True)
         mask = None if self.straight_through else self.mask
-        return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type)
+        mvue = self.plan.weight_gradient
+        return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type, mvue)
+
+    def operands(self, weight, tokens):
+        """A function of a plan: writes what its products read of a weight, and returns that."""
+        forms = Forms()
+
+        def write(plan):
+            forms.outdate()
+            forms.write(plan, weight.to(self.type), self.mask, tokens=tokens, keep_mask=True)
+            return forms.arguments(plan)
+
+        return write
 
     @torch.no_grad()
     def _write(self, keep_mask):
@@ -125,19 +172,73 @@ class Linear24(Masked):
         return f"in_features={self.weight.shape[1]}, out_features={self.weight.shape[0]}, bias={self.bias is not None}"
 
 
-def sparsify24(model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, **arguments):
-    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each.
+class MvueLinear(torch.nn.Linear):
+    """A ``torch.nn.Linear`` whose weight gradient may be sparse, as :class:`Linear24`'s with ``weight_gradient='mvue'``;
+    the weights and the other products are dense.
+
+    That is where products are in bfloat16, because the weight is or under autocast; tokens and features are multiples of
+    64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere, on the CPU and
+    where the weight needs no gradient, it is ``torch.nn.Linear`` as it is. ``captured`` is Linear24's.
+    """
+
+    may_be_sparse, type = Plan(weight_gradient=True), torch.bfloat16
+
+    def __init__(self, in_features, out_features, bias=True, *, captured=False, device=None, dtype=None):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.captured, self.tokens, self.plan = captured, None, None
+
+    @classmethod
+    def of(cls, linear, **arguments):
+        """A layer with the parameters of a ``torch.nn.Linear``."""
+        layer = cls(linear.in_features, linear.out_features, linear.bias is not None, device="meta", **arguments)
+        layer.weight, layer.bias = linear.weight, linear.bias
+        return layer.train(linear.training)
+
+    def choice(self, tokens):
+        """How the products of so many tokens are done, and the times that follows from (plans.Choice)."""
+        return choose(self, tokens)
+
+    def forward(self, x):
+        device, weight = x.device.type, self.weight
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+        if dtype != self.type or not (weight.requires_grad and torch.is_grad_enabled()):
+            return super().forward(x)
+        tokens = x.numel() // x.shape[-1]
+        if tokens != self.tokens:
+            self.tokens, self.plan = tokens, choose(self, tokens).plan
+        if not self.plan.weight_gradient:
+            return super().forward(x)
+        return _ops.linear24(x, weight, self.bias, weight.detach().to(dtype), None, None, None, dtype, True)
+
+    def operands(self, weight, tokens):
+        """A function of a plan: what its products read of a weight."""
+        return lambda plan: (weight.to(self.type), None, None)
+
+    def _apply(self, fn, recurse=True):
+        self.tokens = None  # on another device the choice may be another one
+        return super()._apply(fn, recurse)
+
+
+def sparsify24(
+    model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
+):
+    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each; or with
+    ``weights='dense'`` :class:`MvueLinear`, whose weight gradient alone is sparse.
 
     The others are left as they are, dense, so that no step becomes slower. Each new shape is measured, which takes a
     few seconds. ``tokens`` is the number of rows that a layer sees in a step; ``select(name, module)`` picks the layers
-    to try, all linear ones by default; further arguments are Linear24's. Parameters stay the same tensors, so
+    to try, all linear ones by default; further arguments are those of the layer. Parameters stay the same tensors, so
     optimizers go on. Returns the names of the layers replaced: none on the CPU.
     """
+    if weights not in ("sparse", "dense"):
+        raise ValueError(f"weights must be 'sparse' or 'dense', not {weights!r}")
+    kind = Linear24 if weights == "sparse" else MvueLinear
     replaced = []
     for name, module in list(model.named_modules()):
         if not name or not select(name, module) or module.weight.shape[0] % 64 or module.weight.shape[1] % 64:
             continue
-        layer = Linear24.of(module, **arguments)
+        layer = kind.of(module, **arguments)
         if layer.choice(tokens).beats_linear:
             model.set_submodule(name, layer)
             replaced.append(name)
