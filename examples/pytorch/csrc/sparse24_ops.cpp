@@ -1,5 +1,6 @@
 // The operators of 2:4 in both passes: compressing, and the products of a linear layer.
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -12,7 +13,9 @@
 #include "find.hpp"
 #include "linear.hpp"
 #include "tsenor/sparse24/layout.hpp"
+#include "tsenor/sparse24/mvue.hpp"
 #if defined(TSENOR_TORCH_SPARSE24)
+#include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraphsUtils.cuh>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -74,7 +77,49 @@ Tensor input_gradient_cpu(const Tensor& dy, const optional_tensor& pruned, const
   return at::mm(dy, *pruned);
 }
 
+using optional_generator = std::optional<at::Generator>;
+using optional_seed = std::optional<std::int64_t>;
+
+Tensor bytes(std::size_t count, const Tensor& like) {
+  return at::empty({std::int64_t(count)}, like.options().dtype(at::kByte));
+}
+
+/// Where an estimate of dy^T goes.
+Tensor room_for_mvue(const Tensor& dy) {
+  check_mvue(dy);
+  return bytes(sparse24::compressed_size(dy.size(0), dy.size(1)), dy);
+}
+
+Tensor mvue_cpu(const Tensor& dy, const optional_generator& generator, optional_seed seed) {
+  const Tensor compressed = room_for_mvue(dy);
+  if (!seed) {
+    auto* drawn = at::get_generator_or_default<at::CPUGeneratorImpl>(generator, at::detail::getDefaultCPUGenerator());
+    const std::lock_guard<std::mutex> lock(drawn->mutex_);
+    seed = std::int64_t(drawn->random64());
+  }
+  const auto call = [&](auto* typed) {
+    return sparse24::compress_mvue(tsenor::matrix_view(typed, dy.size(0), dy.size(1)), compressed.data_ptr(),
+                                   {std::uint64_t(*seed), 0});
+  };
+  require(dy.scalar_type() == at::kHalf ? call(static_cast<const tsenor::float16*>(dy.data_ptr()))
+                                        : call(static_cast<const tsenor::bfloat16*>(dy.data_ptr())));
+  return compressed;
+}
+
+Tensor weight_gradient_cpu(const Tensor& x, const optional_tensor& dy, const optional_tensor& compressed,
+                           std::int64_t out_features) {
+  check_weight_gradient(x, dy, compressed, out_features);
+  if (!compressed) return at::mm(dy->t(), x);
+  const Tensor dense = at::empty({out_features, x.size(0)}, x.options());
+  require(sparse24::decompress(compressed->data_ptr(), out_features, x.size(0),
+                               static_cast<tsenor::bfloat16*>(dense.data_ptr())));
+  return at::mm(dense, x);
+}
+
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
+  library.def("sparse24_mvue(Tensor dy, *, Generator? generator=None, int? seed=None) -> Tensor",
+              {at::Tag::nondeterministic_seeded});
+  library.def("linear24_weight_gradient(Tensor x, Tensor? dy, Tensor? compressed, SymInt out_features) -> Tensor");
   library.def(
       "sparse24_compress_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, Tensor? keep=None, "
       "Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
@@ -93,6 +138,8 @@ TORCH_LIBRARY_IMPL(tsenor, CPU, library) {
   library.impl("sparse24_compress_", &compress_cpu);
   library.impl("linear24_forward", &forward_cpu);
   library.impl("linear24_input_gradient", &input_gradient_cpu);
+  library.impl("sparse24_mvue", &mvue_cpu);
+  library.impl("linear24_weight_gradient", &weight_gradient_cpu);
 }
 
 #if defined(TSENOR_TORCH_SPARSE24)
@@ -104,6 +151,26 @@ void compress_cuda(const optional_tensor& compressed, const optional_tensor& tra
   const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
   const c10::cuda::CUDAGuard guard(weight.device());
   require(compress_on_cuda(r, weight.scalar_type() == at::kBFloat16, stream_of(weight)));
+}
+
+/// The numbers that come next in PyTorch's generator, of each replay where a graph is captured.
+sparse24::random_state next_numbers(const optional_generator& generator) {
+  auto* drawn =
+      at::get_generator_or_default<at::CUDAGeneratorImpl>(generator, at::cuda::detail::getDefaultCUDAGenerator());
+  const std::lock_guard<std::mutex> lock(drawn->mutex_);
+  const at::PhiloxCudaState state = drawn->philox_cuda_state(sparse24::mvue_numbers);
+  if (!state.captured_) return {state.seed_.val, state.offset_.val};
+  return {0, state.offset_intragraph_, state.seed_.ptr, state.offset_.ptr};
+}
+
+Tensor mvue_cuda(const Tensor& dy, const optional_generator& generator, optional_seed seed) {
+  const c10::cuda::CUDAGuard guard(dy.device());
+  const Tensor compressed = room_for_mvue(dy);
+  const sparse24::random_state random =
+      seed ? sparse24::random_state{std::uint64_t(*seed), 0} : next_numbers(generator);
+  require(compress_mvue_on_cuda(dy.data_ptr(), dy.size(0), dy.size(1), compressed.data_ptr(), random,
+                                dy.scalar_type() == at::kBFloat16, stream_of(dy)));
+  return compressed;
 }
 
 /// The products for a tensor's device and type, for one thread at a time: the backward pass has a thread of its own.
@@ -121,10 +188,6 @@ struct locked_products {
   c10::cuda::CUDAGuard guard;
   linear_products* products = nullptr;
 };
-
-Tensor bytes(std::size_t count, const Tensor& like) {
-  return at::empty({std::int64_t(count)}, like.options().dtype(at::kByte));
-}
 
 void measure(const locked_products& products, const Tensor& like, const layer_sizes& s, double steps_per_compress) {
   TORCH_CHECK(at::cuda::currentStreamCaptureStatus() == at::cuda::CaptureStatus::None,
@@ -167,6 +230,17 @@ Tensor input_gradient_cuda(const Tensor& dy, const optional_tensor& pruned, cons
   return dx;
 }
 
+Tensor weight_gradient_cuda(const Tensor& x, const optional_tensor& dy, const optional_tensor& compressed,
+                            std::int64_t out_features) {
+  check_weight_gradient(x, dy, compressed, out_features);
+  const layer_sizes s{out_features, x.size(1), x.size(0)};
+  const locked_products products(x);
+  const Tensor workspace = workspace_of(products, x, s), dw = at::empty({out_features, x.size(1)}, x.options());
+  require(products->weight_gradient(s, x.data_ptr(), data_of(dy), data_of(compressed), dw.data_ptr(),
+                                    workspace.data_ptr(), stream_of(x)));
+  return dw;
+}
+
 std::vector<double> choice_cuda(const Tensor& like, std::int64_t out_features, std::int64_t in_features,
                                 std::int64_t tokens) {
   std::vector<double> numbers(choice_numbers);
@@ -201,6 +275,8 @@ TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
   library.impl("sparse24_compress_", &compress_cuda);
   library.impl("linear24_forward", &forward_cuda);
   library.impl("linear24_input_gradient", &input_gradient_cuda);
+  library.impl("sparse24_mvue", &mvue_cuda);
+  library.impl("linear24_weight_gradient", &weight_gradient_cuda);
   library.impl("linear24_measure", &measure_cuda);
   library.impl("linear24_choice", &choice_cuda);
   library.impl("linear24_vendors_compress", &vendors_compress_cuda);
