@@ -1,7 +1,10 @@
 """The report: what holds of the paper's orders, tables, and two figures, from what the stages left."""
 
+import json
+
 import figures
 from findings import AUTHORS_SECONDS, Results, by_kind, errors, verdict
+from stages import geometric_mean
 from tune import CONFIGURATIONS
 
 NAMES = {
@@ -224,6 +227,20 @@ def head(r):
     ]
 
 
+def without(run, *keys):
+    return {key: value for key, value in run.items() if key not in keys}
+
+
+def record(r):
+    """The numbers behind the tables: of the layers their mean error, of the articles the interval."""
+    grid = [{**without(c, "layers", "losses"), "error": geometric_mean(c["layers"].values())} for c in r.grid.values()]
+    tuned = [
+        {"configuration": key, **{name: without(run[name], "losses") for name in ("before", "steps", "seconds")}}
+        for key, run in r.tuned.items()
+    ]
+    return {**without(r.dense, "losses", "tokens"), "grid": grid, "speed": r.speed, "tune": tuned}
+
+
 def write(work):
     r = Results(work)
     figures.perplexities(r, work / "perplexity.png")
@@ -232,3 +249,5 @@ def write(work):
         head(r) + orders(r) + cost_of_transposable(r) + perplexity_tables(r) + error_tables(r) + times(r) + tuning(r)
     )
     (work / "report.md").write_text("\n".join(parts))
+    lines = json.dumps(record(r)).replace('{"method"', '\n {"method"').replace('{"configuration"', '\n {"configuration"')
+    (work / "record.json").write_text(lines + "\n")
