@@ -21,8 +21,8 @@ def compress24(weight):
 
 
 def mvue24(gradient, *, generator=None, seed=None):
-    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``, multiples
-    of 64: what a weight gradient on sparse tensor cores reads.
+    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``,
+    multiples of 64: what a weight gradient on sparse tensor cores reads.
 
     >>> gradient = torch.randn(64, 128).bfloat16()
     >>> mvue24(gradient).shape  # bytes: 64 * 128 / 2 values, and their places
@@ -50,10 +50,10 @@ class Linear24(Masked):
     still 2:4, and finding its mask costs time on top; :func:`sparsify24` leaves such layers alone. ``captured`` says
     that steps are replayed from a CUDA graph and are to be measured so. Small layers gain only where launches are free.
 
-    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are a multiple
-    of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a variance that
-    costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second derivatives, and those
-    under ``torch.func.vmap``, are dense. The attribute may be changed from one step to the next.
+    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are a
+    multiple of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a
+    variance that costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second
+    derivatives, and those under ``torch.func.vmap``, are dense. The attribute may be changed between steps.
     """
 
     shardable = False
@@ -173,12 +173,12 @@ class Linear24(Masked):
 
 
 class MvueLinear(torch.nn.Linear):
-    """A ``torch.nn.Linear`` whose weight gradient may be sparse, as :class:`Linear24`'s with ``weight_gradient='mvue'``;
-    the weights and the other products are dense.
+    """A ``torch.nn.Linear`` whose weight gradient may be sparse, as that of :class:`Linear24` with
+    ``weight_gradient='mvue'``; the weights and the other products are dense.
 
-    That is where products are in bfloat16, because the weight is or under autocast; tokens and features are multiples of
-    64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere, on the CPU and
-    where the weight needs no gradient, it is ``torch.nn.Linear`` as it is. ``captured`` is Linear24's.
+    It is sparse where products are in bfloat16, because the weight is or under autocast; tokens and features are
+    multiples of 64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere,
+    on the CPU and where the weight needs no gradient, it is ``torch.nn.Linear`` as it is. ``captured`` is Linear24's.
     """
 
     may_be_sparse, type = Plan(weight_gradient=True), torch.bfloat16
@@ -223,8 +223,8 @@ class MvueLinear(torch.nn.Linear):
 def sparsify24(
     model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
 ):
-    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each; or with
-    ``weights='dense'`` :class:`MvueLinear`, whose weight gradient alone is sparse.
+    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each; or
+    with ``weights='dense'`` :class:`MvueLinear`, whose weight gradient alone is sparse.
 
     The others are left as they are, dense, so that no step becomes slower. Each new shape is measured, which takes a
     few seconds. ``tokens`` is the number of rows that a layer sees in a step; ``select(name, module)`` picks the layers
