@@ -1,6 +1,7 @@
 /// \file
-/// The products of a linear layer on sparse tensor cores where that is faster, by measurement: forward and input gradient
-/// with a 2:4 transposable weight matrix, the weight gradient with an estimate of the output gradient (mvue.hpp).
+/// The products of a linear layer on sparse tensor cores where that is faster, by measurement: forward and input
+/// gradient with a 2:4 transposable weight matrix, the weight gradient with an estimate of the output gradient
+/// (mvue.hpp).
 #pragma once
 
 #include <cublas_v2.h>

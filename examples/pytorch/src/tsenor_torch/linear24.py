@@ -22,8 +22,8 @@ def compress24(weight):
 
 
 def mvue24(gradient, *, generator=None, seed=None):
-    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``, multiples
-    of 64: what a weight gradient on sparse tensor cores reads.
+    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``,
+    multiples of 64: what a weight gradient on sparse tensor cores reads.
 
     >>> gradient = torch.randn(64, 128).bfloat16()
     >>> mvue24(gradient).shape  # bytes: 64 * 128 / 2 values, and their places
@@ -61,10 +61,10 @@ class Linear24(Masked):
 
     A schedule of :class:`MaskRefresh` may keep 2 of 4, or all: then all three products are dense, in their type.
 
-    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are multiples
-    of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a variance that
-    costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second derivatives, and those
-    under ``torch.func.vmap``, are dense. The attribute may be changed from one step to the next.
+    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are a
+    multiple of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a
+    variance that costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second
+    derivatives, and those under ``torch.func.vmap``, are dense. The attribute may be changed between steps.
     """
 
     def __init__(
@@ -227,13 +227,13 @@ class Linear24(Masked):
 
 
 class MvueLinear(torch.nn.Linear):
-    """A ``torch.nn.Linear`` whose weight gradient may be sparse, as :class:`Linear24`'s with ``weight_gradient='mvue'``;
-    the weights and the other products are dense.
+    """A ``torch.nn.Linear`` whose weight gradient may be sparse, as that of :class:`Linear24` with
+    ``weight_gradient='mvue'``; the weights and the other products are dense.
 
-    That is where products are in bfloat16, because the weight is or under autocast; tokens and features are multiples of
-    64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere, on the CPU and
-    where the weight needs no gradient, it is ``torch.nn.Linear`` as it is, and while its attribute ``weight_gradient`` is
-    set to 'dense'. ``captured`` is Linear24's.
+    It is sparse where products are in bfloat16, because the weight is or under autocast; tokens and features are
+    multiples of 64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere,
+    on the CPU and where the weight needs no gradient, it is ``torch.nn.Linear`` as it is, and while its attribute
+    ``weight_gradient`` is set to 'dense'. ``captured`` is Linear24's.
     """
 
     weight_gradient = "mvue"
@@ -280,8 +280,8 @@ class MvueLinear(torch.nn.Linear):
 def sparsify24(
     model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
 ):
-    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step; or with
-    ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
+    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step; or
+    with ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
 
     The other layers stay dense, so no step becomes slower. Each new shape is measured, which takes a few seconds.
     ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by

@@ -84,8 +84,8 @@ def _plans(products, may_be_sparse):
 
 
 def _steps(layer, plans, tokens):
-    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own. A step is what the products read, and
-    the three of them through autograd."""
+    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own. A step is what the products read,
+    and the three of them through autograd."""
     generator = torch.Generator(layer.weight.device).manual_seed(0)  # the program's random numbers stay as they are
     with torch.inference_mode(False):
         weight = layer.weight.detach().clone().requires_grad_()
