@@ -1,5 +1,5 @@
-"""What training.json of training.py says: how long each kind of training took to the loss that dense training ended
-with. For report.py, and printed by training.py."""
+"""Evaluates training.json of training.py: how long each kind of training took to reach the final loss of dense training.
+report.py uses it, and training.py prints it."""
 
 import statistics
 
@@ -92,8 +92,8 @@ def agreement(part):
     masks = [run for run in part["runs"] if run["masks_sha256"]]
     if not masks:
         return []
-    return [f"Each rank found its own masks, and nothing of them was sent: in {len(masks)} runs their hashes were the "
-            f"same on all {part['settings']['ranks']} ranks at each evaluation while there were masks.", ""]
+    return [f"Each rank found its own masks, without communication. In {len(masks)} runs, all {part['settings']['ranks']} ranks "
+            "had the same hashes of masks at each evaluation, as long as there were masks.", ""]
 
 
 def section(record, table):
@@ -102,10 +102,10 @@ def section(record, table):
     lines = ["## Time to dense's loss", "",
              f"The text: {text['name']}, {text['bytes'] / 1e6:.1f} MB, and {text['held_out_documents']} documents of "
              f"{text['held_out_bytes'] / 1e6:.2f} MB held out; sha256 {text['sha256'][:16]}. Losses are nats a byte, "
-             "those of several seeds means and standard deviations. All kinds of a seed begin with the same weights and "
-             "see the same text. Seconds are wall time of training alone. Time to dense's loss is the first at which the "
-             "held-out loss was at that which dense training of the same seed ended with, as a share of its time. Sparse "
-             "products: of how many layers the forward, the input gradient's and the weight gradient's were.", ""]
+             "with several seeds means and standard deviations. All kinds of a seed begin with the same weights and see "
+             "the same text. Seconds are wall time of the training only. \"Time to dense's loss\" is the time until the "
+             "held-out loss reaches the final loss of dense training with the same seed, divided by the time of dense "
+             "training. \"Sparse products\" counts the layers with sparse forward, input gradient and weight gradient.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]
         lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement(part)
@@ -127,11 +127,11 @@ def best_line(part, others):
                for title, runs, dense in others if to_dense_loss(runs, dense)[0] != "n"]
     if reached:
         share, title = min(reached)
-        what = f"{'Yes' if share < 1 else 'No'}: to dense's loss it takes {share:.2f} of dense's time with '{title}'"
+        what = f"{'Yes' if share < 1 else 'No'}: '{title}' reaches dense's loss in {share:.2f} of dense's time"
     else:
         miss, title = min((statistics.mean(above for _, above in map(of_dense, runs, dense)), title)
                           for title, runs, dense in others)
-        what = f"No: no recipe comes to dense's loss in its time; the nearest, '{title}', ends {miss:.4f} above it"
+        what = f"No: no recipe reaches dense's loss in its time; the nearest, '{title}', ends {miss:.4f} above it"
     return f"- {what} ({setting(part)})."
 
 

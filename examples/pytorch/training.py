@@ -1,16 +1,16 @@
-"""Trains a decoder of bytes dense and with 2:4 products, on the same text in the same order, and writes how long each
-took to the loss that dense training ends with: FOLDER/training.json, for report.py.
+"""Trains a decoder of bytes dense and with 2:4 products, on the same text in the same order. Writes how long each took
+to reach the final loss of dense training to FOLDER/training.json, for report.py.
 
     python training.py --text text.xz --out FOLDER --seconds 60 --kinds dense masks mvue both
     python training.py --text text.xz --out FOLDER --size small --steps 1000 --seeds 0 1 2
     torchrun --nproc-per-node 4 training.py --text text.xz --out FOLDER --steps 1000 [--fsdp]
 
-Kinds: 'masks', 2:4 transposable weights; 'mvue', dense weights and a 2:4 weight gradient; 'both'. Each kind but dense
-is trained by each recipe: what it changes of every=1,decay=0,dense_start=0,dense_end=0.1667,pruning=hard. With
---seconds a run has as many steps as fit into that time. Runs that FOLDER has already are not repeated, and one that was
-interrupted goes on from its last checkpoint. Under torchrun the batch is divided among the ranks, each finds its own
-masks, and that they are the same is checked; give --batch for as many pieces a GPU as one has alone. text.py makes
-the text.
+Kinds: 'masks' has 2:4 transposable weights; 'mvue' has dense weights and a 2:4 weight gradient; 'both' has both. Each
+kind except dense is trained with each recipe. A recipe names its changes to every=1, decay=0, dense_start=0,
+dense_end=0.1667, pruning=hard. With --seconds a run has as many steps as fit into that time. Runs that are in FOLDER
+already are not repeated; an interrupted run resumes from its last checkpoint. Under torchrun the ranks share the batch.
+Each finds its own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for
+each GPU. text.py makes the text.
 """
 
 import argparse
@@ -419,19 +419,19 @@ def options():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = arguments.add_argument
     add("--out", type=Path, required=True, help="folder for training.json and checkpoints")
-    add("--text", type=Path, help="what text.py wrote; without it the sources of Python's standard library")
-    add("--size", choices=SIZES, default="decoder", help="of the model and its batches (default: %(default)s)")
-    add("--batch", type=int, help="pieces of text a step, of all ranks together, instead of the size's")
-    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    add("--recipe", nargs="+", type=Recipe.of, default=[Recipe()], help="such as decay=1e-4,dense_end=0")
-    add("--seeds", nargs="+", type=int, default=[0])
+    add("--text", type=Path, help="file that text.py wrote (default: the sources of Python's standard library)")
+    add("--size", choices=SIZES, default="decoder", help="size of the model and its batches (default: %(default)s)")
+    add("--batch", type=int, help="pieces of text in a step, of all ranks together (default: that of --size)")
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default: all")
+    add("--recipe", nargs="+", type=Recipe.of, default=[Recipe()], help="recipes, such as decay=1e-4,dense_end=0")
+    add("--seeds", nargs="+", type=int, default=[0], help="seeds (default: 0)")
     length = arguments.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=float, default=60.0, help="of training a run (default: %(default)s)")
-    length.add_argument("--steps", type=int, help="of each run, instead")
+    length.add_argument("--seconds", type=float, default=60.0, help="training time of a run (default: %(default)s)")
+    length.add_argument("--steps", type=int, help="steps of a run, instead of --seconds")
     add("--tests", type=int, default=8, help="batches of held-out text (default: %(default)s)")
-    add("--fsdp", action="store_true", help="fully_shard instead of DDP")
-    add("--checkpoint-every", type=int, default=1000, help="steps (default: %(default)s)")
-    add("--stop-after", type=int, help="steps of a run, to try resuming")
+    add("--fsdp", action="store_true", help="use fully_shard instead of DDP")
+    add("--checkpoint-every", type=int, default=1000, help="steps between checkpoints (default: %(default)s)")
+    add("--stop-after", type=int, help="stop a run after so many steps, to try resuming")
     return arguments.parse_args()
 
 

@@ -27,7 +27,7 @@ namespace tsenor {
 namespace sparse24 {
 inline namespace TSENOR_ABI {
 
-/// The measurements of one product of a shape, in milliseconds of device time, and the choice that follows from them.
+/// What was measured for one product of a shape, in milliseconds of device time, and what follows from it.
 struct product_choice {
   bool sparse = false;    ///< sparse tensor cores are used; else the dense product, with the pruned weights
   bool own_form = false;  ///< compress.cuh's form is the library's, byte for byte; else use linear24::vendors_compress
@@ -35,7 +35,7 @@ struct product_choice {
   float sparse_ms = std::numeric_limits<float>::infinity();
   float dense_ms = 0;
   float vendors_compress_ms = 0;
-  status outcome;  ///< why cuSPARSELt refuses the shape, if it does
+  status outcome;  ///< why cuSPARSELt refuses the shape, where it does
 };
 struct linear_choice {
   product_choice forward, input_gradient, weight_gradient;
@@ -56,11 +56,11 @@ struct gradient_forms {
   const void* compressed = nullptr;
 };
 
-/// Keeps plans, algorithms and choices for each shape. The handles are the caller's and must outlive this.
+/// Plans, searched algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
 ///
 /// Products of float16 are dense. Use plan() and measure() once for a shape; both wait for the GPU. From then on
 /// forward(), input_gradient() and weight_gradient() only enqueue on the caller's stream, with the caller's workspace,
-/// and can be captured in a graph. Not thread-safe, because cuBLAS handles are not: use one for each thread and device.
+/// and can be captured in a graph. Not thread-safe, as cuBLAS handles are not: one for each thread and device.
 ///
 /// \tparam T  __half, __nv_bfloat16, or the library's type of the same layout
 template <class T>
@@ -112,7 +112,7 @@ class linear24 {
     return {};
   }
 
-  /// The choice for a shape; false before measure().
+  /// What is used for a shape; false before measure().
   bool choice(const linear_shape& shape, linear_choice* result) const {
     const entry* const e = find(shape);
     if (e == nullptr || !e->measured) return false;
@@ -207,8 +207,9 @@ class linear24 {
             "multiples of 64"};
   }
   static status no_form() {
-    return {status_code::invalid_pointer,
-            "the weights that linear24::choice needs are null: pruned ones for dense products, else compressed ones"};
+    return {
+        status_code::invalid_pointer,
+        "the form of the weights that linear24::choice asks for is null: pruned for dense products, else compressed"};
   }
 
   /// Where measure() keeps what in its scratch.

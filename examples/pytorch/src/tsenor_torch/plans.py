@@ -1,4 +1,4 @@
-"""Decides whether a layer's products run sparse or dense: by the time of a step, measured once for each shape."""
+"""Whether a layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
 
 import functools
 import time
@@ -29,7 +29,7 @@ class Choice(NamedTuple):
     forward: Optional[Product] = None
     input_gradient: Optional[Product] = None
     weight_gradient: Optional[Product] = None
-    sparse_step_ms: Optional[float] = None  # with writing the forms; None if no product was faster sparse
+    sparse_step_ms: Optional[float] = None  # with writing the forms; None where no product was faster sparse
     dense_step_ms: Optional[float] = None  # the same with dense products of the pruned weights
     linear_step_ms: Optional[float] = None  # of a torch.nn.Linear
 
@@ -60,7 +60,7 @@ def _measure(layer, tokens):
         return Choice(DENSE)
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            f"tsenor: {type(layer).__name__} was not measured with {tokens} tokens: run a step before the capture"
+            f"tsenor: {type(layer).__name__} has not been measured with {tokens} tokens: run a step before the capture"
         )
     shape = (layer.weight.detach().new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
     numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)

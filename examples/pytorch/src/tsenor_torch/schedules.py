@@ -24,8 +24,8 @@ def decreasing_n(start, steps, shape=3):
 
 
 def dense_phases(steps, *, start=0.0, end=1 / 6):
-    """A schedule of N for a training of so many ``steps``: all M in its first and its last share, which are dense, and
-    the layer's own N between. A dense end wins back most of what the masks have cost.
+    """A schedule of N for a training of so many ``steps``. The first share of the steps (``start``) and the last one
+    (``end``) are dense; the steps between keep the layer's own N. A dense end regains most of the loss from masks.
 
     >>> MaskRefresh(model, optimizer, schedule=dense_phases(1000))
     """
