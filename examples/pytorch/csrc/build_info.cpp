@@ -57,9 +57,9 @@ TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
                            "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 #endif
-  for (const char* name :
-       {"sparse24_compress_", "sparse24_compress_float8_", "linear24_forward", "linear24_input_gradient",
-        "linear24_measure", "linear24_choice", "linear24_vendors_compress"})
+  for (const char* name : {"sparse24_compress_", "sparse24_compress_float8_", "sparse24_mvue", "linear24_forward",
+                           "linear24_input_gradient", "linear24_weight_gradient", "linear24_measure", "linear24_choice",
+                           "linear24_vendors_compress"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 }
 #endif

@@ -7,6 +7,7 @@
 
 #include "tsenor/sparse24/compress.cuh"
 #include "tsenor/sparse24/linear24.cuh"
+#include "tsenor/sparse24/mvue.cuh"
 
 namespace tsenor_torch {
 namespace {
@@ -39,7 +40,7 @@ class products_of : public linear_products {
   bool choice(const layer_sizes& s, double* numbers, std::size_t* workspace) const override {
     sparse24::linear_choice c;
     if (!layers_->choice(shape(s), &c)) return false;
-    for (const sparse24::product_choice* p : {&c.forward, &c.input_gradient}) {
+    for (const sparse24::product_choice* p : {&c.forward, &c.input_gradient, &c.weight_gradient}) {
       *numbers++ = p->sparse;
       *numbers++ = p->own_form;
       *numbers++ = double(p->sparse_ms);
@@ -56,6 +57,10 @@ class products_of : public linear_products {
   status input_gradient(const layer_sizes& s, const void* dy, const void* pruned, const void* transposed, void* dx,
                         void* workspace, cudaStream_t stream) const override {
     return layers_->input_gradient(shape(s), dy, {pruned, nullptr, transposed}, dx, workspace, stream);
+  }
+  status weight_gradient(const layer_sizes& s, const void* x, const void* dy, const void* compressed, void* dw,
+                         void* workspace, cudaStream_t stream) const override {
+    return layers_->weight_gradient(shape(s), {dy, compressed}, x, dw, workspace, stream);
   }
   status vendors_size(const layer_sizes& s, bool of_transposed, std::size_t* compressed,
                       std::size_t* buffer) const override {
@@ -113,6 +118,14 @@ std::string cusparselt_version() {
     dotted += (part == MAJOR_VERSION ? "" : ".") + std::to_string(number);
   }
   return dotted;
+}
+
+status compress_mvue_on_cuda(const void* gradient, std::int64_t tokens, std::int64_t features, void* compressed,
+                             const sparse24::random_state& random, bool brain, CUstream_st* stream) {
+  const auto call = [&](auto* typed) {
+    return sparse24::compress_mvue(tsenor::matrix_view(typed, tokens, features), compressed, random, stream);
+  };
+  return brain ? call(static_cast<const __nv_bfloat16*>(gradient)) : call(static_cast<const __half*>(gradient));
 }
 
 linear_products* linear_products_of(int device, bool brain, status* why) {

@@ -36,7 +36,7 @@ def test_readme_prunes_a_model(capsys):
     assert "14 pruned, 0 of them by magnitude" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "COMING_FROM.md"])
+@pytest.mark.parametrize("page", ["README.md", "COMING_FROM.md", "LINEAR24.md"])
 def test_the_pages_snippets_run_and_the_readme_is_short(page):
     text = (EXAMPLES / page).read_text()
     for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):

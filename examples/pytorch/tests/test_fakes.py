@@ -106,6 +106,16 @@ def wrong24(where):
         "gradient": lambda: ops.linear24_input_gradient(half(4, 128), half(64, 64), None, 64),
         "layer": lambda: ops.linear24(half(4, 32), half(64, 64), None, half(64, 64), None, None, None, torch.half),
         "forms": lambda: ops.linear24(half(4, 64), half(64, 64), None, None, room(full), None, None, torch.half),
+        "tokens": lambda: ops.sparse24_mvue(half(48, 64)),
+        "gradient's features": lambda: tsenor_torch.mvue24(half(64, 96)),
+        "gradient's type": lambda: tsenor_torch.mvue24(half(64, 64).float()),
+        "gradient's rows": lambda: tsenor_torch.mvue24(half(64, 128)[:, ::2]),
+        "batch": lambda: tsenor_torch.mvue24(half(2, 64, 64)),
+        "no gradient": lambda: ops.linear24_weight_gradient(half(64, 64), None, None, 64),
+        "gradient's form": lambda: ops.linear24_weight_gradient(half(64, 64), None, room(5), 64),
+        "tokens of a step": lambda: ops.linear24(
+            half(4, 64), half(64, 64), None, half(64, 64), None, None, None, torch.half, True
+        ),
         "keep": lambda: tsenor_torch.keep(half(64, 64), half(64, 64) > 0, "zzz"),
         "mask": lambda: tsenor_torch.apply_mask(half(64, 64), half(64, 32) > 0),
         "bytes": lambda: tsenor_torch.apply_mask(half(64, 64), half(64, 64)),

@@ -3,7 +3,16 @@ import torch
 from oracle import all_tiles24, counts_of
 
 import tsenor_torch
-from tsenor_torch import Linear24, MaskRefresh, compress24, dense_phases, finalize, plans, sparsify24
+from tsenor_torch import (
+    Linear24,
+    MaskRefresh,
+    MvueLinear,
+    compress24,
+    dense_phases,
+    finalize,
+    plans,
+    sparsify24,
+)
 from tsenor_torch.forms import Forms, Plan, soft24
 
 ops = torch.ops.tsenor
@@ -140,23 +149,11 @@ def test_says_what_is_wrong(device):
         ops.sparse24_compress_(None, None, torch.ones(64, 64, device=device).half(), keep=mask, mask=mask.clone())
 
 
-def test_operators_pass_opcheck(device):
-    weight = torch.randn(64, 128, device=device).half()
-    outputs = [torch.empty(64 * 128 // 8 * 9, dtype=torch.uint8, device=device) for _ in range(2)]
-    torch.library.opcheck(ops.sparse24_compress_.default, (*outputs, weight))
-    pruned = torch.empty_like(weight)
-    torch.library.opcheck(ops.sparse24_compress_.default, (None, None, weight), {"pruned": pruned})
-    scale = torch.ones(64, device=device)
+def test_float8_operands_pass_opcheck(device):
+    weight, scale = torch.randn(64, 128, device=device).half(), torch.ones(64, device=device)
     float8 = torch.empty(64, 80, dtype=torch.float8_e4m3fn, device=device)
-    call = ops.sparse24_compress_float8_.default
-    torch.library.opcheck(call, (None, None, weight, scale), {"pruned": pruned})
     tests = "test_autograd_registration", "test_faketensor"  # others compare results, which float8 tensors cannot
-    torch.library.opcheck(call, (float8, None, weight, scale), test_utils=tests)
-    compressed, transposed, mask = compress24(weight)
-    pruned = torch.where(mask, weight, 0)
-    x, dy = torch.randn(64, 128, device=device).half(), torch.randn(64, 64, device=device).half()
-    torch.library.opcheck(ops.linear24_forward.default, (x, pruned, compressed, 64))
-    torch.library.opcheck(ops.linear24_input_gradient.default, (dy, pruned, transposed, 128))
+    torch.library.opcheck(ops.sparse24_compress_float8_.default, (float8, None, weight, scale), test_utils=tests)
 
 
 def test_forms_are_written_once_and_stay_where_they_are(device):
@@ -291,16 +288,17 @@ def decoder(device):
     return torch.nn.ModuleDict({"block": torch.nn.Sequential(*block)}).to(device, torch.bfloat16)
 
 
-def test_sparsify24_takes_the_layers_that_gain(device, monkeypatch):
+@pytest.mark.parametrize("kind, arguments", [(Linear24, {"gradient": "masked"}), (MvueLinear, {"weights": "dense"})])
+def test_sparsify24_takes_the_layers_that_gain(device, monkeypatch, kind, arguments):
     model = decoder(device)
     parameters = dict(model.named_parameters())
     gains = plans.Choice(Plan(True, True), sparse_step_ms=1.0, dense_step_ms=2.0, linear_step_ms=1.5)
     loses = gains._replace(linear_step_ms=0.9)  # than Linear, though sparse products are faster than dense ones
-    for shape, choice in (((64, 128), gains), ((128, 64), loses)):
-        monkeypatch.setitem(plans.known, (model["block"][0].weight.device, torch.bfloat16, *shape, 256, False), choice)
-    assert sparsify24(model, 256, gradient="masked") == ["block.0"]
-    kinds = [Linear24, torch.nn.ReLU, torch.nn.Linear, torch.nn.Linear]
-    assert [type(m) for m in model["block"]] == kinds and not model["block"][0].straight_through
+    for layer, choice in ((model["block"][0], gains), (model["block"][2], loses)):
+        monkeypatch.setitem(plans.known, plans.key_of(kind.of(layer), 256), choice)
+    assert sparsify24(model, 256, **arguments) == ["block.0"]
+    assert [type(m) for m in model["block"]] == [kind, torch.nn.ReLU, torch.nn.Linear, torch.nn.Linear]
+    assert kind is MvueLinear or not model["block"][0].straight_through
     assert all(parameters[name] is p for name, p in model.named_parameters())
 
 
@@ -311,6 +309,63 @@ def test_sparsify24_leaves_layers_alone_where_dense_is_faster(device):
     if device == "cuda":
         choice = Linear24.of(model["block"][0]).choice(64)
         assert not choice.beats_linear
+
+
+def estimating(monkeypatch, layer, tokens):
+    """The layer, as if its weight gradient alone had been found faster sparse."""
+    monkeypatch.setitem(plans.known, plans.key_of(layer, tokens), plans.Choice(Plan(weight_gradient=True)))
+    return layer
+
+
+@pytest.mark.parametrize("kind", [Linear24, MvueLinear])
+def test_estimated_weight_gradients_are_right_in_the_mean(device, monkeypatch, kind):
+    arguments = {"weight_gradient": "mvue"} if kind is Linear24 else {}
+    layer = estimating(monkeypatch, kind(128, 64, device=device, **arguments), 128)
+    x, dy = torch.randn(2, 64, 128, device=device), torch.randn(2, 64, 64, device=device)
+
+    def gradients(seed):
+        torch.manual_seed(seed)
+        with torch.autocast(device, torch.bfloat16):
+            y = layer(x.requires_grad_())
+        return torch.autograd.grad(y, (layer.weight, x, layer.bias), dy.to(y.dtype))
+
+    drawn = torch.stack([gradients(seed)[0] for seed in range(100)])
+    exact = torch.einsum("bto,bti->oi", dy.bfloat16().float(), x.detach().bfloat16().float())
+    error, deviation = (drawn.mean(0) - exact).abs(), drawn.std(0)
+    assert (error <= 5.5 * deviation / 10 + 0.01 * exact.abs().max()).all() and (deviation > 0).all()
+    dx, db = gradients(0)[1:]
+    if kind is Linear24:
+        layer.weight_gradient = "dense"
+        assert torch.equal(gradients(0)[0], gradients(1)[0])
+    assert torch.equal(gradients(2)[1], dx) and torch.equal(gradients(2)[2], db)
+
+
+def test_estimates_are_those_of_the_seed_whatever_recomputes_the_layer(device, monkeypatch):
+    layer = Linear24(128, 64, weight_gradient="mvue", gradient="masked", device=device, dtype=torch.bfloat16)
+    estimating(monkeypatch, layer, 128)
+    x, checkpoint = torch.randn(128, 128, device=device).bfloat16().requires_grad_(), torch.utils.checkpoint.checkpoint
+
+    def gradient(call):
+        layer.weight.grad = None
+        torch.manual_seed(5)
+        call(x).sum().backward()
+        return layer.weight.grad
+
+    eager = gradient(layer)
+    assert (eager[~layer.mask] == 0).all()
+    assert torch.equal(gradient(lambda x: checkpoint(layer, x, use_reentrant=False)), eager)
+    assert torch.equal(gradient(torch.compile(layer, backend="aot_eager", fullgraph=True)), eager)
+
+
+def test_a_mvue_linear_is_torchs_where_dense_is_faster(device):
+    dense = torch.nn.Linear(64, 64, device=device)
+    layer, x = MvueLinear.of(dense), torch.randn(3, 64, device=device)
+    assert torch.equal(layer(x), dense(x)) and layer.state_dict().keys() == dense.state_dict().keys()
+    assert layer.weight is dense.weight
+    with pytest.raises(ValueError, match="weights must be"):
+        sparsify24(torch.nn.Sequential(dense), 64, weights="mvue")
+    with pytest.raises(ValueError, match="weight_gradient must be"):
+        Linear24(64, 64, weight_gradient="sparse", device=device)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -225,5 +225,32 @@ status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> ma
   });
 }
 
+/// The dense matrix `[rows, cols]`, zeros where nothing is kept, of a compressed one: the way back, on the CPU.
+///
+/// \tparam T  a 16-bit type whose zero has no bit set; values are copied bit for bit
+/// \return not_divisible for sizes that have no compressed form, invalid_pointer, overlapping_buffers; then nothing was
+///         written. One pass
+template <class T>
+status decompress(const void* compressed, std::int64_t rows, std::int64_t cols, T* dense) {
+  static_assert(sizeof(T) == 2, "the compressed 2:4 form here is for 16-bit types");
+  status s = tsenor::detail::check_view(dense, sizeof(T), alignof(T), rows, cols, cols, 1, 0);
+  if (s.ok()) s = check_granularity(rows, cols);
+  if (!s.ok() || rows * cols == 0) return s;
+  if (compressed == nullptr) return {status_code::invalid_pointer, "the compressed form has a null pointer"};
+  if (tsenor::detail::buffers_overlap(compressed, 1, std::int64_t(compressed_size(rows, cols)), dense, sizeof(T),
+                                      rows * cols))
+    return {status_code::overlapping_buffers, "the dense matrix shares memory with the compressed form"};
+  const auto* values = static_cast<const unsigned char*>(compressed);
+  const unsigned char* metadata = values + values_size(rows, cols);
+  std::memset(static_cast<void*>(dense), 0, std::size_t(rows * cols) * sizeof(T));
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t g = 0; g < cols / 4; ++g) {
+      const int pair = metadata[metadata_byte(r, g, cols / 4)] >> metadata_shift(r, g);
+      for (int k = 0; k < 2; ++k, values += sizeof(T))
+        std::memcpy(dense + r * cols + 4 * g + (pair >> 2 * k & 3), values, sizeof(T));
+    }
+  return {};
+}
+
 }  // namespace sparse24
 }  // namespace tsenor

@@ -15,6 +15,7 @@ class Plan(NamedTuple):
     forward: bool = False  # on sparse tensor cores; else dense, with the pruned weights
     input_gradient: bool = False
     own_form: bool = True  # the operands are compress24's; else the vendor's compress makes them
+    weight_gradient: bool = False  # on sparse tensor cores, with the output gradient's estimate (mvue24)
 
     @property
     def takes_pruned(self):
