@@ -10,11 +10,15 @@
 
 #include "architectures.hpp"
 #endif
+#if defined(TSENOR_TORCH_SPARSE24)
+#include "linear.hpp"
+#endif
 
 namespace tsenor_torch {
 namespace {
 
-/// version, PyTorch's version, CUDA's version and architectures ("" without), whether there are 2:4 products ("1" or "").
+/// version, PyTorch's version, CUDA's version and architectures ("" without), the version of cuSPARSELt that is loaded
+/// ("" where there are no 2:4 products).
 std::vector<std::string> build_info() {
   const auto dotted = [](int major, int minor) { return std::to_string(major) + "." + std::to_string(minor); };
   const std::string version =
@@ -25,7 +29,7 @@ std::vector<std::string> build_info() {
   info[3] = cuda_architectures();
 #endif
 #if defined(TSENOR_TORCH_SPARSE24)
-  info[4] = "1";
+  info[4] = cusparselt_version();
 #endif
   return info;
 }
@@ -39,10 +43,11 @@ void refuse(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stac
       false, op.schema().name(), ": tsenor_torch was built without 2:4 products, because cuSPARSELt was not found: ",
       "install nvidia-cusparselt and build again with pip install --no-build-isolation --force-reinstall --no-deps");
 #else
-  TORCH_CHECK(false, op.schema().name(),
-              ": the tensors are on a GPU, and tsenor_torch was built for the CPU alone: build it ",
-              "again where there is nvcc, with TSENOR_TORCH_CUDA=1 pip install --no-build-isolation --force-reinstall ",
-              "--no-deps -v, which says what is missing");
+  TORCH_CHECK(
+      false, op.schema().name(),
+      ": the tensors are on a GPU, but tsenor_torch was built for the CPU only: build it again on a machine ",
+      "with nvcc: TSENOR_TORCH_CUDA=1 pip install --no-build-isolation --force-reinstall --no-deps -v. It says ",
+      "what is missing");
 #endif
 }
 
@@ -52,9 +57,9 @@ TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
                            "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 #endif
-  for (const char* name :
-       {"sparse24_compress_", "sparse24_mvue", "linear24_forward", "linear24_input_gradient",
-        "linear24_weight_gradient", "linear24_measure", "linear24_choice", "linear24_vendors_compress"})
+  for (const char* name : {"sparse24_compress_", "sparse24_compress_float8_", "sparse24_mvue", "linear24_forward",
+                           "linear24_input_gradient", "linear24_weight_gradient", "linear24_measure", "linear24_choice",
+                           "linear24_vendors_compress"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 }
 #endif

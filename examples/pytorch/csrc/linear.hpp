@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "tsenor/matrix_view.hpp"
+#include "tsenor/sparse24/layout.hpp"
 #include "tsenor/sparse24/mvue.hpp"
 #include "tsenor/status.hpp"
 
@@ -26,6 +28,14 @@ tsenor::status compress_on_cuda(const compress_request& r, bool brain, CUstream_
 /// Of a dense gradient [tokens, features].
 tsenor::status compress_mvue_on_cuda(const void* gradient, std::int64_t tokens, std::int64_t features, void* compressed,
                                      const tsenor::sparse24::random_state& random, bool brain, CUstream_st* stream);
+
+/// The same of weights of that type, with operands in E4M3.
+enum class weight_type { float32, float16, bfloat16 };
+tsenor::status compress_float8_on_cuda(const compress_request& r, weight_type type, const tsenor::sparse24::scales& by,
+                                       CUstream_st* stream);
+
+/// Of cuSPARSELt, as it is loaded.
+std::string cusparselt_version();
 
 /// A layer's products, of the device that is current when it is made; see linear24.cuh.
 struct layer_sizes {

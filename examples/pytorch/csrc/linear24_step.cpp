@@ -1,12 +1,24 @@
-// A linear layer's three products as one operator with its backward pass, so that a step costs the host little.
+// A linear layer's three products as one operator with its backward pass, so that a step costs the host little; and the
+// output gradient's estimate, which uses PyTorch's random numbers.
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
 
+#include <mutex>
 #include <optional>
 
 #include "arguments24.hpp"
+#include "check.hpp"
 #include "node.hpp"
+#include "tsenor/sparse24/mvue.hpp"
+#if defined(TSENOR_TORCH_SPARSE24)
+#include <ATen/cuda/CUDAGeneratorImpl.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "linear.hpp"
+#endif
 
 namespace tsenor_torch {
 namespace {
@@ -33,9 +45,59 @@ class sparse_product {
   c10::TypedOperatorHandle<signature> call_;
 };
 
+namespace sparse24 = tsenor::sparse24;
+using optional_generator = std::optional<at::Generator>;
+using optional_seed = std::optional<std::int64_t>;
+
+/// Where an estimate of dy^T goes.
+Tensor room_for_mvue(const Tensor& dy) {
+  check_mvue(dy);
+  const auto size = std::int64_t(sparse24::compressed_size(dy.size(0), dy.size(1)));
+  return at::empty({size}, dy.options().dtype(at::kByte));
+}
+
+Tensor mvue_cpu(const Tensor& dy, const optional_generator& generator, optional_seed seed) {
+  const Tensor compressed = room_for_mvue(dy);
+  if (!seed) {
+    auto* drawn = at::get_generator_or_default<at::CPUGeneratorImpl>(generator, at::detail::getDefaultCPUGenerator());
+    const std::lock_guard<std::mutex> lock(drawn->mutex_);
+    seed = std::int64_t(drawn->random64());
+  }
+  const auto call = [&](auto* typed) {
+    return sparse24::compress_mvue(tsenor::matrix_view(typed, dy.size(0), dy.size(1)), compressed.data_ptr(),
+                                   {std::uint64_t(*seed), 0});
+  };
+  require(dy.scalar_type() == at::kHalf ? call(static_cast<const tsenor::float16*>(dy.data_ptr()))
+                                        : call(static_cast<const tsenor::bfloat16*>(dy.data_ptr())));
+  return compressed;
+}
+
+#if defined(TSENOR_TORCH_SPARSE24)
+/// The numbers that come next in PyTorch's generator, of each replay where a graph is captured.
+sparse24::random_state next_numbers(const optional_generator& generator) {
+  auto* drawn =
+      at::get_generator_or_default<at::CUDAGeneratorImpl>(generator, at::cuda::detail::getDefaultCUDAGenerator());
+  const std::lock_guard<std::mutex> lock(drawn->mutex_);
+  const at::PhiloxCudaState state = drawn->philox_cuda_state(sparse24::mvue_numbers);
+  if (!state.captured_) return {state.seed_.val, state.offset_.val};
+  return {0, state.offset_intragraph_, state.seed_.ptr, state.offset_.ptr};
+}
+
+Tensor mvue_cuda(const Tensor& dy, const optional_generator& generator, optional_seed seed) {
+  const c10::cuda::CUDAGuard guard(dy.device());
+  const Tensor compressed = room_for_mvue(dy);
+  const sparse24::random_state random =
+      seed ? sparse24::random_state{std::uint64_t(*seed), 0} : next_numbers(generator);
+  require(compress_mvue_on_cuda(dy.data_ptr(), dy.size(0), dy.size(1), compressed.data_ptr(), random,
+                                dy.scalar_type() == at::kBFloat16,
+                                c10::cuda::getCurrentCUDAStream(dy.device().index())));
+  return compressed;
+}
+#endif
+
 /// dy^T x with an estimate of dy, on whichever device.
 Tensor estimated_weight_gradient(const Tensor& dy, const Tensor& x) {
-  using estimate_signature = Tensor(const Tensor&, const std::optional<at::Generator>&, std::optional<std::int64_t>);
+  using estimate_signature = Tensor(const Tensor&, const optional_generator&, optional_seed);
   static const auto estimate = operator_named<estimate_signature>("tsenor::sparse24_mvue");
   static const sparse_product product("tsenor::linear24_weight_gradient");
   return product(x, estimate.call(dy, std::nullopt, std::nullopt), dy.sym_size(1));
@@ -178,6 +240,8 @@ Tensor linear24_autograd(c10::DispatchKeySet keys, const Tensor& x, const Tensor
 }
 
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
+  library.def("sparse24_mvue(Tensor dy, *, Generator? generator=None, int? seed=None) -> Tensor",
+              {at::Tag::nondeterministic_seeded});
   const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag};
   library.def(
       "linear24(Tensor x, Tensor weight, Tensor? bias, Tensor? pruned, Tensor? compressed, Tensor? transposed, "
@@ -189,6 +253,10 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
       tags);
 }
 
+TORCH_LIBRARY_IMPL(tsenor, CPU, library) { library.impl("sparse24_mvue", &mvue_cpu); }
+#if defined(TSENOR_TORCH_SPARSE24)
+TORCH_LIBRARY_IMPL(tsenor, CUDA, library) { library.impl("sparse24_mvue", &mvue_cuda); }
+#endif
 TORCH_LIBRARY_IMPL(tsenor, CompositeExplicitAutograd, library) {
   library.impl("linear24", &linear24);
   library.impl("linear24_backward", &linear24_backward);

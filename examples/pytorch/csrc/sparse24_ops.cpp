@@ -1,6 +1,5 @@
 // The operators of 2:4 in both passes: compressing, and the products of a linear layer.
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
@@ -13,9 +12,7 @@
 #include "find.hpp"
 #include "linear.hpp"
 #include "tsenor/sparse24/layout.hpp"
-#include "tsenor/sparse24/mvue.hpp"
 #if defined(TSENOR_TORCH_SPARSE24)
-#include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraphsUtils.cuh>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -28,9 +25,9 @@ namespace sparse24 = tsenor::sparse24;
 
 void* data_of(const optional_tensor& t) { return t ? t->data_ptr() : nullptr; }
 
+/// Of checked arguments.
 compress_request request_of(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                             const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
-  check_compress(compressed, transposed, weight, keep, mask, pruned);
   compress_request r;
   r.weights = weight.data_ptr();
   r.rows = weight.size(0), r.cols = weight.size(1), r.row_stride = weight.stride(0);
@@ -42,9 +39,11 @@ compress_request request_of(const optional_tensor& compressed, const optional_te
   return r;
 }
 
-void compress_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
-                  const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
-  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+using kept_view = tsenor::matrix_view<const std::uint8_t>;
+
+/// What the call keeps, found if it is not given, and the output of what it prunes.
+Tensor kept_on_cpu(const compress_request& r, const Tensor& weight, const optional_tensor& keep,
+                   const optional_tensor& mask, const optional_tensor& pruned) {
   const Tensor found = keep ? *keep : mask ? *mask : at::empty(weight.sizes(), weight.options().dtype(at::kBool));
   if (!keep) {
     request f;
@@ -52,16 +51,47 @@ void compress_cpu(const optional_tensor& compressed, const optional_tensor& tran
     f.weights = r.weights, f.rows = r.rows, f.cols = r.cols, f.row_stride = r.row_stride;
     f.mask = static_cast<std::uint8_t*>(found.data_ptr());
     const int threads = at::get_num_threads();
-    require(weight.scalar_type() == at::kHalf ? find_on_cpu<tsenor::float16>(f, threads)
-                                              : find_on_cpu<tsenor::bfloat16>(f, threads));
+    require(weight.scalar_type() == at::kFloat  ? find_on_cpu<float>(f, threads)
+            : weight.scalar_type() == at::kHalf ? find_on_cpu<tsenor::float16>(f, threads)
+                                                : find_on_cpu<tsenor::bfloat16>(f, threads));
   }
   if (pruned) pruned->copy_(at::where(found, weight, at::zeros({}, weight.options())));
-  const tsenor::matrix_view<const tsenor::float16> bits(static_cast<const tsenor::float16*>(r.weights), r.rows, r.cols,
-                                                        r.row_stride);
-  const tsenor::matrix_view<const std::uint8_t> kept(static_cast<const std::uint8_t*>(found.data_ptr()), r.rows,
-                                                     r.cols);
-  if (compressed) require(sparse24::compress(bits, kept, sparse24::operand::weights, r.compressed));
-  if (transposed) require(sparse24::compress(bits, kept, sparse24::operand::transposed, r.transposed));
+  return found;
+}
+
+/// `scales`: none for operands of the weights' own type.
+template <class T, class... Scales>
+void write_operands(const compress_request& r, const Tensor& found, const Scales&... scales) {
+  const tsenor::matrix_view<const T> weights(static_cast<const T*>(r.weights), r.rows, r.cols, r.row_stride);
+  const kept_view kept(static_cast<const std::uint8_t*>(found.data_ptr()), r.rows, r.cols);
+  if (r.compressed)
+    require(sparse24::compress(weights, kept, sparse24::operand::weights, scales.weights..., r.compressed));
+  if (r.transposed)
+    require(sparse24::compress(weights, kept, sparse24::operand::transposed, scales.transposed..., r.transposed));
+}
+
+void compress_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                  const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress(compressed, transposed, weight, keep, mask, pruned);
+  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+  write_operands<tsenor::float16>(r, kept_on_cpu(r, weight, keep, mask, pruned));
+}
+
+sparse24::scale scale_of(const Tensor& scale) { return {scale.const_data_ptr<float>(), scale.numel() > 1}; }
+sparse24::scales scales_of(const Tensor& scale, const optional_tensor& transposed_scale) {
+  return {scale_of(scale), scale_of(transposed_scale.value_or(scale))};
+}
+
+void compress_float8_cpu(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                         const Tensor& scale, const optional_tensor& transposed_scale, const optional_tensor& keep,
+                         const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress_float8(compressed, transposed, weight, scale, transposed_scale, keep, mask, pruned);
+  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+  const Tensor found = kept_on_cpu(r, weight, keep, mask, pruned);
+  const sparse24::scales by = scales_of(scale, transposed_scale);
+  if (weight.scalar_type() == at::kFloat) return write_operands<float>(r, found, by);
+  if (weight.scalar_type() == at::kHalf) return write_operands<tsenor::float16>(r, found, by);
+  write_operands<tsenor::bfloat16>(r, found, by);
 }
 
 Tensor forward_cpu(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
@@ -77,33 +107,8 @@ Tensor input_gradient_cpu(const Tensor& dy, const optional_tensor& pruned, const
   return at::mm(dy, *pruned);
 }
 
-using optional_generator = std::optional<at::Generator>;
-using optional_seed = std::optional<std::int64_t>;
-
 Tensor bytes(std::size_t count, const Tensor& like) {
   return at::empty({std::int64_t(count)}, like.options().dtype(at::kByte));
-}
-
-/// Where an estimate of dy^T goes.
-Tensor room_for_mvue(const Tensor& dy) {
-  check_mvue(dy);
-  return bytes(sparse24::compressed_size(dy.size(0), dy.size(1)), dy);
-}
-
-Tensor mvue_cpu(const Tensor& dy, const optional_generator& generator, optional_seed seed) {
-  const Tensor compressed = room_for_mvue(dy);
-  if (!seed) {
-    auto* drawn = at::get_generator_or_default<at::CPUGeneratorImpl>(generator, at::detail::getDefaultCPUGenerator());
-    const std::lock_guard<std::mutex> lock(drawn->mutex_);
-    seed = std::int64_t(drawn->random64());
-  }
-  const auto call = [&](auto* typed) {
-    return sparse24::compress_mvue(tsenor::matrix_view(typed, dy.size(0), dy.size(1)), compressed.data_ptr(),
-                                   {std::uint64_t(*seed), 0});
-  };
-  require(dy.scalar_type() == at::kHalf ? call(static_cast<const tsenor::float16*>(dy.data_ptr()))
-                                        : call(static_cast<const tsenor::bfloat16*>(dy.data_ptr())));
-  return compressed;
 }
 
 Tensor weight_gradient_cpu(const Tensor& x, const optional_tensor& dy, const optional_tensor& compressed,
@@ -117,12 +122,13 @@ Tensor weight_gradient_cpu(const Tensor& x, const optional_tensor& dy, const opt
 }
 
 TORCH_LIBRARY_FRAGMENT(tsenor, library) {
-  library.def("sparse24_mvue(Tensor dy, *, Generator? generator=None, int? seed=None) -> Tensor",
-              {at::Tag::nondeterministic_seeded});
   library.def("linear24_weight_gradient(Tensor x, Tensor? dy, Tensor? compressed, SymInt out_features) -> Tensor");
   library.def(
       "sparse24_compress_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, Tensor? keep=None, "
       "Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
+  library.def(
+      "sparse24_compress_float8_(Tensor(a!)? compressed, Tensor(b!)? transposed, Tensor weight, Tensor scale, Tensor? "
+      "transposed_scale=None, Tensor? keep=None, Tensor(c!)? mask=None, Tensor(d!)? pruned=None) -> ()");
   library.def("linear24_forward(Tensor x, Tensor? pruned, Tensor? compressed, SymInt out_features) -> Tensor");
   library.def("linear24_input_gradient(Tensor dy, Tensor? pruned, Tensor? transposed, SymInt in_features) -> Tensor");
   library.def(
@@ -136,9 +142,9 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
 
 TORCH_LIBRARY_IMPL(tsenor, CPU, library) {
   library.impl("sparse24_compress_", &compress_cpu);
+  library.impl("sparse24_compress_float8_", &compress_float8_cpu);
   library.impl("linear24_forward", &forward_cpu);
   library.impl("linear24_input_gradient", &input_gradient_cpu);
-  library.impl("sparse24_mvue", &mvue_cpu);
   library.impl("linear24_weight_gradient", &weight_gradient_cpu);
 }
 
@@ -148,29 +154,22 @@ cudaStream_t stream_of(const Tensor& t) { return c10::cuda::getCurrentCUDAStream
 
 void compress_cuda(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                    const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress(compressed, transposed, weight, keep, mask, pruned);
   const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
   const c10::cuda::CUDAGuard guard(weight.device());
   require(compress_on_cuda(r, weight.scalar_type() == at::kBFloat16, stream_of(weight)));
 }
 
-/// The numbers that come next in PyTorch's generator, of each replay where a graph is captured.
-sparse24::random_state next_numbers(const optional_generator& generator) {
-  auto* drawn =
-      at::get_generator_or_default<at::CUDAGeneratorImpl>(generator, at::cuda::detail::getDefaultCUDAGenerator());
-  const std::lock_guard<std::mutex> lock(drawn->mutex_);
-  const at::PhiloxCudaState state = drawn->philox_cuda_state(sparse24::mvue_numbers);
-  if (!state.captured_) return {state.seed_.val, state.offset_.val};
-  return {0, state.offset_intragraph_, state.seed_.ptr, state.offset_.ptr};
-}
-
-Tensor mvue_cuda(const Tensor& dy, const optional_generator& generator, optional_seed seed) {
-  const c10::cuda::CUDAGuard guard(dy.device());
-  const Tensor compressed = room_for_mvue(dy);
-  const sparse24::random_state random =
-      seed ? sparse24::random_state{std::uint64_t(*seed), 0} : next_numbers(generator);
-  require(compress_mvue_on_cuda(dy.data_ptr(), dy.size(0), dy.size(1), compressed.data_ptr(), random,
-                                dy.scalar_type() == at::kBFloat16, stream_of(dy)));
-  return compressed;
+void compress_float8_cuda(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                          const Tensor& scale, const optional_tensor& transposed_scale, const optional_tensor& keep,
+                          const optional_tensor& mask, const optional_tensor& pruned) {
+  check_compress_float8(compressed, transposed, weight, scale, transposed_scale, keep, mask, pruned);
+  const compress_request r = request_of(compressed, transposed, weight, keep, mask, pruned);
+  const weight_type type = weight.scalar_type() == at::kFloat  ? weight_type::float32
+                           : weight.scalar_type() == at::kHalf ? weight_type::float16
+                                                               : weight_type::bfloat16;
+  const c10::cuda::CUDAGuard guard(weight.device());
+  require(compress_float8_on_cuda(r, type, scales_of(scale, transposed_scale), stream_of(weight)));
 }
 
 /// The products for a tensor's device and type, for one thread at a time: the backward pass has a thread of its own.
@@ -273,9 +272,9 @@ Tensor vendors_compress_cuda(const Tensor& pruned, std::int64_t out_features, st
 
 TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
   library.impl("sparse24_compress_", &compress_cuda);
+  library.impl("sparse24_compress_float8_", &compress_float8_cuda);
   library.impl("linear24_forward", &forward_cuda);
   library.impl("linear24_input_gradient", &input_gradient_cuda);
-  library.impl("sparse24_mvue", &mvue_cuda);
   library.impl("linear24_weight_gradient", &weight_gradient_cuda);
   library.impl("linear24_measure", &measure_cuda);
   library.impl("linear24_choice", &choice_cuda);

@@ -76,7 +76,8 @@ constexpr int block_tiles4 = 128;
 
 // Each thread solves a 4x4 tile. Plain: of rows on boundaries of four, without prices and reports.
 template <bool Plain, constraint Kept, class Weight, class Importance>
-__global__ void __launch_bounds__(block_tiles4, 8) find_mask_kernel4(const problem<Weight, Importance> problem) {
+__global__ void __launch_bounds__(block_tiles4, Plain ? 8 : 4)
+    find_mask_kernel4(const problem<Weight, Importance> problem) {
   std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
   for (; tile < problem.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
     cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(problem, tile, problem.grid.tiles, Kept == constraint::at_most);

@@ -69,7 +69,7 @@ struct lanes : lane_values<Width> {
   TSENOR_FN static lane_value<T> lane_by_lane(const F& f) {
     lane_array<T> r;
     for (int k = 0; k < width; k++) r.x[k] = f(k);
-    return values::template load<lane_value<T> >(r.x);
+    return values::template load<lane_value<T>>(r.x);
   }
 
   // A row of the mask as bytes of 0 or 1.

@@ -1,5 +1,5 @@
-// The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A tile
-// takes Width lanes, so 32 / Width tiles share a warp.
+// The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A
+// tile takes Width lanes, so 32 / Width tiles share a warp.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/kernels.cuh"
 #else
@@ -9,7 +9,8 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes.
+// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes, without
+// reports.
 enum class work { published, optimal, optimal_plain };
 
 template <int Width, work For>
@@ -39,7 +40,7 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
   // What the dykstra stage works on: patches in registers, or rows in the tile itself.
-  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes> >;
+  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
@@ -52,7 +53,7 @@ struct lanes : warp_lanes<Width> {
         mine(m) {}
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
-  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4> >;
+  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t* to) {
     return reinterpret_cast<std::uintptr_t>(to) % sizeof(row_word) == 0;
   }
