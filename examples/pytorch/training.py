@@ -310,7 +310,8 @@ class Run:
 
     def _save(self):
         self.flips = [(step, float(rate)) for step, rate in self.flips]
-        state = {"what": self.what, "model": self.training.model.state_dict(), "optimizer": self.training.optimizer.state_dict(),
+        model, optimizer = self.training.model.state_dict(), self.training.optimizer.state_dict()
+        state = {"what": self.what, "model": model, "optimizer": optimizer,
                  "done": self.training.done, "random": torch.get_rng_state(), "mine": self._mine()}
         if self.ranks.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()

@@ -156,6 +156,34 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
         trained(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("kind", ["mvue", "both"])
+def test_sparse_weight_gradients_go_on_with_their_random_numbers_and_end_dense(tmp_path, words, monkeypatch, kind):
+    from tsenor_torch import linear24, plans
+
+    def choose(layer, tokens):
+        return plans.Choice(plans.Plan(weight_gradient=layer.may_be_sparse.weight_gradient))
+
+    dense = trained(tmp_path / "dense", "--text", words, "--kinds", "dense" if kind == "mvue" else "masks")
+    monkeypatch.setattr(linear24, "choose", choose)
+    arguments = "--text", words, "--kinds", kind, "--recipe", "dense_end=0.34"
+    whole = trained(tmp_path / "whole", *arguments)
+    with pytest.raises(SystemExit, match="stopped after step 3"):
+        trained(tmp_path / "again", *arguments, "--checkpoint-every", 2, "--stop-after", 3)
+    again = trained(tmp_path / "again", *arguments)
+    (run,), (other,) = (untimed(record["parts"][0]) for record in (whole, dense))
+    assert untimed(again["parts"][0]) == [run] and run["products"]["weight_gradient"] == 5
+    assert run["curve"][0] != other["curve"][0]  # what it estimates is another gradient
+
+
+def test_the_dense_end_of_a_training_is_dense(words):
+    import training
+
+    text = training.Text.of(words)
+    run = training.Training(text, training.SIZES["tiny"], "mvue", training.Recipe(dense_end=0.5), 4)
+    seen = [(run.sparse, run.step() is not None, {layer.weight_gradient for layer in run.mvue}) for _ in range(4)]
+    assert seen == [(True, True, {"mvue"})] * 2 + [(False, True, {"dense"})] * 2
+
+
 @pytest.mark.skipif(
     not hasattr(torch.cpu.Stream, "record_event"), reason="fully_shard of this PyTorch runs on GPUs only"
 )

@@ -264,9 +264,15 @@ def test_estimated_weight_gradients_are_right_in_the_mean(device, monkeypatch, k
     error, deviation = (drawn.mean(0) - exact).abs(), drawn.std(0)
     assert (error <= 5.5 * deviation / 10 + 0.01 * exact.abs().max()).all() and (deviation > 0).all()
     dx, db = gradients(0)[1:]
-    if kind is Linear24:
-        layer.weight_gradient = "dense"
+    if kind is Linear24:  # all weights are kept
+        layer.keep(4)
+        layer.compress()
         assert torch.equal(gradients(0)[0], gradients(1)[0])
+        layer.keep(2)
+        layer.compress()
+        assert not torch.equal(gradients(0)[0], gradients(1)[0])
+    layer.weight_gradient = "dense"
+    assert torch.equal(gradients(0)[0], gradients(1)[0])
     assert torch.equal(gradients(2)[1], dx) and torch.equal(gradients(2)[2], db)
 
 
