@@ -113,9 +113,9 @@ class Ranks:
         self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
         if cuda:
             torch.cuda.set_device(self.device)
-        if self.count > 1:
+        if self.count > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if cuda else "gloo")
-        elif fsdp:
+        if fsdp and self.count == 1:
             raise SystemExit("training.py: --fsdp is for torchrun")
 
     @property
