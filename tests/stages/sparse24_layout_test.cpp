@@ -328,30 +328,30 @@ TYPED_TEST(Mvue, IsRightInTheMeanWithTheLeastVariance) {
 
 TYPED_TEST(Mvue, KeepsWhatIsNotFinite) {
   constexpr double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  const double most = std::is_same_v<TypeParam, tsenor::float16> ? 65504 : 3.3e38;
   std::vector<std::array<double, 4>> groups(64, {1, -2, 3, 4});
-  groups[1] = {inf, 1, 0, 2}, groups[2] = {1, nan, 2, 3}, groups[3] = {0, 0, -inf, 0}, groups[4] = {inf, nan, 1, 1};
+  const auto finite = estimate(gradient_of<TypeParam>(256, groups), 256, 64, {seed, 0});
+  groups[1] = {inf, 1, 0, 2}, groups[2] = {1, nan, 2, 3}, groups[3] = {0, 0, -inf, 0},
+  groups[4] = {inf, most, nan, most};
   groups[5] = {nan, nan, nan, nan}, groups[6] = {inf, 1, -inf, inf};
-  const double most = decoded(encoded<TypeParam>(std::is_same_v<TypeParam, tsenor::float16> ? 65504 : 3.3e38));
-  groups[7] = {most, -most, most, most};
-  const auto gradient = gradient_of<TypeParam>(64, groups);
-  const auto dense = estimate(gradient, 64, 64, {seed, 0});
-  const auto finite =
-      estimate(gradient_of<TypeParam>(64, std::vector<std::array<double, 4>>(64, {1, -2, 3, 4})), 64, 64, {seed, 0});
-  for (std::int64_t f = 0; f < 64; ++f)
-    for (std::int64_t token = 0; token < 64; token += 4) {
-      int special = 0, kept = 0;
-      const TypeParam* const got = &dense[f * 64 + token];
-      for (int k = 0; k < 4; ++k) {
-        const double e = decoded(gradient[k * 64 + f]), value = decoded(got[k]);
-        kept += got[k].bits != 0, special += !std::isfinite(value);
-        const bool is_kept = got[k].bits != 0;
-        EXPECT_TRUE((f > 0 && f < 8) || got[k].bits == finite[f * 64 + token + k].bits) << f;
-        EXPECT_TRUE(!is_kept || std::isfinite(e) || got[k].bits == gradient[k * 64 + f].bits) << f;
-        EXPECT_TRUE(!is_kept || f != 7 || value == std::copysign(inf, e)) << value;
-      }
-      EXPECT_EQ(special, f == 0 || f > 7 ? 0 : f < 4 ? 1 : 2) << f;
-      EXPECT_EQ(kept, f == 3 ? 1 : 2) << f;
+  groups[7] = {most, -most, most, most}, groups[8] = {most, most / 2, most / 2, -most / 2};
+  const auto gradient = gradient_of<TypeParam>(256, groups);
+  const auto dense = estimate(gradient, 256, 64, {seed, 0});
+  for (std::int64_t f = 0; f < 64; ++f) {
+    std::array<int, 4> kept{};
+    for (std::int64_t token = 0; token < 256; ++token) {
+      const TypeParam got = dense[f * 256 + token], from = gradient[token % 4 * 64 + f];
+      kept[token % 4] += got.bits != 0;
+      if (got.bits == 0) continue;
+      EXPECT_TRUE(std::isfinite(decoded(from)) || got.bits == from.bits) << f;
+      EXPECT_TRUE((f != 7 && f != 8) || decoded(got) == std::copysign(inf, decoded(from))) << f;
+      EXPECT_TRUE((f > 0 && f < 9) || got.bits == finite[f * 256 + token].bits) << f;
     }
+    int special = 0, always = 0;
+    for (int k = 0; k < 4; ++k) special += !std::isfinite(groups[f][k]), always += kept[k] == 64;
+    EXPECT_EQ(kept[0] + kept[1] + kept[2] + kept[3], f == 3 ? 64 : 128) << f;  // at 3 the second is a zero
+    EXPECT_EQ(always, special > 2 ? 0 : special) << f;                         // of more, and of numbers, any may go
+  }
 }
 
 TEST(MvueRandom, BelongsToPlacesAndToSeedAndOffset) {
@@ -370,6 +370,22 @@ TEST(MvueRandom, BelongsToPlacesAndToSeedAndOffset) {
   EXPECT_EQ(bits(64, {5, 24}), bits(64, {9, 8, &seed_here, &offset_here}));
   EXPECT_NE(bits(64, {5, 24}), bits(64, {5, 32}));
   EXPECT_NE(bits(64, {5, 24}), bits(64, {6, 24}));
+}
+
+// Of equals either the first and third or the others are kept: tosses of a coin, for each group its own.
+TEST(MvueRandom, IsIndependentFromPlaceToPlaceAndFromDrawToDraw) {
+  constexpr std::int64_t features = 128, groups = 64;
+  const std::vector<tsenor::bfloat16> ones(4 * groups * features, encoded<tsenor::bfloat16>(1));
+  std::vector<int> tosses;
+  for (const std::uint64_t offset : {0, 8, 16, 24}) {
+    const auto dense = estimate(ones, 4 * groups, features, {seed, offset});
+    for (std::int64_t k = 0; k < groups * features; ++k) tosses.push_back(dense[4 * k].bits != 0);
+  }
+  for (const std::int64_t apart : {1, 2, 4, 8, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}) {
+    double alike = 0, pairs = double(tosses.size() - apart);
+    for (std::size_t k = apart; k < tosses.size(); ++k) alike += tosses[k] == tosses[k - apart];
+    EXPECT_NEAR(alike / pairs, 0.5, 2.5 / std::sqrt(pairs)) << apart;
+  }
 }
 
 TEST(MvueRandom, RefusesWhatItCannotHold) {

@@ -87,16 +87,12 @@ struct kept24 {
   std::uint32_t values, pair;
 };
 
-// Weights that can be added up, for magnitudes that cannot: one that is NaN or infinite is larger than all others
-// together, and where there are several they are drawn as equals, before all others. Returns what it divided by.
+// Makes magnitudes that cannot be added up fit for it: numbers 2^64 times smaller, and all else larger than these by so
+// much that it is drawn first. Returns what it divided by.
 TSENOR_HOST_DEVICE inline float tame(float (&magnitude)[4]) {
-  int special = 0;
-  for (const float m : magnitude) special += !(m <= FLT_MAX);
-  for (float& m : magnitude) {
-    const bool finite = m <= FLT_MAX;
-    m = special > 1 ? (finite ? 0.f : 1.f) : (finite ? m * 0.125f : 0.5f * FLT_MAX);
-  }
-  return 8;
+  constexpr float scale = 18446744073709551616.f;
+  for (float& m : magnitude) m = m <= FLT_MAX ? m / scale : FLT_MAX / 8;
+  return scale;
 }
 
 // Two kept numbers: of each its own magnitude or h, whichever is larger. By their bits, so that NaN stays NaN.
