@@ -36,6 +36,10 @@ status compressed(const matrix_view<__nv_bfloat16>& weights, const tsenor::spars
   return tsenor::sparse24::find_mask_and_compress(weights, {}, to);
 }
 
+status compressed_float8(const matrix_view<float>& weights, const tsenor::sparse24::operands& to, const float* scale) {
+  return tsenor::sparse24::find_mask_and_compress(weights, {}, to, {{scale}, {scale}});
+}
+
 status estimated(const matrix_view<const __half>& gradient, void* to, cudaStream_t stream) {
   return tsenor::sparse24::compress_mvue(gradient, to, {}, stream);
 }

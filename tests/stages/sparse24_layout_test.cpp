@@ -1,6 +1,6 @@
-// The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix; and the
-// checks of calls that write it on the GPU, which come before any launch; and the gradient's estimate in that form, which
-// is the GPU's kernel, thread after thread.
+// The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix, and
+// against what the vendor made of matrices that can be made again; the checks of calls that write it on the GPU, which come
+// before any launch; and the gradient's estimate in that form, which is the GPU's kernel, thread after thread.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -40,12 +40,94 @@ TEST(Sparse24Layout, IsThatOfTheNaiveEncoder) {
     }
 }
 
+// Of one number, or one for each row of the operand; NaN, infinities and numbers too large for float8 among the
+// weights.
+TEST(Sparse24Layout, OfFloat8IsThatOfTheNaiveEncoderAndCast) {
+  for (const auto [rows, cols, stride] : {std::array<std::int64_t, 3>{64, 64, 64}, {64, 256, 256}, {192, 128, 136}})
+    for (const operand which : {operand::weights, operand::transposed})
+      for (const bool by_row : {false, true}) {
+        const auto weights = random_bits(rows * stride, seed);
+        const auto mask = random_mask24(rows, cols, seed);
+        const auto numbers = random_scales(by_row ? (which == operand::weights ? rows : stride) : 1, seed);
+        std::vector<unsigned char> compressed(sparse24::compressed_size(rows, cols, 1), poison);
+        const tsenor::status s =
+            sparse24::compress(weights_view(weights.data(), rows, cols, stride), mask_view(mask.data(), rows, cols),
+                               which, sparse24::scale{numbers.data(), by_row}, compressed.data());
+        ASSERT_TRUE(s.ok()) << s.message();
+        const auto cast = naive_cast(weights, numbers, stride, which);
+        EXPECT_EQ(compressed, naive_compressed(cast, mask, rows, cols, stride, which))
+            << rows << " x " << cols << ", transposed: " << (which == operand::transposed) << ", seed " << seed;
+      }
+}
+
+// A matrix with kept(value index) at the two columns pair(group index) of each group, compressed as it is.
+template <class T, class Kept, class Pair>
+std::vector<unsigned char> compressed_of(std::int64_t rows, std::int64_t cols, const Kept& kept, const Pair& pair) {
+  std::vector<T> weights(rows * cols, T{0});
+  std::vector<std::uint8_t> mask(rows * cols);
+  for (std::int64_t group = 0; group < rows * cols / 4; ++group)
+    for (int k = 0; k < 2; ++k) {
+      const std::int64_t at = 4 * group + pair(group)[k];
+      weights[at] = T{static_cast<decltype(T::bits)>(kept(2 * group + k))};
+      mask[at] = 1;
+    }
+  std::vector<unsigned char> bytes(sparse24::compressed_size(rows, cols, sizeof(T)), poison);
+  const tsenor::status s = sparse24::compress(tsenor::matrix_view<const T>(weights.data(), rows, cols),
+                                              mask_view(mask.data(), rows, cols), operand::weights, bytes.data());
+  EXPECT_TRUE(s.ok()) << s.message();
+  return bytes;
+}
+
+// The bytes of several matrices, one after the other, as one number (FNV-1a).
+class digest {
+ public:
+  void add(const std::vector<unsigned char>& bytes) {
+    for (const unsigned char byte : bytes) value_ = (value_ ^ byte) * 0x100000001b3u;
+  }
+  std::uint64_t value() const { return value_; }
+
+ private:
+  std::uint64_t value_ = 0xcbf29ce484222325u;
+};
+
+// Matrices that tell where each value and each nibble goes: values with the digits of their place, six bits a matrix,
+// and groups that keep (0, 1), or, where a bit of their place is set, (2, 3) or (1, 2).
+template <class T>
+std::uint64_t digest_of_probes(std::int64_t rows, std::int64_t cols) {
+  constexpr int least = sizeof(T) == 1 ? 0x10 : 0x3f10, one = sizeof(T) == 1 ? 0x38 : 0x3f80;
+  static constexpr int pairs[][2] = {{0, 1}, {2, 3}, {1, 2}};
+  digest all;
+  for (int digit = 0; digit == 0 || (std::int64_t{1} << 6 * digit) < rows * cols / 2; ++digit)
+    all.add(compressed_of<T>(
+        rows, cols, [&](std::int64_t value) { return least + (value >> 6 * digit) % 64; },
+        [](std::int64_t) { return pairs[0]; }));
+  for (int other = 1; other <= 2; ++other)
+    for (int bit = 0; (std::int64_t{1} << bit) < rows * cols / 4; ++bit)
+      all.add(compressed_of<T>(
+          rows, cols, [](std::int64_t) { return one; },
+          [&](std::int64_t group) { return pairs[group >> bit & 1 ? other : 0]; }));
+  return all.value();
+}
+
+// Recorded from torch._cslt_compress of PyTorch 2.11 (cuSPARSELt 0.8.0) on an H100: all bytes of all these matrices.
+TEST(Sparse24Layout, IsTheVendorsByteForByte) {
+  using tsenor::bfloat16;
+  using tsenor::float8_e4m3;
+  EXPECT_EQ(digest_of_probes<bfloat16>(64, 128), 0xd2a7e3182e8bfd25u);
+  EXPECT_EQ(digest_of_probes<bfloat16>(128, 256), 0x123f316d09a39b25u);
+  EXPECT_EQ(digest_of_probes<float8_e4m3>(64, 64), 0xf9a70f0d508d3325u);
+  EXPECT_EQ(digest_of_probes<float8_e4m3>(64, 256), 0xb2651448f8b48925u);
+  EXPECT_EQ(digest_of_probes<float8_e4m3>(256, 64), 0x3ce40eb01bb48925u);
+  EXPECT_EQ(digest_of_probes<float8_e4m3>(128, 256), 0x89335adcb8167725u);
+  EXPECT_EQ(digest_of_probes<float8_e4m3>(192, 320), 0xfc61de9a87530825u);
+}
+
 // The nibbles of a few places, worked out by hand.
 TEST(Sparse24Layout, PutsNibblesWhereTheVendorDoes) {
   EXPECT_EQ(sparse24::metadata_byte(0, 0, 16), 0);
   EXPECT_EQ(sparse24::metadata_byte(8, 0, 16), 0);  // shares the byte of row 0
-  EXPECT_EQ(sparse24::metadata_shift(0), 0);
-  EXPECT_EQ(sparse24::metadata_shift(8), 4);
+  EXPECT_EQ(sparse24::metadata_shift(0, 1), 0);
+  EXPECT_EQ(sparse24::metadata_shift(8, 0), 4);
   EXPECT_EQ(sparse24::metadata_byte(0, 4, 16), 1);
   EXPECT_EQ(sparse24::metadata_byte(0, 1, 16), 2);
   EXPECT_EQ(sparse24::metadata_byte(1, 0, 16), 8);
@@ -53,6 +135,19 @@ TEST(Sparse24Layout, PutsNibblesWhereTheVendorDoes) {
   EXPECT_EQ(sparse24::metadata_byte(63, 7, 16), 255);
   EXPECT_EQ(sparse24::metadata_byte(0, 8, 16), 256);
   EXPECT_EQ(sparse24::metadata_byte(64, 0, 16), 512);
+}
+TEST(Sparse24Layout, PutsNibblesOfFloat8WhereTheVendorDoes) {
+  EXPECT_EQ(sparse24::metadata_byte<1>(0, 1, 32), 0);  // shares the byte of group 0
+  EXPECT_EQ(sparse24::metadata_shift<1>(8, 0), 0);
+  EXPECT_EQ(sparse24::metadata_shift<1>(0, 1), 4);
+  EXPECT_EQ(sparse24::metadata_byte<1>(8, 0, 32), 1);
+  EXPECT_EQ(sparse24::metadata_byte<1>(0, 8, 32), 2);
+  EXPECT_EQ(sparse24::metadata_byte<1>(0, 2, 32), 4);
+  EXPECT_EQ(sparse24::metadata_byte<1>(1, 0, 32), 16);
+  EXPECT_EQ(sparse24::metadata_byte<1>(16, 0, 32), 128);
+  EXPECT_EQ(sparse24::metadata_byte<1>(63, 15, 32), 511);
+  EXPECT_EQ(sparse24::metadata_byte<1>(0, 16, 32), 512);
+  EXPECT_EQ(sparse24::metadata_byte<1>(64, 0, 32), 1024);
 }
 
 TEST(Sparse24Layout, RefusesWhatItCannotHold) {
@@ -70,6 +165,10 @@ TEST(Sparse24Layout, RefusesWhatItCannotHold) {
   EXPECT_EQ(outcome(-64, 128, compressed.data()), tsenor::status_code::invalid_shape);
   EXPECT_EQ(outcome(128, 128, nullptr), tsenor::status_code::invalid_pointer);
   EXPECT_EQ(outcome(0, 128, nullptr), tsenor::status_code::success);
+  EXPECT_EQ(sparse24::compress(weights_view(weights.data(), 128, 128), mask_view(mask.data(), 128, 128),
+                               operand::weights, sparse24::scale{}, compressed.data())
+                .code(),
+            tsenor::status_code::invalid_pointer);
   mask[5 * 128 + 7] ^= 1;
   EXPECT_EQ(outcome(128, 128, compressed.data()), tsenor::status_code::invalid_option);
   EXPECT_EQ(compressed, untouched);
@@ -111,7 +210,7 @@ class call {
     unsigned char* next = arena_.data() + 64 - reinterpret_cast<std::uintptr_t>(arena_.data()) % 64;
     for (int b = 0; b < buffer_count; b++, next += spacing) at[b] = next;
   }
-  status check() const {
+  status check(int value_bytes = 2, const sparse24::scales& by = {}) const {
     tsenor::mask_outputs<tsenor::bfloat16> out;
     out.mask.data = at[mask];
     out.packed.data = at[packed];
@@ -124,7 +223,7 @@ class call {
     auto problem = tsenor::detail::make_problem(tsenor::pattern{2, 4}, view, out, tsenor::options{}, importance);
     const tsenor::matrix_view<const std::uint8_t> kept(at[given], side, side);
     if (const status s = tsenor::detail::check_given24(kept, side, side); !s.ok()) return s;
-    return tsenor::detail::check_compress24(problem, kept, {at[of_w], at[of_w_transposed]});
+    return tsenor::detail::check_compress24(problem, kept, {at[of_w], at[of_w_transposed]}, value_bytes, by);
   }
 
  private:
@@ -174,6 +273,15 @@ TEST(Sparse24Arguments, BeginOnTheirBoundaries) {
     c.at[b] += past;
     EXPECT_EQ(c.check().code(), status_code::invalid_pointer) << names[b];
   }
+}
+
+TEST(Sparse24Arguments, OfFloat8HaveScalesThatNothingOverwrites) {
+  const call c;
+  const auto scale_at = [&](int b) { return sparse24::scale{reinterpret_cast<const float*>(c.at[b]), b == mask}; };
+  EXPECT_TRUE(c.check(1, {scale_at(norms), scale_at(norms)}).ok());
+  EXPECT_EQ(c.check(1, {scale_at(norms), {}}).code(), status_code::invalid_pointer);
+  for (const int b : {mask, pruned, of_w, of_w_transposed})
+    EXPECT_EQ(c.check(1, {scale_at(b), scale_at(norms)}).code(), status_code::overlapping_buffers) << names[b];
 }
 
 TEST(Sparse24Arguments, OfAGivenMaskHaveTheWeightsShape) {

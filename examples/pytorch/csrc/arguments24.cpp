@@ -16,6 +16,29 @@ void check_compressed(const optional_tensor& t, const char* name, const Tensor& 
   if (t) check_dense(*t, name, {compressed_size(weight)}, at::kByte, weight);
 }
 
+/// What the operators that compress ask of all but the operands.
+void check_compressible(const Tensor& weight, const optional_tensor& keep, const optional_tensor& mask,
+                        const optional_tensor& pruned, std::int64_t granularity) {
+  TORCH_CHECK_VALUE(weight.dim() == 2 && weight.sym_stride(1) == 1,
+                    "tsenor: weight must be [rows, cols] with contiguous rows");
+  TORCH_CHECK_VALUE(weight.sym_size(0) % granularity == 0 && weight.sym_size(1) % granularity == 0,
+                    "tsenor: rows and cols of weight ", weight.sym_sizes(), " must be multiples of ", granularity,
+                    " for 2:4 products");
+  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
+  for (const optional_tensor* bools : {&keep, &mask})
+    if (*bools) check_dense(**bools, "mask", weight.sym_sizes().vec(), at::kBool, weight);
+  if (pruned) check_dense(*pruned, "pruned", weight.sym_sizes().vec(), weight.scalar_type(), weight);
+}
+
+/// One number, or one for each of so many rows.
+void check_scale(const Tensor& scale, const char* name, const SymInt& rows, const Tensor& weight) {
+  check_device(scale, name, weight);
+  const bool fits = scale.sym_numel() == 1 || (scale.dim() == 1 && scale.sym_size(0) == rows);
+  TORCH_CHECK_VALUE(fits && scale.scalar_type() == at::kFloat && scale.is_contiguous(), "tsenor: ", name,
+                    " must be a contiguous float32 tensor of one number, or of [", rows, "], not ", scale.scalar_type(),
+                    " ", scale.sym_sizes());
+}
+
 void check_granularity(const SymInt& tokens, const SymInt& features) {
   TORCH_CHECK_VALUE(tokens % 64 == 0 && features % 64 == 0, "tsenor: tokens and features of an output gradient [",
                     tokens, ", ", features, "] must be multiples of 64 for a 2:4 estimate");
@@ -39,16 +62,26 @@ void check_dense(const Tensor& t, const char* name, std::vector<SymInt> sizes, a
 void check_compress(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                     const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {
   check_16_bits(weight, "weight");
-  TORCH_CHECK_VALUE(weight.dim() == 2 && weight.sym_stride(1) == 1,
-                    "tsenor: weight must be [rows, cols] with contiguous rows");
-  TORCH_CHECK_VALUE(weight.sym_size(0) % 64 == 0 && weight.sym_size(1) % 64 == 0, "tsenor: rows and cols of weight ",
-                    weight.sym_sizes(), " must be multiples of 64 for 2:4 products");
-  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
+  check_compressible(weight, keep, mask, pruned, tsenor::sparse24::granularity);
   check_compressed(compressed, "compressed", weight);
   check_compressed(transposed, "transposed", weight);
-  for (const optional_tensor* bools : {&keep, &mask})
-    if (*bools) check_dense(**bools, "mask", weight.sym_sizes().vec(), at::kBool, weight);
-  if (pruned) check_dense(*pruned, "pruned", weight.sym_sizes().vec(), weight.scalar_type(), weight);
+}
+
+void check_compress_float8(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
+                           const Tensor& scale, const optional_tensor& transposed_scale, const optional_tensor& keep,
+                           const optional_tensor& mask, const optional_tensor& pruned) {
+  const at::ScalarType type = weight.scalar_type();
+  TORCH_CHECK_TYPE(type == at::kFloat || type == at::kHalf || type == at::kBFloat16,
+                   "tsenor: weight must be float32, float16 or bfloat16 for products in float8, not ", type);
+  check_compressible(weight, keep, mask, pruned, tsenor::sparse24::granularity);
+  const SymInt rows = weight.sym_size(0), cols = weight.sym_size(1);
+  if (compressed) check_dense(*compressed, "compressed", {rows, cols / 8 * 5}, at::kFloat8_e4m3fn, weight);
+  if (transposed) check_dense(*transposed, "transposed", {cols, rows / 8 * 5}, at::kFloat8_e4m3fn, weight);
+  check_scale(scale, "scale", rows, weight);
+  TORCH_CHECK_VALUE(transposed_scale || !transposed || scale.sym_numel() == 1,
+                    "tsenor: with a scale for each row of weight, transposed needs scales of its own: give "
+                    "transposed_scale");
+  if (transposed_scale) check_scale(*transposed_scale, "transposed_scale", cols, weight);
 }
 
 void check_product(const Tensor& x, const optional_tensor& pruned, const optional_tensor& compressed,
@@ -129,6 +162,9 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
   library.def(
       "check_compress(Tensor? compressed, Tensor? transposed, Tensor weight, Tensor? keep=None, Tensor? mask=None, "
       "Tensor? pruned=None) -> ()");
+  library.def(
+      "check_compress_float8(Tensor? compressed, Tensor? transposed, Tensor weight, Tensor scale, Tensor? "
+      "transposed_scale=None, Tensor? keep=None, Tensor? mask=None, Tensor? pruned=None) -> ()");
   library.def("check_product(Tensor x, Tensor? pruned, Tensor? compressed, SymInt features, bool of_transposed) -> ()");
   library.def("check_mvue(Tensor dy) -> ()");
   library.def("check_weight_gradient(Tensor x, Tensor? dy, Tensor? compressed, SymInt out_features) -> ()");
@@ -141,6 +177,7 @@ TORCH_LIBRARY_FRAGMENT(tsenor, library) {
 }
 TORCH_LIBRARY_IMPL(tsenor, CompositeImplicitAutograd, library) {
   library.impl("check_compress", &check_compress);
+  library.impl("check_compress_float8", &check_compress_float8);
   library.impl("check_product", &check_product_op);
   library.impl("check_mvue", &check_mvue);
   library.impl("check_weight_gradient", &check_weight_gradient_op);

@@ -96,9 +96,10 @@ Tensor weight_gradient(c10::DispatchKeySet keys, const Tensor& x, const optional
 
 TORCH_LIBRARY_IMPL(tsenor, Autograd, library) {
   using torch::CppFunction;
-  for (const char* name : {"find_mask", "find_mask_", "find_mask_host_seconds", "sparse24_compress_", "sparse24_mvue",
-                           "linear24_vendors_compress", "linear24_measure", "linear24_choice", "gram_", "magnitude_",
-                           "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
+  for (const char* name :
+       {"find_mask", "find_mask_", "find_mask_host_seconds", "sparse24_compress_", "sparse24_compress_float8_",
+        "sparse24_mvue", "linear24_vendors_compress", "linear24_measure", "linear24_choice", "gram_", "magnitude_",
+        "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
     library.impl(name, CppFunction::makeFromBoxedFunction<&not_differentiable>());
   library.impl("linear24_forward", &product<false>);
   library.impl("linear24_input_gradient", &product<true>);
@@ -107,8 +108,8 @@ TORCH_LIBRARY_IMPL(tsenor, Autograd, library) {
 }
 
 TORCH_LIBRARY_IMPL(tsenor, ADInplaceOrView, library) {
-  for (const char* name : {"find_mask_", "find_mask_host_seconds", "prune_", "sparse24_compress_", "gram_",
-                           "magnitude_", "wanda_", "sparsegpt_", "alps_"})
+  for (const char* name : {"find_mask_", "find_mask_host_seconds", "prune_", "sparse24_compress_",
+                           "sparse24_compress_float8_", "gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&count_versions>());
 }
 

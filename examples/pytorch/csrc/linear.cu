@@ -15,15 +15,16 @@ namespace {
 using tsenor::status;
 namespace sparse24 = tsenor::sparse24;
 
-template <class T>
-status compress(const compress_request& r, cudaStream_t stream) {
+/// `scales`: none for operands of the weights' own type.
+template <class T, class... Scales>
+status compress(const compress_request& r, cudaStream_t stream, const Scales&... scales) {
   const tsenor::matrix_view<T> weights(static_cast<T*>(r.weights), r.rows, r.cols, r.row_stride);
   const sparse24::operands to{r.compressed, r.transposed};
   tsenor::mask_outputs<T> out;
   out.mask = r.mask;
   out.pruned = static_cast<T*>(r.pruned);
-  if (r.keep) return sparse24::compress(weights, {r.keep, r.rows, r.cols}, out.pruned, to, stream);
-  return sparse24::find_mask_and_compress(weights, out, to, tsenor::magnitude{}, stream);
+  if (r.keep) return sparse24::compress(weights, {r.keep, r.rows, r.cols}, out.pruned, to, scales..., stream);
+  return sparse24::find_mask_and_compress(weights, out, to, scales..., tsenor::magnitude{}, stream);
 }
 
 template <class T>
@@ -101,6 +102,22 @@ linear_products* products_on(int device, status* why) {
 
 status compress_on_cuda(const compress_request& r, bool brain, CUstream_st* stream) {
   return brain ? compress<__nv_bfloat16>(r, stream) : compress<__half>(r, stream);
+}
+
+status compress_float8_on_cuda(const compress_request& r, weight_type type, const sparse24::scales& by,
+                               CUstream_st* stream) {
+  if (type == weight_type::float32) return compress<float>(r, stream, by);
+  return type == weight_type::bfloat16 ? compress<__nv_bfloat16>(r, stream, by) : compress<__half>(r, stream, by);
+}
+
+std::string cusparselt_version() {
+  std::string dotted;
+  for (const libraryPropertyType part : {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL}) {
+    int number = 0;
+    cusparseLtGetProperty(part, &number);
+    dotted += (part == MAJOR_VERSION ? "" : ".") + std::to_string(number);
+  }
+  return dotted;
 }
 
 status compress_mvue_on_cuda(const void* gradient, std::int64_t tokens, std::int64_t features, void* compressed,

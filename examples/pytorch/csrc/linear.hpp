@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "tsenor/matrix_view.hpp"
+#include "tsenor/sparse24/layout.hpp"
 #include "tsenor/sparse24/mvue.hpp"
 #include "tsenor/status.hpp"
 
@@ -22,6 +24,14 @@ struct compress_request {
   void *compressed = nullptr, *transposed = nullptr;
 };
 tsenor::status compress_on_cuda(const compress_request& r, bool brain, CUstream_st* stream);
+
+/// The same of weights of that type, with operands in E4M3.
+enum class weight_type { float32, float16, bfloat16 };
+tsenor::status compress_float8_on_cuda(const compress_request& r, weight_type type, const tsenor::sparse24::scales& by,
+                                       CUstream_st* stream);
+
+/// Of cuSPARSELt, as it is loaded.
+std::string cusparselt_version();
 
 /// Of a dense gradient [tokens, features].
 tsenor::status compress_mvue_on_cuda(const void* gradient, std::int64_t tokens, std::int64_t features, void* compressed,

@@ -86,12 +86,21 @@ def wrong24(where):
     def room(size):
         return torch.empty(size, dtype=torch.uint8, device=where)
 
+    def number(size):
+        return torch.ones(size, device=where)
+
     full = compressed_size(64, 64)
     return {
         "size": lambda: ops.sparse24_compress_(room(full), room(5), half(64, 64)),
         "shape": lambda: ops.sparse24_compress_(None, None, half(64, 96)),
         "type": lambda: ops.sparse24_compress_(None, None, half(64, 64).float()),
         "rows": lambda: ops.sparse24_compress_(None, None, half(64, 128)[:, ::2]),
+        "float8 size": lambda: ops.sparse24_compress_float8_(room(64 * 40), None, half(64, 64), number(1)),
+        "float8 shape": lambda: ops.sparse24_compress_float8_(None, None, half(96, 64), number(1)),
+        "float8 type": lambda: ops.sparse24_compress_float8_(None, None, half(64, 64).double(), number(1)),
+        "scale": lambda: ops.sparse24_compress_float8_(None, None, half(64, 128), number(128)),
+        "scale type": lambda: ops.sparse24_compress_float8_(None, None, half(64, 128), half(64)),
+        "transposed scale": lambda: ops.sparse24_compress_float8_(None, None, half(64, 128), number(1), number(64)),
         "nothing": lambda: ops.linear24_forward(half(4, 64), None, None, 64),
         "features": lambda: ops.linear24_forward(half(4, 64), half(64, 128), None, 64),
         "gradient": lambda: ops.linear24_input_gradient(half(4, 128), half(64, 64), None, 64),

@@ -47,6 +47,65 @@ def test_operands_hold_what_the_mask_keeps(device, dtype, rows, cols):
     assert torch.equal(decompressed(transposed, cols, rows, dtype), pruned.t())
 
 
+def decompressed_float8(compressed, rows, cols):
+    """The same of a float8 operand, its shape [rows, cols // 8 * 5]."""
+    assert compressed.shape == (rows, cols // 8 * 5) and compressed.dtype == torch.float8_e4m3fn
+    stored = compressed.cpu().view(torch.uint8).flatten()
+    values = stored[: rows * cols // 2].reshape(rows, cols // 4, 2)
+    row, group = torch.meshgrid(torch.arange(rows), torch.arange(cols // 4), indexing="ij")
+    places = [(group, 0), (row, 3), (group, 3), (group, 1), (group, 2)] + [(row, k) for k in (0, 1, 2, 4, 5)]
+    tile = row // 64 * (cols // 64) + group // 16
+    address = tile * 1024 + sum((x >> bit & 1) << k for k, (x, bit) in enumerate(places))
+    nibble = stored[rows * cols // 2 :].int()[address // 2] >> address % 2 * 4
+    kept = torch.stack([nibble & 3, nibble >> 2 & 3], 2).long()
+    return torch.zeros(rows, cols // 4, 4, dtype=torch.uint8).scatter_(2, kept, values).reshape(rows, cols)
+
+
+def cast_float8(weight, scale, mask):
+    """The bytes of what is kept, scaled, clamped and cast by PyTorch, 0 elsewhere."""
+    cast = (weight.cpu().float() * scale.cpu()).clamp(-448, 448).to(torch.float8_e4m3fn)
+    return torch.where(mask.cpu(), cast.view(torch.uint8), 0)
+
+
+@pytest.mark.parametrize("dtype", TYPES + [torch.float32])
+@pytest.mark.parametrize("rows, cols", [(64, 64), (192, 128), (128, 448)])
+@pytest.mark.parametrize("wise", ["tensor", "rows", "mixed"])
+def test_float8_operands_hold_what_the_mask_keeps(device, dtype, rows, cols, wise):
+    weight = torch.randn(rows, cols, device=device).to(dtype)
+    weight[5:9, 8:12] *= 1e4  # beyond 448
+    weight[20:24, 4:8] *= 1e-4  # below the least
+    scale = torch.rand(rows if wise == "rows" else 1, device=device) + 0.5
+    transposed_scale = None if wise == "tensor" else torch.rand(cols, device=device) + 0.5
+    compressed, transposed, mask = compress24(weight, scale, transposed_scale)
+    assert torch.equal(mask, ops.find_mask(weight, 2, 4)[0])
+    assert torch.equal(decompressed_float8(compressed, rows, cols), cast_float8(weight, scale[:, None], mask))
+    by = scale if transposed_scale is None else transposed_scale
+    assert torch.equal(decompressed_float8(transposed, cols, rows), cast_float8(weight, by, mask).t())
+
+
+def test_float8_keeps_a_given_mask_and_has_the_same_outputs(device):
+    weight, other = (torch.randn(128, 192, device=device) for _ in range(2))
+    scale = torch.tensor(3.0, device=device)
+    mask, pruned = compress24(other.half())[2], torch.empty_like(weight)
+    compressed, transposed = torch.empty_like(compress24(weight, scale)[0]), None
+    ops.sparse24_compress_float8_(compressed, transposed, weight, scale, keep=mask, pruned=pruned)
+    assert torch.equal(decompressed_float8(compressed, 128, 192), cast_float8(weight, scale, mask))
+    assert torch.equal(pruned, torch.where(mask, weight, 0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("rows, cols", [(64, 64), (192, 320), (1024, 512), (4096, 14336)])
+def test_float8_operands_are_the_vendors_byte_for_byte(rows, cols):
+    if torch.cuda.get_device_capability() != (9, 0):
+        pytest.skip("the form is that of compute capability 9.0")
+    weight = torch.randn(rows, cols, device="cuda").bfloat16()
+    weight += weight.sign()  # none is cast to 0, for the vendor finds what is kept by that
+    compressed, transposed, mask = compress24(weight, torch.ones(1, device="cuda"))
+    pruned = torch.where(mask, weight, 0).to(torch.float8_e4m3fn)
+    for own, matrix in ((compressed, pruned), (transposed, pruned.t().contiguous())):
+        assert torch.equal(own.view(torch.uint8), torch._cslt_compress(matrix).view(torch.uint8))
+
+
 def test_keeps_a_given_mask(device):
     weight = torch.randn(128, 64, device=device).half()
     mask = compress24(weight)[2]
@@ -81,9 +140,20 @@ def test_says_what_is_wrong(device):
         call(64, 64, torch.float32)
     with pytest.raises(ValueError, match="compressed must be"):
         call(64, 64, size=100)
+    with pytest.raises(TypeError, match="float32, float16 or bfloat16"):
+        compress24(torch.randn(64, 64, device=device).double(), torch.ones(1, device=device))
+    with pytest.raises(ValueError, match="give transposed_scale"):
+        compress24(torch.randn(64, 64, device=device), torch.ones(64, device=device))
     with pytest.raises(ValueError, match="none to find"):
         mask = torch.ones(64, 64, dtype=torch.bool, device=device)
         ops.sparse24_compress_(None, None, torch.ones(64, 64, device=device).half(), keep=mask, mask=mask.clone())
+
+
+def test_float8_operands_pass_opcheck(device):
+    weight, scale = torch.randn(64, 128, device=device).half(), torch.ones(64, device=device)
+    float8 = torch.empty(64, 80, dtype=torch.float8_e4m3fn, device=device)
+    tests = "test_autograd_registration", "test_faketensor"  # others compare results, which float8 tensors cannot
+    torch.library.opcheck(ops.sparse24_compress_float8_.default, (float8, None, weight, scale), test_utils=tests)
 
 
 def test_forms_are_written_once_and_stay_where_they_are(device):

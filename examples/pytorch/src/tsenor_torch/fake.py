@@ -40,6 +40,11 @@ def _(compressed, transposed, weight, keep=None, mask=None, pruned=None):
     _ops.check_compress(compressed, transposed, weight, keep, mask, pruned)
 
 
+@torch.library.register_fake("tsenor::sparse24_compress_float8_")
+def _(compressed, transposed, weight, scale, transposed_scale=None, keep=None, mask=None, pruned=None):
+    _ops.check_compress_float8(compressed, transposed, weight, scale, transposed_scale, keep, mask, pruned)
+
+
 @torch.library.register_fake("tsenor::linear24")
 def _(x, weight, bias, pruned, compressed, transposed, mask, type, mvue=False):
     _ops.check_linear24(x, weight, bias, pruned, compressed, transposed, mask, type, mvue)

@@ -23,7 +23,7 @@ class Plan(NamedTuple):
 
 
 def compressed_size(rows, cols):
-    """Bytes of a compressed operand, see tsenor/sparse24/layout.hpp."""
+    """Bytes of a compressed operand of 16-bit values, see tsenor/sparse24/layout.hpp."""
     return rows * cols // 8 * 9
 
 

@@ -11,13 +11,25 @@ from .state import Masked, state_of
 _ops = torch.ops.tsenor
 
 
-def compress24(weight):
+def compress24(weight, scale=None, transposed_scale=None):
     """The optimal 2:4 transposable mask of a 16-bit ``weight`` ``[rows, cols]``, multiples of 64, and the compressed
-    operands of it and of its transpose: ``(compressed, transposed, mask)``."""
-    size = compressed_size(*weight.shape)
-    compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
+    operands of it and of its transpose: ``(compressed, transposed, mask)``, by one kernel.
+
+    With a ``scale`` the operands are of float8 (e4m3fn), as ``torch._cslt_compress`` has them on compute capability
+    9.0, for ``torch._cslt_sparse_mm``; the weight may be float32 too. They hold ``weight.float() * scale``, clamped to
+    448 and cast; the mask is that of the weight as it is. ``scale`` is a float32 tensor of one number or ``[rows]``,
+    and ``transposed_scale`` of one number or ``[cols]``, for the transpose. Without it the transpose has ``scale`` too,
+    which is then one number."""
     mask = weight.new_empty(weight.shape, dtype=torch.bool)
-    _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
+    if scale is None:
+        size = compressed_size(*weight.shape)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
+        _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
+    else:
+        rows, cols = weight.shape
+        sizes = (rows, cols // 8 * 5), (cols, rows // 8 * 5)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.float8_e4m3fn) for size in sizes)
+        _ops.sparse24_compress_float8_(compressed, transposed, weight, scale, transposed_scale, mask=mask)
     return compressed, transposed, mask
 
 
