@@ -131,6 +131,7 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
     arguments = "--text", words, "--recipe", "dense_end=0.3", "decay=1e-3,pruning=soft,every=2"
     whole = trained(tmp_path / "whole", *arguments)
     (part,) = whole["parts"]
+    assert whole["text"]["name"] == "words" and whole["text"]["bytes"] > 300_000
     names = ["dense", "masks, dense_end=0.3", "masks, every=2, decay=0.001, pruning=soft"]
     assert [run["name"] for run in part["runs"]] == [f"{name}, seed 0" for name in names]
     stops = ("dense", "", 2, 3), ("masks", arguments[3], 4, 5), ("masks", arguments[4], 3, 4)
