@@ -17,6 +17,7 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #define TSENOR_MACHINE cuda
 #define TSENOR_FN __device__ __forceinline__
+#define TSENOR_APART __device__ __noinline__
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
 #include "tsenor/detail/cuda_machine.cuh"

@@ -128,23 +128,24 @@ struct lanes : lane_values<Width> {
     const coarse price = ((nth ^ next) >> 1) - (nth | next), most = coarse{} + 0x3fff;
     return price < most ? price : most;
   }
+  template <bool Rows>
   struct coarse_tile {
     alignas(64) std::int16_t x[width][width];
+    TSENOR_FN void cut_off(const lanes& l, int shift, int least, int most) { l.fill_coarse(*this, shift, least, most); }
     TSENOR_FN coarse get(const lanes&, int k, int s) const {
       coarse r;
       std::memcpy(&r, x[k] + s * coarse_lanes, sizeof r);
       return r;
     }
   };
-  // The rows or columns of l.weights >> shift, but not less than `least`.
+  // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
   template <bool Rows>
-  TSENOR_FN coarse_tile coarse_entries(int shift, int least) const {
+  TSENOR_FN void fill_coarse(coarse_tile<Rows>& r, int shift, int least, int most) const {
     using wide = typename vector_of<std::int32_t, TSENOR_VECTOR_LANES>::type;
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
-    coarse_tile r;
     const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
     std::int16_t* to = r.x[0];
-    const narrow lowest = narrow{} + std::int16_t(least);
+    const narrow lowest = narrow{} + std::int16_t(least), highest = narrow{} + std::int16_t(most);
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
       std::memcpy(&a, from + k, sizeof a);
@@ -152,8 +153,15 @@ struct lanes : lane_values<Width> {
       narrow x = both_narrowed(a >> shift, b >> shift);
       const narrow more = x > lowest;  // by its name: nvcc 11 takes no other vector for a condition
       x = more ? x : lowest;
+      const narrow less = x < highest;
+      x = less ? x : highest;
       std::memcpy(to + k, &x, sizeof x);
     }
+  }
+  template <bool Rows>
+  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least) const {
+    coarse_tile<Rows> r;
+    fill_coarse(r, shift, least, 0x7fff);
     return r;
   }
   struct shared_coarse {
@@ -179,10 +187,19 @@ struct lanes : lane_values<Width> {
     if constexpr (width == 64) r |= tile_set(element<std::uint32_t>(x.word[1], k)) << 32;
     return r;
   }
+  TSENOR_FN static int count(const flag& f) { return __builtin_popcountll(ballot(f)); }
+  using values::count;
   TSENOR_FN static tile_set ballot(const flag& f) {
     tile_set r = 0;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r |= tile_set(sign_bits(f.part[s])) << (s * vector_lanes);
     return r;
+  }
+  // Of the next lane, the first m of them in a ring.
+  TSENOR_FN static index from_next(const index& x, int m) {
+    alignas(64) std::int32_t r[width + 1];
+    copy(r, x);
+    r[m] = r[0];
+    return values::template load<index>(r + 1);
   }
   TSENOR_FN static bool any_tile(bool f) { return f; }
   template <class T, class Part, int P>

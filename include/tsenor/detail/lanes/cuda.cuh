@@ -9,8 +9,22 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes.
-enum class work { published, optimal, optimal_plain };
+// What lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes. Hard: what a plain kernel calls
+// where such a tile is hard.
+enum class work { published, optimal, optimal_plain, optimal_hard };
+
+// The memory of a warp.
+template <class L, bool HasPlan>
+struct alignas(16) warp_memory {
+  static constexpr int tile_size = L::tiles_per_warp * L::width * (L::width + 1);
+  float shared[2][L::tiles_per_warp * L::width];
+  std::int32_t shared_index[2][L::tiles_per_warp * L::width];
+  union {
+    float importance[tile_size];
+    std::int32_t weights[tile_size];  // of the optimal method, in place of the importances
+  };
+  float plan[HasPlan ? tile_size : 1];
+};
 
 template <int Width, work For>
 struct lanes : warp_lanes<Width> {
@@ -23,16 +37,10 @@ struct lanes : warp_lanes<Width> {
   template <class T>
   using tile = shared_tile<base, T>;
   static constexpr bool plain = For == work::optimal_plain;
-  static constexpr int tile_size = tiles_per_warp * width * (width + 1);
-  struct alignas(16) memory {  // of one warp
-    float shared[2][tiles_per_warp * width];
-    std::int32_t shared_index[2][tiles_per_warp * width];
-    union {
-      float importance[tile_size];
-      std::int32_t weights[tile_size];  // of the optimal method, in place of the importances
-    };
-    float plan[For == work::published ? tile_size : 1];
-  };
+  using memory = warp_memory<base, For == work::published>;
+  using hard = lanes<Width, work::optimal_hard>;
+  // Whether rows and columns at the lower resolution are kept in registers: what a kernel calls has few beside its caller's.
+  static constexpr bool holds_coarse = holds_tile && For != work::optimal_hard;
   template <class T>
   struct shared_values {
     T x[width];
@@ -94,15 +102,26 @@ struct lanes : warp_lanes<Width> {
   // Rows or columns; in registers where they fit, else made on demand.
   template <bool Rows>
   struct coarse_tile {
-    coarse x[holds_tile ? coarse_count : 1];
-    int shift, least;
+    coarse x[holds_coarse ? coarse_count : 1];
+    int shift, least, most = 0x7fff;
     TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
-      if constexpr (holds_tile) {
+      if constexpr (holds_coarse) {
         TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
       }
     }
+    // Takes them anew, and not more than `most`.
+    TSENOR_FN void cut_off(const lanes& l, int shift_, int least_, int most_) {
+      shift = shift_, most = most_;
+      if constexpr (holds_coarse) {
+        TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) {
+          const pair16 pair = nearest_pair(l.weights.template entry_part<Rows>(k, 0) >> shift,
+                                           l.weights.template entry_part<Rows>(k + coarse_count, 0) >> shift);
+          x[k] = lower(upper(pair, pair_of(least_, least_)), pair_of(most_, most_));
+        }
+      }
+    }
     TSENOR_FN coarse get(const lanes& l, int k, int s) const {
-      if constexpr (holds_tile)
+      if constexpr (holds_coarse)
         return x[k];
       else
         return make(l, k, s);
@@ -112,10 +131,12 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
       const int a = l.weights.template entry_part<Rows>(k, s),
                 b = l.weights.template entry_part<Rows>(k + coarse_count, s);
-      if constexpr (plain)  // neither is negative
+      if constexpr (plain) {  // neither is negative
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
-      else
-        return pair_of(a >> shift > least ? a >> shift : least, b >> shift > least ? b >> shift : least);
+      } else {
+        const pair16 x = upper(nearest_pair(a >> shift, b >> shift), pair_of(least, least));
+        return holds_coarse ? x : lower(x, pair_of(most, most));
+      }
     }
   };
   // The rows or columns of l.weights >> shift, but not less than `least`.

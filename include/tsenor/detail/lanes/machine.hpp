@@ -7,6 +7,7 @@
 //   TSENOR_MACHINE   the namespace
 //   TSENOR_FN        what precedes a function
 //   TSENOR_STAGE     what precedes a stage, which is the same for all weight types: on the CPU one function for all of them
+//   TSENOR_APART     what precedes a function that is called where a tile is hard, so that its registers are its own
 //   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers where they can
 //   TSENOR_UNROLL_PARTS  what precedes a loop over the parts of a lane value
 //   TSENOR_VECTOR_LANES  on the CPU, 32-bit numbers in a hardware vector
@@ -17,6 +18,9 @@
 
 #if !defined(TSENOR_STAGE)
 #define TSENOR_STAGE TSENOR_FN
+#endif
+#if !defined(TSENOR_APART)
+#define TSENOR_APART TSENOR_STAGE
 #endif
 #if !defined(TSENOR_UNROLL)
 #define TSENOR_UNROLL

@@ -16,9 +16,14 @@ constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are c
 constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 
-constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
-constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits
-constexpr int coarse_outside = -2 * coarse_most;                // below all sums inside, and 16 bits with any price
+// Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums stay within
+// 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives way to a lesser one, and
+// what is beyond 2^14 then is cut off: it is kept in any case.
+constexpr int coarse_shift = 12;
+constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
+constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
+constexpr int coarse_median = 600;                // enough for the median of coarse weights, and
+constexpr int coarse_mean = 700;                  // for their mean, where it is not
 
 constexpr int sweeps = 4;  // more cost what they save (see bench/NOTES.md)
 
@@ -119,44 +124,103 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
 }
 
 // Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal, and what is
-// still positive is cut off.
+// still positive is cut off; later sweeps keep it so. Sweeps that are cut off from the start leave the constant to the rows.
 template <class L>
-TSENOR_FN typename L::index not_positive(const typename L::index& row, const typename L::index& col,
-                                         const quotas<L>& quota) {
+TSENOR_FN void make_not_positive(const quotas<L>& quota, typename L::coarse_result& row,
+                                 typename L::coarse_result& col) {
   using index = typename L::index;
-  const index zero = 0, least = -2 * coarse_most;
-  const int row_top = L::tile_largest(pick(quota.row > zero, row, least));
-  const int col_top = L::tile_largest(pick(quota.col > zero, col, least));
-  return pick(quota.col > zero, smallest(col - index((col_top - row_top) >> 1), zero), zero);
+  const index zero = 0, least = -2 * coarse_most, u = L::widen(row), v = L::widen(col);
+  const int row_top = L::tile_largest(pick(quota.row > zero, u, least));
+  const int col_top = L::tile_largest(pick(quota.col > zero, v, least));
+  if (!quota.at_most) return;
+  const index up = (col_top - row_top) >> 1;
+  row = L::narrow(pick(quota.row > zero, largest(smallest(u + up, zero), least + index(1)), zero));
+  col = L::narrow(pick(quota.col > zero, largest(smallest(v - up, zero), index(-coarse_most)), zero));
 }
 
+// Where less than half of the entries are kept, prices are larger beside the weights' mean: this of `side`.
+TSENOR_FN int scarce(int n, int side) { return 2 * n < side ? 2 * n : side; }
+
+// Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of Gaussian weights
+// never are.
 template <class L>
-TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota) {
+TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  const int n = quota.n;
+  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median * (n - side) * scarce(n, side));
+  if constexpr (!L::plain) low = low & (quota.row > index(0));
+  return L::count(low) * 2 > side;
+}
+
+// By how many bits weights are shifted where coarse_shift is too coarse: so that their mean is at least coarse_mean.
+template <class L>
+TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  index sums = 0;
+  for (int k = 0; k < L::width; k++) sums = sums + (largest(l.weights.row_entry(k), index(0)) >> 6);
+  std::uint32_t sum = 0;
+  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
+  sum = L::tile_sum(sum);
+  const int entries = L::count(quota.row > index(0)) * L::count(quota.col > index(0));
+  const std::uint32_t least = std::uint32_t(entries * coarse_mean * scarce(quota.n, side) / side) >> 6;
+  const int shift = exponent_of(float(sum)) - exponent_of(float(least));
+  const int within = shift > coarse_shift ? coarse_shift : shift > 0 ? shift : 0;
+  return within - (within > 0 && least << within > sum);
+}
+
+// coarse_column_prices() of tiles of a plain kernel, where it is too low a resolution for one.
+template <class L>
+TSENOR_APART typename L::index finer_column_prices(typename L::memory& memory, int n) {
+  L l(memory);
+  bool called = false;
+  return coarse_column_prices(l, quotas<L>{n, n, n, false}, L::width, called);
+}
+
+// Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they begin anew.
+template <class L>
+TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, int side, bool& called) {
+  using index = typename L::index;
   using result = typename L::coarse_result;
-  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
-  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
+  auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
+  auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
   const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
+  int shift = coarse_shift;
+  bool looked = false;
   result row, col = 0;
   for (int sweep = 0; sweep < sweeps; sweep++) {
-    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, coarse_most, row);
-    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, coarse_most, col);
+    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
+    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
+    if (sweep == 0 && !looked) {
+      const bool finer = is_too_coarse<L>(row, quota, side);
+      if (L::any_tile(finer)) {
+        if constexpr (L::plain) {
+          called = true;
+          return finer_column_prices<typename L::hard>(l.mine, quota.n);
+        }
+        const int fine = finer_shift(l, quota, side);
+        shift = finer ? fine : shift;
+        rows.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
+        cols.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
+        looked = true;
+        sweep = -1;
+        continue;
+      }
+    }
+    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
+    if (!L::plain && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
-  typename L::index price = L::widen(col);
-  if (!L::plain && L::any_tile(quota.at_most)) {
-    const typename L::index cut_off =
-        largest(not_positive(L::widen(row), price, quota), typename L::index(-coarse_most));
-    if (quota.at_most) price = cut_off;
-  }
-  return price * typename L::index(1 << coarse_shift);
+  return L::widen(col) * index(1 << shift);
 }
 
-// Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
+// Prices of columns, from the sweeps or as they were before, and exact ones of rows for them. `called`: whether what
+// stands apart was.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier) {
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier, int side,
+                                   bool& called) {
   fixed_prices<L> prices;
   prices.col = earlier.col;
   if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, quota);
+    const typename L::index col = coarse_column_prices(l, quota, side, called);
     if (!earlier.known) prices.col = col;
   }
   prices.row = balance<true>(l, prices.col, quota);
@@ -173,50 +237,6 @@ TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) 
   if (quota.at_most) prices.col = smallest(prices.col, zero);
   prices.row = balance<true>(l, prices.col, quota);
   if (quota.at_most) prices.row = smallest(prices.row, zero);
-}
-
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
-template <class L>
-TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                              typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0;
-  const auto col = l.share(prices.col);
-  const bits better = bits::template negative<L::width>(
-      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
-  const bits tied = best - better;
-  best = best & better;
-  index taken = L::count(best);
-  const auto fits = !(taken + L::count(tied) > quota.row);
-  best = best | where(fits, tied);
-  index column = L::lane();
-  for (int k = 0; k < side; k++) {
-    const bits candidate = bits::one(column, (!fits) & (taken < quota.row));
-    const bits took = candidate & tied;
-    best = best | took;
-    taken = taken + L::count(took);
-    column = column + index(1);
-    column = pick(column < index(side), column, zero);
-  }
-}
-
-// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a
-// row of price 0 leaves the entries of surplus 0.
-template <class L>
-TSENOR_STAGE void take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                            typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0;
-  const auto col = l.share(prices.col);
-  const index least = quota.at_most ? pick(prices.row < zero, zero, index(1)) : zero;  // that a row takes at once
-  const index row = prices.row - least;
-  const bits worse =
-      bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
-  best = bits(first_members<L>(L::width)) - worse;
-  if (!L::plain) best = where(quota.row > zero, best);
-  if (L::any_tile(L::ballot(L::count(best) > quota.row) != 0)) take_better(l, prices, quota, side, best);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE
