@@ -75,6 +75,7 @@ struct pack {
   TSENOR_LANE_BY_LANE(-, pack)
   TSENOR_LANE_BY_LANE(*, pack)
   TSENOR_LANE_BY_LANE(/, pack)
+  TSENOR_LANE_BY_LANE(|, pack)
   TSENOR_FN friend pack operator>>(pack a, int by) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] >> by;
     return a;

@@ -95,6 +95,13 @@ TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const 
   return midprice<L>(nth, next, Rows ? quota.row : quota.col);
 }
 
+// Exact prices of rows.
+template <class L>
+TSENOR_FN typename L::index row_prices(L& l, const typename L::index& col, const quotas<L>& quota) {
+  const typename L::index row = balance<true>(l, col, quota);
+  return quota.at_most ? smallest(row, typename L::index(0)) : row;
+}
+
 // A quarter further than from `price` to `target`, within [least, most].
 template <class L>
 TSENOR_FN typename L::coarse_result over_relaxed(const typename L::coarse_result& price,
@@ -223,8 +230,7 @@ TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_p
     const typename L::index col = coarse_column_prices(l, quota, side, called);
     if (!earlier.known) prices.col = col;
   }
-  prices.row = balance<true>(l, prices.col, quota);
-  if (quota.at_most) prices.row = smallest(prices.row, typename L::index(0));
+  prices.row = row_prices(l, prices.col, quota);
   return prices;
 }
 
@@ -235,8 +241,7 @@ TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) 
   const typename L::index zero = 0;
   prices.col = balance<false>(l, prices.row, quota);
   if (quota.at_most) prices.col = smallest(prices.col, zero);
-  prices.row = balance<true>(l, prices.col, quota);
-  if (quota.at_most) prices.row = smallest(prices.row, zero);
+  prices.row = row_prices(l, prices.col, quota);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -91,36 +91,86 @@ TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, con
   return L::plain ? best : where(quota.row > zero, best);
 }
 
-// Units that go no further than over one row, from a column with too many entries to one with too few, at no cost.
+// A search over equals, breadth first from all columns with too many entries at once: what each row and column was reached from, as a
+// set of one.
 template <class L>
-TSENOR_FN void exchange_equals(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, bool wanted,
-                               mask_bits<L>& kept) {
+struct reached {
+  typename L::bits row_from, col_from;
+  typename L::tile_set sources, hit;  // `hit`: columns with too few entries that are reached, the nearest
+};
+
+template <class L>
+TSENOR_FN reached<L> reach(const mask_bits<L>& kept, const mask_bits<L>& equals, const typename L::index& off,
+                           bool open) {
+  using bits = typename L::bits;
+  const auto source = off > typename L::index(0);
+  const auto sinks = L::ballot(off < typename L::index(0));
+  auto front = L::ballot(source);
+  reached<L> r{bits(0), where(source, bits(first_members<L>(L::width))), front, 0};
+  open = open && front != 0;
+  while (L::any_tile(open)) {
+    const bits back = equals.rows & kept.rows & bits(front);
+    const auto new_row = back.any() & !r.row_from.any();
+    r.row_from = r.row_from | where(new_row, back.lowest());
+    const bits to = (equals.cols - kept.cols) & bits(L::ballot(new_row));
+    const auto new_col = to.any() & !r.col_from.any();
+    r.col_from = r.col_from | where(new_col, to.lowest());
+    front = L::ballot(new_col);
+    if (open) r.hit = front & sinks;
+    open = open && front != 0 && r.hit == 0;
+  }
+  return r;
+}
+
+// Moves units from columns with too many entries to others that have room, along paths over equals, which cost nothing.
+template <class L>
+TSENOR_FN void move_over_equals(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, bool wanted,
+                                mask_bits<L>& kept) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0, one = 1, me = L::lane();
   index off = L::count(kept.cols) - quota.col;
-  if (quota.at_most) off = pick(prices.col < zero, off, largest(off, zero));
-  auto sources = L::ballot((off > zero) & wanted);
-  if (!L::any_tile(sources != 0)) return;
   const auto row_price = l.share(prices.row);
   const bits apart = bits::template negative<L::width>([&](int k) {
     const index surplus = l.weights.col_entry(k) + prices.col + index(row_price[k]);
     return largest(surplus, zero - surplus) * index(-1);
   });
-  while (L::any_tile(sources != 0)) {
-    const int a = L::first(sources);
-    const bits free = where(off < zero, bits(first_members<L>(L::width)) - apart - kept.cols);
-    const bits hit = free & bits(L::at(kept.cols - apart, a));
-    const auto sinks = L::ballot(hit.any());
-    const bool moves = sources != 0 && sinks != 0;
-    const int b = L::first(sinks), row = L::first(L::at(hit, b));
-    const auto is = [&](int k) { return (me == index(k)) & moves; };
-    kept.cols = kept.cols ^ bits::one(index(row), is(a) | is(b));
-    kept.rows = kept.rows ^ bits::one(index(a), is(row)) ^ bits::one(index(b), is(row));
-    off = off - pick(is(a), one, zero) + pick(is(b), one, zero);
-    const auto still = L::ballot(off > zero);
-    sources = sources & (moves ? still : sources - 1);
+  mask_bits<L> equals;
+  equals.cols = bits(first_members<L>(L::width)) - apart;
+  equals.rows = L::transpose(equals.cols);
+  while (true) {
+    const reached<L> r = reach<L>(kept, equals, off, wanted);
+    bool walking = r.hit != 0;
+    if (!L::any_tile(walking)) return;
+    const auto is = [&](int k) { return (me == index(k)) & walking; };
+    int col = L::first(r.hit);
+    off = off + pick(is(col), one, zero);
+    while (L::any_tile(walking)) {
+      const int row = L::first(L::at(r.col_from, col)), before = L::first(L::at(r.row_from, row));
+      kept.cols = kept.cols ^ bits::one(index(row), is(col) | is(before));
+      kept.rows = kept.rows ^ bits::one(index(col), is(row)) ^ bits::one(index(before), is(row));
+      const bool ends = (r.sources >> before & 1u) != 0;
+      off = off - pick(is(before) & ends, one, zero);
+      walking = walking && !ends;
+      col = before;
+    }
   }
+}
+
+// Prices of columns rounded to the power of two of which all weights are multiples, where the lower resolution tells its multiples
+// apart: what is equal at the best prices is equal then.
+template <class L>
+TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price) {
+  using index = typename L::index;
+  index all = 0;
+  for (int k = 0; k < L::width; k++) all = all | l.weights.row_entry(k);
+  const int unit = L::tile_smallest(L::template lane_by_lane<std::int32_t>([&](int i) {
+    const int x = L::own(all, i), lowest = x & -x;
+    return x == 0 || lowest > -outside ? -outside : lowest;
+  }));
+  const index rounded = L::template lane_by_lane<std::int32_t>(
+      [&](int i) { return (L::own(price, i) + unit / 2) & -unit; });
+  return pick(typename L::flag(unit > 1 << coarse_shift), rounded, price);
 }
 
 // Columns that the sweeps at the lower resolution have left further from their quota than sweeps do where they work.
@@ -134,26 +184,35 @@ TSENOR_FN typename L::flag far_off(const typename L::bits& cols, const fixed_pri
   return far;
 }
 
-// The rows' best entries where they choose among equals, and at prices from one more sweep, an exact one, where columns are far off.
+// Rows of these prices of columns take their best entries, and of equals those that columns have room for. Whether any had to choose.
+template <class L>
+TSENOR_FN bool take_at(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
+  kept.rows = best_entries(l, prices, quota);
+  const bool chooses = L::ballot(L::count(kept.rows) > quota.row) != 0;
+  if (L::any_tile(chooses)) take_better(l, prices, quota, side, kept.rows);
+  kept.cols = L::transpose(kept.rows);
+  return chooses;
+}
+
+// With more care: where rows choose among equals, at prices where as much as can be is equal; where columns are far off, at those of one
+// more sweep, an exact one.
 template <class L>
 TSENOR_STAGE void take_with_care(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  const auto choose = [&] {
-    const bool chooses = L::ballot(L::count(kept.rows) > quota.row) != 0;
-    if (L::any_tile(chooses)) take_better(l, prices, quota, side, kept.rows);
-    kept.cols = L::transpose(kept.rows);
-    return chooses;
-  };
-  bool chose = false;
-  for (int round = 0; round < 2; round++) {
-    chose = choose();
-    const bool far = round == 0 && L::ballot(far_off<L>(kept.cols, prices, quota, side)) != 0;
-    if (!L::any_tile(far)) break;
+  const bool chose = L::ballot(L::count(kept.rows) > quota.row) != 0;
+  if (L::any_tile(chose)) {
+    const typename L::index col = rounded_to_unit(l, prices.col);
+    if (chose) prices.col = col;
+    prices.row = row_prices(l, prices.col, quota);
+  }
+  bool chooses = take_at(l, prices, quota, side, kept);
+  const bool far = L::ballot(far_off<L>(kept.cols, prices, quota, side)) != 0;
+  if (L::any_tile(far)) {
     fixed_prices<L> closer = prices;
     centre(l, quota, closer);
     if (far) prices = closer;
-    kept.rows = best_entries(l, prices, quota);
+    chooses = take_at(l, prices, quota, side, kept);
   }
-  if (L::any_tile(chose)) exchange_equals(l, prices, quota, chose, kept);
+  if (L::any_tile(chooses)) move_over_equals(l, prices, quota, chooses, kept);
 }
 
 // What rows and columns keep, and the prices at which that is the rows' best.
