@@ -47,10 +47,13 @@ struct lanes : lane_values<Width> {
   // What the dykstra stage works on, in the first-level cache.
   using scaled_tile = scaled_rows<lanes>;
 
+  using hard = lanes;
+
+  memory& mine;
   tile<float>& importance;
   tile<float>& plan;
   tile<std::int32_t>& weights;
-  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan), weights(m.weights) {}
+  TSENOR_FN explicit lanes(memory& m) : mine(m), importance(m.importance), plan(m.plan), weights(m.weights) {}
 
   TSENOR_FN static index lane() {
     index r;

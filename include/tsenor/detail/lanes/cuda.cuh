@@ -9,8 +9,8 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes. Hard: what a plain kernel calls
-// where such a tile is hard.
+// What lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes. Hard: what a plain kernel
+// calls where such a tile is hard.
 enum class work { published, optimal, optimal_plain, optimal_hard };
 
 // The memory of a warp.
@@ -39,7 +39,8 @@ struct lanes : warp_lanes<Width> {
   static constexpr bool plain = For == work::optimal_plain;
   using memory = warp_memory<base, For == work::published>;
   using hard = lanes<Width, work::optimal_hard>;
-  // Whether rows and columns at the lower resolution are kept in registers: what a kernel calls has few beside its caller's.
+  // Whether rows and columns at the lower resolution are kept in registers: what a kernel calls has few beside its
+  // caller's.
   static constexpr bool holds_coarse = holds_tile && For != work::optimal_hard;
   template <class T>
   struct shared_values {

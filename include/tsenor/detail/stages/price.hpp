@@ -16,9 +16,9 @@ constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are c
 constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 
-// Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums stay within
-// 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives way to a lesser one, and
-// what is beyond 2^14 then is cut off: it is kept in any case.
+// Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums
+// stay within 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives
+// way to a lesser one, and what is beyond 2^14 then is cut off: it is kept in any case.
 constexpr int coarse_shift = 12;
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
@@ -130,8 +130,9 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
   price = over_relaxed<L>(first ? target : price, target, least, most);
 }
 
-// Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal, and what is
-// still positive is cut off; later sweeps keep it so. Sweeps that are cut off from the start leave the constant to the rows.
+// Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal,
+// and what is still positive is cut off; later sweeps keep it so. Sweeps that are cut off from the start leave the
+// constant to the rows.
 template <class L>
 TSENOR_FN void make_not_positive(const quotas<L>& quota, typename L::coarse_result& row,
                                  typename L::coarse_result& col) {
@@ -148,8 +149,8 @@ TSENOR_FN void make_not_positive(const quotas<L>& quota, typename L::coarse_resu
 // Where less than half of the entries are kept, prices are larger beside the weights' mean: this of `side`.
 TSENOR_FN int scarce(int n, int side) { return 2 * n < side ? 2 * n : side; }
 
-// Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of Gaussian weights
-// never are.
+// Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of
+// Gaussian weights never are.
 template <class L>
 TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& quota, int side) {
   using index = typename L::index;
@@ -183,7 +184,8 @@ TSENOR_APART typename L::index finer_column_prices(typename L::memory& memory, i
   return coarse_column_prices(l, quotas<L>{n, n, n, false}, L::width, called);
 }
 
-// Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they begin anew.
+// Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they
+// begin anew.
 template <class L>
 TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, int side, bool& called) {
   using index = typename L::index;

@@ -1,5 +1,5 @@
-// take: rows take their best entries at the prices; where many are equal, or a column is far off, the mask that repair begins with
-// is found with more care.
+// take: rows take their best entries at the prices; where many are equal, or a column is far off, the mask that repair
+// begins with is found with more care.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else
@@ -30,9 +30,9 @@ TSENOR_FN void take_first(equals<L> e, typename L::bits& best) {
   }
 }
 
-// Where many rows choose, they do so in turn, each from its own column on, so that no two consider a column at once: a row takes an
-// entry where the share of the rest that it still has to take and the share of theirs that the column has room for add up to
-// more than 1.
+// Where many rows choose, they do so in turn, each from its own column on, so that no two consider a column at once: a
+// row takes an entry where the share of the rest that it still has to take and the share of theirs that the column has
+// room for add up to more than 1.
 template <class L>
 TSENOR_FN void take_in_turn(equals<L> e, const quotas<L>& quota, int side, typename L::bits& best) {
   using bits = typename L::bits;
@@ -91,8 +91,8 @@ TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, con
   return L::plain ? best : where(quota.row > zero, best);
 }
 
-// A search over equals, breadth first from all columns with too many entries at once: what each row and column was reached from, as a
-// set of one.
+// A search over equals, breadth first from all columns with too many entries at once: what each row and column was
+// reached from, as a set of one.
 template <class L>
 struct reached {
   typename L::bits row_from, col_from;
@@ -157,8 +157,8 @@ TSENOR_FN void move_over_equals(L& l, const fixed_prices<L>& prices, const quota
   }
 }
 
-// Prices of columns rounded to the power of two of which all weights are multiples, where the lower resolution tells its multiples
-// apart: what is equal at the best prices is equal then.
+// Prices of columns rounded to the power of two of which all weights are multiples, where the lower resolution tells
+// its multiples apart: what is equal at the best prices is equal then.
 template <class L>
 TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price) {
   using index = typename L::index;
@@ -168,8 +168,8 @@ TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price
     const int x = L::own(all, i), lowest = x & -x;
     return x == 0 || lowest > -outside ? -outside : lowest;
   }));
-  const index rounded = L::template lane_by_lane<std::int32_t>(
-      [&](int i) { return (L::own(price, i) + unit / 2) & -unit; });
+  const index rounded =
+      L::template lane_by_lane<std::int32_t>([&](int i) { return (L::own(price, i) + unit / 2) & -unit; });
   return pick(typename L::flag(unit > 1 << coarse_shift), rounded, price);
 }
 
@@ -184,7 +184,8 @@ TSENOR_FN typename L::flag far_off(const typename L::bits& cols, const fixed_pri
   return far;
 }
 
-// Rows of these prices of columns take their best entries, and of equals those that columns have room for. Whether any had to choose.
+// Rows of these prices of columns take their best entries, and of equals those that columns have room for. Whether any
+// had to choose.
 template <class L>
 TSENOR_FN bool take_at(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
   kept.rows = best_entries(l, prices, quota);
@@ -194,8 +195,8 @@ TSENOR_FN bool take_at(L& l, const fixed_prices<L>& prices, const quotas<L>& quo
   return chooses;
 }
 
-// With more care: where rows choose among equals, at prices where as much as can be is equal; where columns are far off, at those of one
-// more sweep, an exact one.
+// With more care: where rows choose among equals, at prices where as much as can be is equal; where columns are far
+// off, at those of one more sweep, an exact one.
 template <class L>
 TSENOR_STAGE void take_with_care(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
   const bool chose = L::ballot(L::count(kept.rows) > quota.row) != 0;
@@ -241,8 +242,7 @@ TSENOR_STAGE void take(L& l, fixed_prices<L>& prices, const quotas<L>& quota, in
   const auto chooses = L::count(kept.rows) > quota.row;
   if (!L::any_tile(L::ballot(chooses | far_off<L>(kept.cols, prices, quota, side)) != 0)) return;
   if constexpr (L::plain) {
-    const auto t =
-        take_apart<typename L::hard>(l.mine, {kept.rows, kept.cols, prices.row, prices.col}, quota.n);
+    const auto t = take_apart<typename L::hard>(l.mine, {kept.rows, kept.cols, prices.row, prices.col}, quota.n);
     kept = {t.rows, t.cols};
     prices = {t.row, t.col};
     called = true;
