@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What including tsenor and calling find_mask costs to compile: compile_time.sh [--repeats K] [--json FILE]
-# Compilers: $CXX (g++) and $NVCC (nvcc, left out if missing). Seconds are the median of K (3) compilations, wall clock
-# and processor time; "more" is what a row's processor time has over the empty file's.
+# Times how long compilers take for tsenor's headers and a call of find_mask: compile_time.sh [--repeats K] [--json FILE]
+# Compilers: $CXX (g++) and $NVCC (nvcc; left out if missing). Seconds are the median of K (3) compilations, wall clock
+# and processor time. "more" is the processor time of a row less that of the empty file.
 set -euo pipefail
 
 usage() { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }

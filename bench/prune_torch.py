@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The steps of the pruners in PyTorch, on one layer like that of prune_gpu.cu; prints one JSON object of times in
+"""Times the steps of the pruners in PyTorch, on one layer like that of prune_gpu.cu. Prints one JSON object of times in
 milliseconds.
 
-Masks are standard N:M by topk, which PyTorch has an operation for. alps is measured over a few iterations, as one is
-like the next, and given for 300. TF32 is off.
+Masks are standard N:M, found by PyTorch's topk. The time of alps is measured over a few iterations, which are all
+alike, and given for 300. TF32 is off.
 """
 
 import argparse
@@ -70,9 +70,9 @@ def milliseconds(device, call, runs=1):
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--device", default="cuda")
-    p.add_argument("--side", type=int, default=4096)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--device", default="cuda", help="default: %(default)s")
+    p.add_argument("--side", type=int, default=4096, help="side of the layer (default: %(default)s)")
     a = p.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.manual_seed(0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What each kernel for float weights takes: registers, stack, spills, shared memory, by the compiler's report.
+# Prints the registers, stack, spills and shared memory of each kernel for float weights, from the compiler's report.
 #     bench/registers.sh [ARCHITECTURE]        (default sm_90)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,8 +1,8 @@
-# run_workflow(PRESET NEED...): installs what is missing of NEED, then runs the workflow preset. For `cmake -P` scripts.
+# run_workflow(PRESET NEED...): installs the missing packages of NEED, then runs the workflow preset. For `cmake -P` scripts.
 #
-# With apt-get, and as root or with a sudo that asks for no password, it installs Debian's packages, and prints the line that does
-# so first. With -DINSTALL=OFF before -P it prints the line and installs nothing. The project downloads what is still missing
-# while it is configured. Where it cannot, this script prints the line that installs it, and runs nothing.
+# It installs Debian's packages if there is apt-get, and if you are root or sudo asks for no password. It prints the command
+# first. With -DINSTALL=OFF before -P it only prints the command. CMake downloads what is still missing when it configures the
+# project. If that is impossible, this script prints the command that installs it, and runs nothing.
 cmake_minimum_required(VERSION 3.25)
 
 # Each need: its Debian package, and a program or header by which it is known to be there.
@@ -57,7 +57,7 @@ function(install_debian_packages)
   set(apt ${as_root} env DEBIAN_FRONTEND=noninteractive ${apt_get})
   set(line ${as_root} apt-get install -y --no-install-recommends ${ARGN})
   list(JOIN line " " line)
-  message(STATUS "Installing what is missing: ${line}\n   (-DINSTALL=OFF before -P leaves that to you)")
+  message(STATUS "Installing missing packages: ${line}\n   (with -DINSTALL=OFF before -P you install them yourself)")
   execute_process(COMMAND ${apt} update -qq OUTPUT_QUIET)
   execute_process(COMMAND ${apt} install -y -qq --no-install-recommends ${ARGN}
                   OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE failed)
@@ -94,7 +94,7 @@ function(install_missing)
     install_debian_packages(${packages})
   else()
     line_that_installs(line ${missing})
-    message(STATUS "Missing, and not installed because of -DINSTALL=OFF. To install it:\n   ${line}")
+    message(STATUS "Packages are missing, and -DINSTALL=OFF forbids to install them. To install them, type:\n   ${line}")
   endif()
 
   find_missing(missing ${ARGN})
@@ -107,7 +107,7 @@ function(install_missing)
   endif()
   if(indispensable OR offline)
     line_that_installs(line ${missing})
-    message(FATAL_ERROR "Something is missing that cannot be downloaded here. Type this, then run this command again:\n  ${line}")
+    message(FATAL_ERROR "A needed package is missing and cannot be downloaded. Type this, then run this command again:\n  ${line}")
   endif()
 endfunction()
 
@@ -122,6 +122,6 @@ function(run_workflow preset)
     WORKING_DIRECTORY ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..
     RESULT_VARIABLE failed)
   if(failed)
-    message(FATAL_ERROR "The workflow ${preset} failed; what went wrong stands above.")
+    message(FATAL_ERROR "The workflow ${preset} failed; the error is above.")
   endif()
 endfunction()

@@ -1,11 +1,11 @@
-// An own importance, an own stream, and a CUDA graph that is captured once and launched for every new set of weights.
+// A user-defined importance, a stream, and a CUDA graph that is captured once and launched for every new set of weights.
 #include <cstdint>
 #include <cstdio>
 #include <vector>
 
 #include "tsenor/tsenor.cuh"
 
-// First-order saliency |weight * gradient|. The gradients are in device memory, as the weights are.
+// First-order saliency |weight * gradient|. The gradients are in device memory, like the weights.
 struct saliency {
   const float* gradients;
   std::int64_t cols;

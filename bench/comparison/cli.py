@@ -22,40 +22,40 @@ EXPERIMENTS = {
 }
 
 DESCRIPTION = """\
-Runs this library and the peers that are present on the same weights, has one checker judge all masks, and writes one
-JSON file; bench/report makes plots and REPORT.md of it. What is compared and how it is timed: bench/README.md.
+Runs this library and the installed peers on the same weights. One checker judges all masks. The result is one JSON
+file; bench/report makes plots and REPORT.md of it. bench/README.md explains what is compared and how it is timed.
 
 experiments:
   speed        time and gap to the optimum of every method, by pattern
   scaling      time by size
   errors       gap by pattern and method, on Gaussian, heavy-tailed and real weights
   ablation     what the parts of the published algorithm contribute
-  sensitivity  the published method over its parameters tau, T and L
-  scale        all linear layers of an 8-billion-parameter decoder (GPU)
+  sensitivity  gap of the published method by its parameters tau, T and L
+  scale        time for all linear layers of an 8-billion-parameter decoder (GPU)
 """
 
 EPILOG = """\
 examples:
-  bench/compare                                    everything, on the GPU if there is one, else on the CPU
+  bench/compare                                    everything; on the GPU if there is one, else on the CPU
   bench/compare --only speed --pattern 8:16        one pattern
   bench/compare --only speed --check               fail if a peer is faster at equal or better quality
-  bench/compare --matrix layer=weights.npy         your own weights too, in errors, ablation and sensitivity
+  bench/compare --matrix layer=weights.npy         also your own weights, in errors, ablation and sensitivity
 
-exit status: 0 done, 1 --check found something, 2 wrong usage or nothing to run with
+exit status: 0 done, 1 --check found a problem, 2 the command line is wrong or something needed is missing
 """
 
 
 def pattern(text):
     found = re.fullmatch(r"(\d+):(\d+)", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]) <= 64 or int(found[2]) < 2:
-        raise argparse.ArgumentTypeError(f"'{text}' is no pattern N:M with 1 <= N <= M and 2 <= M <= 64")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a pattern N:M with 1 <= N <= M and 2 <= M <= 64")
     return int(found[1]), int(found[2])
 
 
 def named_matrix(text):
     name, _, path = text.partition("=")
     if not re.fullmatch(r"\w+", name) or not Path(path).is_file():
-        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=FILE.npy with a file that exists")
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=FILE.npy with an existing file")
     return name, path
 
 
@@ -65,17 +65,19 @@ def parser():
     )
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to run (default: auto)")
     p.add_argument("--only", nargs="+", choices=EXPERIMENTS, metavar="EXPERIMENT", help="run these (default: all)")
-    p.add_argument("--pattern", nargs="+", type=pattern, metavar="N:M", help="of the experiment speed (default: six)")
+    p.add_argument("--pattern", nargs="+", type=pattern, metavar="N:M", help="patterns of speed (default: six)")
     p.add_argument("--size", type=int, help="side of the matrices in speed (default: GPU 8192, CPU 1024)")
-    p.add_argument("--quality-size", type=int, help="side of those in errors, ... (default: GPU 1024, CPU 512)")
-    p.add_argument("--matrix", action="append", type=named_matrix, default=[], metavar="NAME=FILE.npy", help="your own")
+    p.add_argument("--quality-size", type=int, help="side of the matrices in errors, ablation and sensitivity "
+                   "(default: GPU 1024, CPU 512)")  # fmt: skip
+    p.add_argument("--matrix", action="append", type=named_matrix, default=[], metavar="NAME=FILE.npy",
+                   help="also compare on this matrix")  # fmt: skip
     p.add_argument("--out", type=Path, default=Path("."), help="folder for compare-DEVICE-DATE.json (default: here)")
     p.add_argument("--library", type=Path, help="libtsenor_compare.so (default: build it in build/compare)")
-    p.add_argument("--no-torch", action="store_true", help="array operations by NumPy even where PyTorch is installed")
-    p.add_argument("--commit", help="what the record gives as the commit (default: ask git)")
+    p.add_argument("--no-torch", action="store_true", help="array operations in NumPy even if PyTorch is installed")
+    p.add_argument("--commit", help="commit to name in the record (default: ask git)")
     p.add_argument("--check", action="store_true", help="exit with 1 if a peer is faster at equal or better quality, "
                    "a mask breaks its pattern, or a call of this library fails")  # fmt: skip
-    p.add_argument("--self-test", action="store_true", help="test this program itself, in seconds, without building")
+    p.add_argument("--self-test", action="store_true", help="test this program itself, in seconds, without a build")
     return p
 
 

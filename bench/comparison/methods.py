@@ -95,7 +95,7 @@ def array_method(name, constraint, solve):
 def candidates_method(name, candidates_of, only_m=None):
     def prepare(problem):
         if only_m not in (None, problem.m):
-            raise Skipped(f"for M = {only_m} alone")
+            raise Skipped(f"only for M = {only_m}")
         return array_method(name, "exactly", candidate_search(candidates_of(problem.n, problem.m))).prepare(problem)
 
     return Method(name, "exactly", prepare)

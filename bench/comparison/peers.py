@@ -16,7 +16,7 @@ def prepare_compiled(problem):
     if not is_tensor(problem.weights):
         raise Skipped("needs PyTorch")
     if (problem.n, problem.m) not in COMPILED_PATTERNS:
-        raise Skipped("compiled for 8:16 and 16:32 alone")
+        raise Skipped("compiled only for 8:16 and 16:32")
     dykstra = torch.compile(dykstra_step, dynamic=False)
     greedy = torch.compile(greedy_step, dynamic=False)
 
@@ -30,11 +30,11 @@ def prepare_compiled(problem):
 
 def require_2_4_on_gpu(problem):
     if not problem.on_gpu:
-        raise Skipped("runs on a GPU alone")
+        raise Skipped("runs only on a GPU")
     if (problem.n, problem.m) != (2, 4):
-        raise Skipped("for 2:4 alone")
+        raise Skipped("only for 2:4")
     if problem.weights.dtype not in (torch.float16, torch.bfloat16):
-        raise Skipped("for 16-bit weights alone")
+        raise Skipped("only for 16-bit weights")
 
 
 class TilePruned:
@@ -70,7 +70,7 @@ def prepare_cusparselt(problem):
     require_2_4_on_gpu(problem)
     rows, cols = problem.weights.shape
     if rows != cols or problem.weights.dtype != torch.float16:
-        raise Skipped("set up for square half-precision matrices")
+        raise Skipped("only for square half-precision matrices")
     library = problem.library
     prune = library.function("prune_with_cusparselt", *[ctypes.c_void_p] * 4)
     handle = library.function("open_cusparselt", ctypes.c_int64, result=ctypes.c_void_p)(rows)
@@ -87,7 +87,7 @@ def prepare_cusparselt(problem):
 def prepare_lemon(problem):
     """LEMON's network simplex, exactly N, one thread."""
     if problem.on_gpu:
-        raise Skipped("runs on the CPU alone")
+        raise Skipped("runs only on the CPU")
     problem.library.function("find_mask_with_lemon")
     ring = masks_for(problem.sets)
 

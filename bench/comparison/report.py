@@ -14,16 +14,16 @@ QUALITY = ("errors", "ablation", "sensitivity")  # experiments whose masks hardl
 INTRODUCTION = """\
 # Report
 
-Made by `bench/report` from the records in [results](results); do not edit. What was run and how, and what the methods are:
-[README.md](README.md).
+This page compares the time and the quality of masks for this library and its peers. [README.md](README.md) explains the experiments and
+the methods. `bench/report` makes this page from the records in [results](results); do not edit it.
 
-- **gap**: what a mask misses of the optimum, relative to it, in percent. The optimum is not this library's word: it is bounded from
-  above with prices that anyone can check, by the checker that judges all masks. `0` is a gap below 0.00001 %. Methods
-  that keep at most N are measured against the optimum of that problem, those that keep exactly N against that of theirs.
-- **Times** are medians, for weights and mask in memory: of device time, the inputs rotating over more matrices than the cache
-  holds; on a CPU of processor time for one thread, of the wall clock for several.
-- **Error, ablation and sensitivity** are shown for the first machine alone: which mask a method finds hardly depends on the
-  machine. The records have them for each.
+- **gap**: the share of the optimum that a mask misses, in percent. You need not trust this library for the optimum: the checker that
+  judges all masks computes an upper bound of it, from prices that anyone can check. `0` is a gap below 0.00001 %. Methods that keep
+  at most N are compared with the optimum with at most N, methods that keep exactly N with the optimum with exactly N.
+- **Times** are medians, for weights and mask in memory. On a GPU they are device time, and the inputs rotate over more matrices than
+  the cache holds. On a CPU they are processor time for one thread, and the wall clock for several.
+- **Error, ablation and sensitivity** are shown only for the first machine, because the mask that a method finds hardly depends on the
+  machine. The records have them for each machine.
 """
 
 
@@ -117,8 +117,8 @@ def sensitivity_text(rows):
     taus = [x["tau"] for x in found]
     head = ["weights, pattern", "gap at the paper's tau = 0.005, T = 300, L = 10", "least gap", "at tau, T, L", "largest gap"]
     return (
-        f"### Sensitivity to tau, T and L\n\nThe published method over tau from {min(taus):g} to {max(taus):g}, T and L, gap in %. "
-        "The optimal method has none of these parameters, and no gap.\n\n"
+        f"### Sensitivity to tau, T and L\n\nGap of the published method in %, for tau from {min(taus):g} to {max(taus):g}, and for "
+        "several T and L. The optimal method has none of these parameters, and no gap.\n\n"
         + table(head, [best_parameters(rows, *pair) for pair in pairs])
     )
 

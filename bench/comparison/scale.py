@@ -98,7 +98,7 @@ def run_way(stacks, bound, way, work):
 
 def scale(bench):
     if bench.device != "cuda":
-        bench.record.add({"experiment": "scale", "method": "linear layers of a decoder", "skipped": "runs on a GPU alone"})
+        bench.record.add({"experiment": "scale", "method": "linear layers of a decoder", "skipped": "runs only on a GPU"})
         return
     torch.cuda.empty_cache()
     stacks, library = make_stacks(), bench.library

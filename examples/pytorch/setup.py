@@ -1,10 +1,10 @@
-"""Builds the operators with PyTorch's own builder, against tsenor's headers: those of the repository that this folder is
-in, or in a source distribution the copy that came with it. What is built, and why, is printed (pip shows it under -v);
-tsenor_torch.build_info() says it later.
+"""Builds the operators with PyTorch's builder, against tsenor's headers: those of the repository, or in a source
+distribution the copy in it. It prints what it builds, and why (pip shows that under -v). tsenor_torch.build_info() says
+it later.
 
-TSENOR_TORCH_CUDA: 0 leaves the CUDA sources out, 1 makes it an error where they cannot be built; unset, they are built if
-they can be. TORCH_CUDA_ARCH_LIST: the GPUs, such as "9.0" or "8.0;9.0+PTX"; unset, those of this machine, or ARCHITECTURES
-where there is none.
+TSENOR_TORCH_CUDA: 0 leaves the CUDA sources out; 1 makes it an error if they cannot be built; unset, they are built if
+possible. TORCH_CUDA_ARCH_LIST: the GPUs, such as "9.0" or "8.0;9.0+PTX"; unset, those of this machine, or ARCHITECTURES
+if it has none.
 """
 
 import importlib.util
@@ -43,7 +43,7 @@ def why_no_cuda():
     nvcc = subprocess.run([Path(CUDA_HOME) / "bin" / "nvcc", "--version"], capture_output=True, text=True).stdout
     release = re.search(r"release (\d+)(\.\d+)", nvcc)
     if release and release[1] != torch.version.cuda.split(".")[0]:
-        return f"nvcc has CUDA {release[1]}{release[2]} and PyTorch {torch.version.cuda}, of another major version"
+        return f"nvcc has CUDA {release[1]}{release[2]}, but PyTorch has {torch.version.cuda}, another major version"
     return None
 
 
@@ -58,7 +58,7 @@ def choose_architectures():
 
 
 def cusparselt():
-    """Compiler's and linker's arguments for cuSPARSELt: pip's, which PyTorch brings along, or the CUDA toolkit's."""
+    """Arguments of the compiler and the linker for cuSPARSELt, from pip (it comes with PyTorch) or the CUDA toolkit."""
     found = importlib.util.find_spec("nvidia.cusparselt") if importlib.util.find_spec("nvidia") else None
     roots = [Path(p) for p in found.submodule_search_locations] if found else []
     roots += [Path(p) for p in (CUDA_HOME, "/usr/local/cuda", "/usr") if p]
@@ -66,16 +66,16 @@ def cusparselt():
         for folder in ("lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"):
             libraries = sorted((root / folder).glob("libcusparseLt.so.*"))
             if libraries and (root / "include" / "cusparseLt.h").exists():
-                # Found again by its name: PyTorch has loaded it, or it lies beside this package as pip puts it.
+                # At run time it is found by its name: PyTorch has loaded it, or pip has put it beside this package.
                 link = [f"-L{root / folder}", f"-l:{libraries[0].name}", "-Wl,-rpath,$ORIGIN/../nvidia/cusparselt/lib"]
                 return [str(root / "include")], link
     return None
 
 
 def cpp_runtime():
-    """What names the shared libstdc++ where the compiler would link a static one, for want of a libstdc++.so of its own,
-    as in some images. Two libstdc++ in a process are half resolved to each other, which breaks streams and locales:
-    messages are cut off, or the process crashes. Named first, the shared one leaves nothing to take from the static one."""
+    """Linker arguments for the shared libstdc++, if the compiler has no libstdc++.so (as in some images) and would link
+    a static one. With two libstdc++ in a process, symbols of one resolve to the other. That breaks streams and locales:
+    messages are cut off, or the process crashes. If the shared one comes first, nothing is taken from the static one."""
     if sys.platform != "linux":
         return []
     compiler = shlex.split(get_cxx_compiler())
@@ -131,7 +131,7 @@ def cuda_extension(cxx, arguments):
 
 
 class SourceDistribution(sdist):
-    """With the headers, so that it can be built anywhere."""
+    """Includes the headers, so the archive can be built anywhere."""
 
     def make_release_tree(self, base_dir, files):
         super().make_release_tree(base_dir, files)

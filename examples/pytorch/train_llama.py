@@ -1,12 +1,12 @@
-"""Trains a small sparse Llama, refreshes its masks, saves, reloads, finalizes and exports it, in plain Hugging Face
-style.
+"""Trains a small sparse Llama with plain Hugging Face code: refreshes its masks, saves, reloads, finalizes and exports
+it.
 
     python train_llama.py FOLDER
     accelerate launch --num_processes 2 --use_fsdp --fsdp_version 2 --fsdp_state_dict_type SHARDED_STATE_DICT \\
         --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP --fsdp_transformer_layer_cls_to_wrap LlamaDecoderLayer \\
         train_llama.py FOLDER
 
-Both find the same masks. FOLDER/plain is what `from_pretrained` reads, with zeros where the masks prune.
+Both commands find the same masks. `from_pretrained` reads FOLDER/plain, which has zeros where the masks prune.
 """
 
 import sys
@@ -72,7 +72,7 @@ def main(folder):
     model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), lr=3e-3))
     refresh = tsenor_torch.MaskRefresh(model, optimizer, every=4)
     accelerator.load_state(folder / "checkpoint")
-    accelerator.print("goes on after step", refresh.steps)
+    accelerator.print("continues after step", refresh.steps)
     accelerator.print("loss", train(model, optimizer, accelerator, range(10, 20)))
 
     sparse = accelerator.get_state_dict(model)  # whole tensors, on rank 0

@@ -1,14 +1,66 @@
-"""A small decoder trained dense and with 2:4 transposable weights: losses and step times, for bench.py."""
+"""Trains a decoder of bytes dense and with 2:4 products, on the same text in the same order. Writes how long each took
+to reach the final loss of dense training to FOLDER/training.json, for report.py.
 
+    python training.py --text text.xz --out FOLDER --seconds 60 --kinds dense masks mvue both
+    python training.py --text text.xz --out FOLDER --size small --steps 1000 --seeds 0 1 2
+    torchrun --nproc-per-node 4 training.py --text text.xz --out FOLDER --steps 1000 [--fsdp]
+
+Kinds: 'masks' has 2:4 transposable weights; 'mvue' has dense weights and a 2:4 weight gradient; 'both' has both. Each
+kind except dense is trained with each recipe. A recipe names its changes to every=1, decay=0, dense_start=0,
+dense_end=0.1667, pruning=hard. With --seconds a run has as many steps as fit into that time. Runs that are in FOLDER
+already are not repeated; an interrupted run resumes from its last checkpoint. Under torchrun the ranks share the batch.
+Each finds its own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for
+each GPU. text.py makes the text.
+"""
+
+import argparse
 import functools
+import gc
+import hashlib
+import json
+import math
+import os
 import statistics
-import sysconfig
+import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
+from text import Text
+from time_to_loss import HEAD, groups, row
 
-from tsenor_torch import Linear24, MaskRefresh, sparsify24
+import tsenor_torch
+from tsenor_torch import Linear24, MaskRefresh, dense_phases
+
+SIZES = {
+    "tiny": {"hidden": 64, "heads": 2, "layers": 1, "batch": 4, "length": 64, "rate": 3e-3},
+    "small": {"hidden": 768, "heads": 12, "layers": 6, "batch": 32, "length": 512, "rate": 6e-4},
+    "decoder": {"hidden": 2048, "heads": 16, "layers": 4, "batch": 32, "length": 512, "rate": 3e-4},
+    "large": {"hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048, "rate": 2e-4},
+}
+KINDS = {"dense": (False, False), "masks": (True, False), "mvue": (False, True), "both": (True, True)}
+EVALUATIONS = (0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0)  # shares of a run
+FLIPS_EVERY = 10  # refreshes
+
+
+class Recipe(NamedTuple):
+    """What MaskRefresh and Linear24 are told."""
+
+    every: int = 1
+    decay: float = 0.0
+    dense_start: float = 0.0
+    dense_end: float = 1 / 6
+    pruning: str = "hard"
+
+    @classmethod
+    def of(cls, text):
+        """'decay=1e-4,dense_end=0' -> Recipe."""
+        given = dict(item.split("=", 1) for item in text.split(",") if item)
+        if unknown := given.keys() - set(cls._fields):
+            raise argparse.ArgumentTypeError(f"a recipe has {', '.join(cls._fields)}, not {', '.join(sorted(unknown))}")
+        return cls(**{name: type(cls._field_defaults[name])(value) for name, value in given.items()})
 
 
 class Block(torch.nn.Module):
@@ -30,121 +82,391 @@ class Block(torch.nn.Module):
 
 
 class Decoder(torch.nn.Module):
-    def __init__(self, vocabulary, hidden, heads, layers):
+    """Of bytes."""
+
+    def __init__(self, size):
         super().__init__()
-        self.embedding = torch.nn.Embedding(vocabulary, hidden)
-        self.blocks = torch.nn.Sequential(*(Block(hidden, heads) for _ in range(layers)))
-        self.norm, self.head = torch.nn.RMSNorm(hidden), torch.nn.Linear(hidden, vocabulary, bias=False)
+        hidden = size["hidden"]
+        self.embedding, self.position = torch.nn.Embedding(256, hidden), torch.nn.Embedding(size["length"], hidden)
+        self.blocks = torch.nn.Sequential(*(Block(hidden, size["heads"]) for _ in range(size["layers"])))
+        self.norm, self.head = torch.nn.RMSNorm(hidden), torch.nn.Linear(hidden, 256, bias=False)
 
     def forward(self, tokens):
-        return self.head(self.norm(self.blocks(self.embedding(tokens))))
+        x = self.embedding(tokens) + self.position.weight[: tokens.shape[1]]
+        return self.head(self.norm(self.blocks(x)))
 
 
-def make_sparse(model, kind, tokens, captured):
-    """'sparse': all linear layers of the blocks; 'faster': those whose steps are faster so."""
-    if kind == "faster":
-        sparsify24(model.blocks, tokens, captured=captured)
-        return
-    for name, module in list(model.blocks.named_modules()):
-        if isinstance(module, torch.nn.Linear):
-            model.blocks.set_submodule(name, Linear24.of(module, captured=captured))
+def layer_of(kind, recipe, **arguments):
+    """What makes a kind's layer of a linear one; SystemExit where this tsenor_torch cannot."""
+    masks, mvue = KINDS[kind]
+    if mvue and not hasattr(tsenor_torch, "MvueLinear"):
+        raise SystemExit(f"training.py: the kind {kind!r} needs sparse weight gradients, which this tsenor_torch lacks")
+    if not masks:
+        return functools.partial(tsenor_torch.MvueLinear.of, **arguments)
+    arguments |= {"pruning": recipe.pruning} | ({"weight_gradient": "mvue"} if mvue else {})
+    return functools.partial(Linear24.of, **arguments)
 
 
-@functools.cache
-def text():
-    """Bytes to learn: the sources of Python's standard library, which are wherever Python is."""
-    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")) + sorted(Path(sysconfig.get_path("stdlib")).glob("*/*.py"))
-    return torch.frombuffer(bytearray(b"".join(p.read_bytes() for p in sources if "packages" not in p.parts[-2])),
-                            dtype=torch.uint8).cuda()
+class Ranks:
+    """The processes that train together, one alone without torchrun."""
 
+    def __init__(self, fsdp=False):
+        self.count, self.rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+        cuda, self.fsdp = torch.cuda.is_available(), fsdp
+        self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+        if cuda:
+            torch.cuda.set_device(self.device)
+        if self.count > 1:
+            dist.init_process_group("nccl" if cuda else "gloo")
+        elif fsdp:
+            raise SystemExit("training.py: --fsdp is for torchrun")
 
-def batches_of(batch, length, seed):
-    """Pieces of the text at random places."""
-    generator = torch.Generator("cuda").manual_seed(seed)
-    while True:
-        starts = torch.randint(len(text()) - length, (batch, 1), device="cuda", generator=generator)
-        yield text()[starts + torch.arange(length, device="cuda")].long()
+    @property
+    def part(self):
+        """Of a batch."""
+        return slice(self.rank, None, self.count)
+
+    def wrapped(self, model):
+        if self.count == 1:
+            return model
+        if not self.fsdp:
+            return torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+        from torch.distributed.fsdp import fully_shard
+
+        for module in (*model.blocks, model):
+            fully_shard(module)
+        return model
+
+    def mean(self, value):
+        if self.count > 1:
+            dist.all_reduce(value)
+        return float(value) / self.count
+
+    def agreed(self, value):
+        """That of rank 0."""
+        values = [value]
+        if self.count > 1:
+            dist.broadcast_object_list(values)
+        return values[0]
+
+    def same(self, what, value):
+        """The value that all ranks have; RuntimeError if they differ."""
+        values = [None] * self.count
+        dist.all_gather_object(values, value)
+        if len(set(values)) > 1:
+            raise RuntimeError(f"training.py: {what} differ between ranks: {values}")
+        return value
+
+    def synchronize(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def end(self):
+        if self.count > 1:
+            dist.barrier()
+            dist.destroy_process_group()
+            sys.stdout.flush()
+            os._exit(0)  # a thread of gloo may still drop a tensor, which aborts while Python takes itself down
 
 
 class Training:
-    """A training run: 'dense', or as make_sparse has it from step `switch_at` on; its losses and step times. `captured`: steps are
-    replayed from a CUDA graph."""
+    """A model, its optimizer and masks: of a kind, by a recipe, in so many steps."""
 
-    def __init__(self, size, kind, every=1, switch_at=0, captured=False):
-        torch.manual_seed(0)
-        self.size, self.kind, self.every, self.switch_at, self.captured = size, kind, every, switch_at, captured
-        self.graph, self.stream = None, torch.cuda.Stream() if captured else None
-        self.model = Decoder(size["vocabulary"], size["hidden"], size["heads"], size["layers"]).cuda()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-4, weight_decay=0.01, fused=True, capturable=captured)
-        self.batches, self.losses, self.times = batches_of(size["batch"], size["length"] + 1, 1), [], []
+    warm_up = 60
 
-    def step(self):
-        if self.kind != "dense" and len(self.losses) == self.switch_at:
-            # Parameters stay the same tensors, so the optimizer goes on.
-            make_sparse(self.model, self.kind, self.size["batch"] * self.size["length"], self.captured)
-            MaskRefresh(self.model, self.optimizer, every=self.every)
-        tokens = next(self.batches)
-        torch.cuda.synchronize()
-        begin = time.perf_counter()
-        loss = self.replay(tokens) if self.captured else self.learn(tokens)
-        torch.cuda.synchronize()
-        self.times.append(1e3 * (time.perf_counter() - begin))
-        self.losses.append(float(loss.detach()))
+    def __init__(self, text, size, kind, recipe, steps, seed=0, ranks=None, captured=False):
+        self.text, self.size, self.kind, self.recipe, self.seed = text, size, kind, recipe, seed
+        self.steps, self.done, self.ranks, self.refresh = steps, 0, ranks or Ranks(), None
+        torch.manual_seed(seed)
+        with self.ranks.device:
+            model = Decoder(size)
+        if kind != "dense":
+            self.make_sparse(model.blocks, captured=captured)
+        self.mvue = [it for it in model.modules() if type(it).__name__ == "MvueLinear"]
+        self.phases = dense_phases(steps, start=recipe.dense_start, end=recipe.dense_end)
+        self.model = self.ranks.wrapped(model)
+        torch.manual_seed(seed + 1000 * self.ranks.rank)  # estimates of gradients are each rank's own
+        fused = {"fused": True, "capturable": captured} if self.ranks.device.type == "cuda" else {}
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=size["rate"], betas=(0.9, 0.95), weight_decay=0.1, **fused
+        )
+        if any(isinstance(module, Linear24) for module in model.modules()):
+            self.refresh = MaskRefresh(
+                self.model, self.optimizer, every=recipe.every, decay=recipe.decay, schedule=self.phases
+            )
+
+    def make_sparse(self, blocks, **arguments):
+        """All linear layers of the blocks."""
+        make = layer_of(self.kind, self.recipe, **arguments)
+        for name, module in list(blocks.named_modules()):
+            if isinstance(module, torch.nn.Linear):
+                blocks.set_submodule(name, make(module))
+
+    @property
+    def sparse(self):
+        """Whether the next step is."""
+        return self.kind != "dense" and self.phases(self.done, 2, 4) == 2
+
+    def rate(self):
+        """Of the next step: up in some steps, and down a cosine to a tenth."""
+        return min(1, (self.done + 1) / self.warm_up) * (0.55 + 0.45 * math.cos(math.pi * self.done / self.steps))
+
+    def loss(self, tokens):
+        with torch.autocast(self.ranks.device.type, torch.bfloat16):
+            logits = self.model(tokens[:, :-1])
+        return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
 
     def learn(self, tokens):
-        with torch.autocast("cuda", torch.bfloat16):
-            logits = self.model(tokens[:, :-1])
-            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+        loss = self.loss(tokens)
         self.optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
+        return loss.detach()
+
+    def step(self):
+        """Its loss, of this rank's part of the batch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.size["rate"] * self.rate()
+        for layer in self.mvue:
+            layer.weight_gradient = "mvue" if self.sparse else "dense"
+        loss = self.learn(self.text.batch(self.size, self.seed, self.done, self.ranks.part))
+        self.done += 1
         return loss
 
-    def replay(self, tokens):
-        """The same from a graph, once some steps have been taken without."""
-        if len(self.losses) < 3:
-            with torch.cuda.stream(self.stream):
-                return self.learn(tokens)
-        if self.graph is None:
-            self.graph, self.tokens = torch.cuda.CUDAGraph(), tokens.clone()
-            with torch.cuda.graph(self.graph):
-                self.loss = self.learn(self.tokens)
-        self.tokens.copy_(tokens)
-        self.graph.replay()
-        return self.loss
+    @torch.no_grad()
+    def held_out(self, batches):
+        """The mean loss in nats a byte."""
+        losses = [self.loss(tokens) for tokens in self.text.tests(self.size, batches, self.ranks.part)]
+        return self.ranks.mean(torch.stack(losses).mean())
+
+    def products(self):
+        """Of how many layers which products are sparse while the phase is."""
+        plans = [it.plan for it in self.model.modules() if getattr(it, "plan", None) is not None]
+        fields = ("forward", "input_gradient", "weight_gradient")
+        return {"layers": len(plans), **{name: sum(getattr(plan, name, False) for plan in plans) for name in fields}}
+
+    def digest(self):
+        """Of all masks."""
+        found = hashlib.sha256()
+        for layer in self.refresh.layers:
+            found.update(layer.sparsity.mask.cpu().numpy().tobytes())
+        return found.hexdigest()
+
+
+class Run:
+    """Trains to the end; what report.py reads of it, and the checkpoint that it goes on from."""
+
+    def __init__(self, training, checkpoint, saved, settings, options):
+        self.training, self.ranks, self.options, self.checkpoint = training, training.ranks, options, checkpoint
+        self.what = settings | {"steps": training.steps}
+        self.curve, self.flips, self.seconds, self.masks = [], [], 0.0, None
+        self.points = {max(1, round(share * training.steps)) for share in EVALUATIONS}
+        if saved:
+            self._load(saved)
+
+    def go(self):
+        training, begin = self.training, self._now()
+        while training.done < training.steps:
+            self._step()
+            done = training.done
+            if done in self.points or done == self.options.stop_after or done % self.options.checkpoint_every == 0:
+                self.seconds += self._now() - begin
+                self._pause(done)
+                begin = self._now()
+        return self.record()
+
+    def _step(self):
+        training, every = self.training, self.training.recipe.every
+        sampled = training.done // every % FLIPS_EVERY == 0 and training.sparse
+        measured = sampled and training.refresh is not None and not self.ranks.fsdp
+        if training.refresh:
+            training.refresh.measure_flips = measured
+        self.loss = training.step()
+        if measured and training.done % every == 0 and training.sparse:
+            self.flips.append((training.done, training.refresh.flip_rate))
+
+    def _pause(self, done):
+        if done in self.points:
+            self.curve.append((done, round(self.seconds, 3), self.training.held_out(self.options.tests)))
+            if self.ranks.count > 1 and self.training.refresh and self.training.sparse:
+                self.masks = self.ranks.same("masks", self.training.digest())
+            if self.ranks.rank == 0:
+                print(f"  step {done} of {self.training.steps}, {self.seconds:.1f} s: loss {float(self.loss):.4f}, "
+                      f"held out {self.curve[-1][2]:.4f}", flush=True)
+        if done % self.options.checkpoint_every == 0:
+            self._save()
+        if done == self.options.stop_after:
+            raise SystemExit(f"stopped after step {done}, as --stop-after says")
 
     def record(self):
-        sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
-        return {"kind": self.kind, "every": self.every, "switch_at": self.switch_at, "captured": self.captured,
-                "steps": len(self.losses), "sparse_layers": sparse_layers,
-                "losses": means(self.losses),
-                "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
+        training, self.flips = self.training, [(step, float(rate)) for step, rate in self.flips]
+        parameters = sum(p.numel() for p in training.model.parameters())
+        return {"kind": training.kind, "recipe": training.recipe._asdict(), "seed": training.seed,
+                "steps": training.steps, "parameters": parameters, "products": training.products(),
+                "seconds": round(self.seconds, 3), "curve": self.curve, "flips": self.flips,
+                "masks_sha256": self.masks}
+
+    def _now(self):
+        self.ranks.synchronize()
+        return time.perf_counter()
+
+    def _save(self):
+        self.flips = [(step, float(rate)) for step, rate in self.flips]
+        state = {"what": self.what, "model": self.training.model.state_dict(), "optimizer": self.training.optimizer.state_dict(),
+                 "done": self.training.done, "random": torch.get_rng_state(), "mine": self._mine()}
+        if self.ranks.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state()
+        new = self.checkpoint.with_suffix(".new")
+        torch.save(state, new)
+        new.replace(self.checkpoint)
+
+    def _load(self, state):
+        if state["what"] != self.what:
+            raise SystemExit(f"training.py: {self.checkpoint} is of {state['what']}, not of {self.what}: remove it")
+        self.training.model.load_state_dict(state["model"])
+        self.training.optimizer.load_state_dict(state["optimizer"])
+        self.training.done = state["done"]
+        self.curve, self.flips, self.seconds, self.masks = state["mine"]
+        torch.set_rng_state(state["random"].cpu())
+        if "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"].cpu())
+
+    def _mine(self):
+        return self.curve, self.flips, self.seconds, self.masks
 
 
-def means(losses):
-    """Of each 50 steps."""
-    return [round(statistics.mean(losses[k : k + 50]), 6) for k in range(0, len(losses), 50)]
-
-
-def train(size, steps, *runs):
-    """Records of the runs, each given as Training's arguments. They take turns, step by step, so that the GPU's clock and whatever
-    else the machine does is the same for all."""
-    trainings = [Training(size, *run) for run in runs]
-    for _ in range(steps):
-        for training in trainings:
+def step_ms(trainings, rounds=10, warm=4):
+    """The median wall time of a step of each, which take turns: for all the GPU's clock is the same."""
+    times = [[] for _ in trainings]
+    for _ in range(warm + rounds):
+        for training, mine in zip(trainings, times):
+            training.ranks.synchronize()
+            begin = time.perf_counter()
             training.step()
-    return [training.record() for training in trainings]
+            training.ranks.synchronize()
+            mine.append(1e3 * (time.perf_counter() - begin))
+    return [statistics.median(mine[warm:]) for mine in times]
 
 
-SMALL = {"vocabulary": 256, "hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256}
-LARGE = {"vocabulary": 256, "hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048}
+class Record:
+    """FOLDER/training.json: parts, each of the runs with the same settings."""
+
+    def __init__(self, folder, text, settings, ranks):
+        self.path, self.ranks = folder / "training.json", ranks
+        self.whole = json.loads(self.path.read_text()) if self.path.exists() else {"text": text.record, "parts": []}
+        if self.whole["text"] != text.record:
+            raise SystemExit(f"training.py: {self.path} is of another text, {self.whole['text']}: give another --out")
+        parts = [part for part in self.whole["parts"] if part["settings"] == settings]
+        self.part = parts[0] if parts else {"settings": settings, "step_ms": {}, "runs": []}
+        if not parts:
+            self.whole["parts"].append(self.part)
+
+    def add(self, name, run, step_ms):
+        self.part["runs"].append({"name": name} | run)
+        self.part["step_ms"].update({name: step_ms} if step_ms else {})
+        if self.ranks.rank == 0:
+            new = self.path.with_suffix(".new")
+            new.write_text(json.dumps(self.whole, indent=1))
+            new.replace(self.path)
+
+    def has(self, name):
+        return any(run["name"] == name for run in self.part["runs"])
 
 
-def training_runs(quick):
-    """Runs of the small decoder for the losses, and of the large one for the step times."""
-    steps = 60 if quick else 1000
-    runs = [("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 1, steps // 3), ("faster", 1)]
-    runs += [(kind, 1, 0, True) for kind in ("dense", "sparse", "faster")]
-    return {"text": "the sources of Python's standard library",
-            "size": SMALL, "runs": train(SMALL, steps, *runs),
-            "large_size": LARGE, "large_runs": train(LARGE, 30, ("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 100))}
+def size_of(given, ranks):
+    size = SIZES[given.size] | ({"batch": given.batch} if given.batch else {})
+    if size["batch"] % ranks.count:
+        raise SystemExit(f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: --batch")
+    return size
+
+
+def settings_of(given, size, ranks):
+    """What runs that are compared have in common."""
+    cuda = ranks.device.type == "cuda"
+    return {"size": given.size, **size, "seconds": None if given.steps else given.seconds,
+            "steps": given.steps, "tests": given.tests, "ranks": ranks.count, "fsdp": ranks.fsdp,
+            "torch": torch.__version__, "device": torch.cuda.get_device_name(ranks.device) if cuda else "CPU"}
+
+
+def measured_ms(text, size, kind, recipe, ranks):
+    """Milliseconds of a dense step and of a sparse one of this kind, the slowest rank's."""
+    always = recipe._replace(dense_start=0.0, dense_end=0.0)
+    kinds = ("dense", kind) if kind != "dense" else ("dense",)
+    times = ranks.agreed(step_ms([Training(text, size, it, always, 10**9, ranks=ranks) for it in kinds]))
+    return {"dense": times[0], "own": times[-1]}
+
+
+def steps_in(seconds, ms, kind, recipe):
+    dense = 1.0 if kind == "dense" else recipe.dense_start + recipe.dense_end
+    return max(10, round(1e3 * seconds / (dense * ms["dense"] + (1 - dense) * ms["own"])))
+
+
+def name_of(kind, recipe, seed):
+    changed = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in recipe._asdict().items()
+               if v != Recipe._field_defaults[k]]
+    return ", ".join([kind, *(changed if kind != "dense" else []), f"seed {seed}"])
+
+
+def wanted_runs(given):
+    """(name, kind, recipe, seed); of dense one for each seed, first."""
+    runs = {}
+    for seed in given.seeds:
+        for kind in sorted(given.kinds, key=lambda kind: kind != "dense"):
+            for recipe in given.recipe if kind != "dense" else [Recipe()]:
+                runs[name_of(kind, recipe, seed)] = kind, recipe, seed
+    for kind, recipe, _ in runs.values():
+        if kind != "dense":
+            layer_of(kind, recipe)
+    return [(name, *run) for name, run in runs.items()]
+
+
+def options():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = arguments.add_argument
+    add("--out", type=Path, required=True, help="folder for training.json and checkpoints")
+    add("--text", type=Path, help="file that text.py wrote (default: the sources of Python's standard library)")
+    add("--size", choices=SIZES, default="decoder", help="size of the model and its batches (default: %(default)s)")
+    add("--batch", type=int, help="pieces of text in a step, of all ranks together (default: that of --size)")
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default: all")
+    add("--recipe", nargs="+", type=Recipe.of, default=[Recipe()], help="recipes, such as decay=1e-4,dense_end=0")
+    add("--seeds", nargs="+", type=int, default=[0], help="seeds (default: 0)")
+    length = arguments.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, default=60.0, help="training time of a run (default: %(default)s)")
+    length.add_argument("--steps", type=int, help="steps of a run, instead of --seconds")
+    add("--tests", type=int, default=8, help="batches of held-out text (default: %(default)s)")
+    add("--fsdp", action="store_true", help="use fully_shard instead of DDP")
+    add("--checkpoint-every", type=int, default=1000, help="steps between checkpoints (default: %(default)s)")
+    add("--stop-after", type=int, help="stop a run after so many steps, to try resuming")
+    return arguments.parse_args()
+
+
+def main():
+    given = options()
+    runs, ranks = wanted_runs(given), Ranks(given.fsdp)
+    size = size_of(given, ranks)
+    given.out.mkdir(parents=True, exist_ok=True)
+    text = Text.of(given.text, ranks.device)
+    record = Record(given.out, text, settings_of(given, size, ranks), ranks)
+    for number, (name, kind, recipe, seed) in enumerate(runs):
+        if record.has(name):
+            continue
+        gc.collect()  # the runs before are in cycles
+        ms = None if given.steps else measured_ms(text, size, kind, recipe, ranks)
+        checkpoint = given.out / f"{given.size}, {name}, rank {ranks.rank}.pt"
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=False) if checkpoint.exists() else None
+        steps = given.steps or (saved["what"]["steps"] if saved else steps_in(given.seconds, ms, kind, recipe))
+        if ranks.rank == 0:
+            print(f"{number + 1} of {len(runs)}: {name}, {steps} steps", flush=True)
+        training = Training(text, size, kind, recipe, steps, seed, ranks)
+        run = Run(training, checkpoint, saved, record.part["settings"], given)
+        record.add(name, run.go(), ms if kind != "dense" else None)
+        checkpoint.unlink(missing_ok=True)
+    if ranks.rank == 0:
+        rows = HEAD, *(row(record.part, *group) for group in groups(record.part))
+        print("\n".join(" | ".join(map(str, line)) for line in rows))
+    ranks.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -66,13 +66,13 @@ inline namespace TSENOR_ABI {
 /// \param mask    bytes of the same shape in device memory; any value but 0 means "kept"
 /// \param pruned  the same shape; either disjoint from the weights or the very same pointer with the same strides
 ///                (pruning in place). Padding between rows is not written.
-/// \param stream  where the work is ordered; it runs on this stream's own device
+/// \param stream  the stream to run on, on its own device
 /// \return an error, with nothing enqueued, for bad sizes or strides, shapes that differ, null or misaligned pointers,
 ///         overlapping buffers, and for an error that was pending on the device before the call (it stays pending).
 ///         Empty matrices succeed; their pointers may be null.
 ///
-/// Stream-ordered: one launch; no allocation, no synchronisation; can be captured into a CUDA graph. The buffers have
-/// to live until the stream gets there. Deterministic. Cost: one pass.
+/// Stream-ordered: one launch; no allocation, no synchronisation; a CUDA graph can capture it. The buffers have to
+/// live until the stream has done the work. Deterministic. Cost: one pass.
 ///
 /// \code
 /// const tsenor::matrix_view view{weights, rows, cols};

@@ -40,16 +40,16 @@ status check_apply_arguments(const matrix_view<const T>& weights, const matrix_v
   if (const status s = check_matrix(mask); !s) return s;
   if (const status s = check_matrix(pruned); !s) return s;
   if (!same_shape(weights, mask))
-    return {status_code::invalid_shape, "the mask needs the rows, cols and batch of the weights", mask.rows,
+    return {status_code::invalid_shape, "the mask must have the rows, cols and batch of the weights", mask.rows,
             weights.rows};
   if (!same_shape(weights, pruned))
-    return {status_code::invalid_shape, "pruned needs the rows, cols and batch of the weights", pruned.rows,
+    return {status_code::invalid_shape, "pruned must have the rows, cols and batch of the weights", pruned.rows,
             weights.rows};
   const bool in_place = pruned.data == weights.data && pruned.row_stride == weights.row_stride &&
                         (pruned.batch == 1 || pruned.batch_stride == weights.batch_stride);
   if (overlap(bytes_of(pruned), bytes_of(mask)) || (!in_place && overlap(bytes_of(pruned), bytes_of(weights))))
     return {status_code::overlapping_buffers,
-            "pruned must be disjoint from the mask, and disjoint from the weights or the very same view"};
+            "pruned must not share memory with the mask, nor with the weights unless it is the same view"};
   return {};
 }
 

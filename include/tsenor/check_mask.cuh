@@ -101,17 +101,17 @@ inline namespace TSENOR_ABI {
 /// \param p       the pattern N:M
 /// \param mask    `[batch, rows, cols]` bytes in device memory; any value but 0 means "kept". Read only.
 /// \param result  one struct in device memory, overwritten; must not be null
-/// \param kept    constraint::at_most: a row or column with more than N kept breaks it; constraint::exactly: one with
-///                any other number does
-/// \param at_edge edge::partial lets rows and columns that are no multiple of M pass: the smaller tiles at the right
-///                and bottom edge are held to at most N, whatever `kept` says
-/// \param stream  where the work is ordered; it runs on this stream's own device
+/// \param kept    constraint::at_most: a row or column that keeps more than N breaks the pattern;
+///                constraint::exactly: one that keeps any number but N does
+/// \param at_edge edge::partial accepts rows and columns that are no multiple of M: the smaller tiles at the right
+///                and bottom edge may keep at most N, whatever `kept` says
+/// \param stream  the stream to run on, on its own device
 /// \return an error, with nothing enqueued, for the arguments that the CPU's check_mask refuses, and for an error that
 ///         was pending on the device before the call (it stays pending). An error of the launch itself leaves `*result`
 ///         undefined.
 ///
-/// Stream-ordered: a memset and one launch; no allocation, no synchronisation; can be captured into a CUDA graph. The
-/// buffers have to live until the stream gets there. Deterministic. Cost: one pass over the mask.
+/// Stream-ordered: a memset and one launch; no allocation, no synchronisation; a CUDA graph can capture it. The buffers
+/// have to live until the stream has done the work. Deterministic. Cost: one pass over the mask.
 ///
 /// \code
 /// tsenor::mask_violations* found = nullptr;  // in device memory
@@ -129,8 +129,8 @@ inline status check_mask(pattern p, matrix_view<const std::uint8_t> mask, mask_v
   return detail::launch_check_mask({mask, p, kept == constraint::exactly}, result, stream);
 }
 
-/// The same with the pattern as template arguments: `check_mask<8, 16>({mask, rows, cols}, found)`. An unsupported one
-/// does not compile.
+/// The same with the pattern as template arguments: `check_mask<8, 16>({mask, rows, cols}, found)`. An unsupported
+/// pattern does not compile.
 template <int N, int M>
 status check_mask(matrix_view<const std::uint8_t> mask, mask_violations* result, constraint kept = constraint::at_most,
                   edge at_edge = edge::reject, cudaStream_t stream = nullptr) {

@@ -20,7 +20,7 @@ namespace tsenor {
 /// How often a mask breaks its pattern. A mask is transposable N:M if both are 0.
 struct mask_violations {
   std::int64_t rows;  ///< rows of tiles that keep too many, or under constraint::exactly too few
-  std::int64_t cols;  ///< columns of tiles that do
+  std::int64_t cols;  ///< columns of tiles, likewise
 };
 
 namespace detail {
@@ -61,7 +61,7 @@ inline status check_mask_arguments(pattern p, const matrix_view<const std::uint8
   if (const status s = check_view(result, sizeof *result, alignof(mask_violations), 1, 1, 1, 1, 0); !s) return s;
   const std::int64_t size = extent(mask.rows, mask.cols, mask.row_stride, mask.batch, mask.batch_stride);
   if (buffers_overlap(mask.data, 1, size, result, sizeof *result, 1))
-    return {status_code::overlapping_buffers, "the result lies within the mask: give it memory of its own"};
+    return {status_code::overlapping_buffers, "the result lies within the mask: give it its own memory"};
   return {};
 }
 
@@ -111,10 +111,10 @@ inline mask_violations count_violations(int threads, const mask_bands& bands) {
 /// \param p        the pattern N:M
 /// \param mask     `[batch, rows, cols]` bytes; any value but 0 means "kept". Read only.
 /// \param result   one struct, written before the call returns; must not be null
-/// \param kept     constraint::at_most: a row or column with more than N kept breaks it; constraint::exactly: one with
-///                 any other number does
-/// \param at_edge  edge::partial lets rows and columns that are no multiple of M pass: the smaller tiles at the right
-///                 and bottom edge are held to at most N, whatever `kept` says
+/// \param kept     constraint::at_most: a row or column that keeps more than N breaks the pattern;
+///                 constraint::exactly: one that keeps any number but N does
+/// \param at_edge  edge::partial accepts rows and columns that are no multiple of M: the smaller tiles at the right
+///                 and bottom edge may keep at most N, whatever `kept` says
 /// \return an error, and `*result` untouched, for an unsupported pattern, bad sizes or strides, a null or misaligned
 ///         pointer, a `result` within the mask, negative threads, or a size that is no multiple of M under
 ///         edge::reject. An empty mask has no violations; its pointer may be null.
@@ -136,7 +136,7 @@ inline status check_mask(cpu_executor executor, pattern p, matrix_view<const std
 }
 
 /// The same with the pattern as template arguments: `check_mask<8, 16>(cpu, {mask, rows, cols}, &found)`. An
-/// unsupported one does not compile.
+/// unsupported pattern does not compile.
 template <int N, int M>
 status check_mask(cpu_executor executor, matrix_view<const std::uint8_t> mask, mask_violations* result,
                   constraint kept = constraint::at_most, edge at_edge = edge::reject) {

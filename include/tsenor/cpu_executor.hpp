@@ -4,7 +4,8 @@
 
 namespace tsenor {
 
-/// First argument of a call that runs on the CPU: it returns when the work is done. Results do not depend on `threads`.
+/// The first argument of a call that runs on the CPU. The call returns when its work is done. Results do not depend on
+/// `threads`.
 struct cpu_executor {
   int threads = 0;  ///< threads to use; 0: one for each hardware thread; negative: invalid_option
 };

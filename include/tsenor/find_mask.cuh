@@ -47,7 +47,7 @@ struct storage<__nv_fp8_e5m2> {
 
 inline namespace TSENOR_ABI {
 
-template <int... Widths, class T, class Importance>
+template <bool With4, int... Widths, class T, class Importance>
 status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_outputs<std::remove_const_t<T>>& out,
                         const options& opts, const Importance& importance, cudaStream_t stream) {
   status s = pending_error();
@@ -58,7 +58,7 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight>(problem, stream)) : void()), ...);
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight, With4>(problem, stream)) : void()), ...);
   return s;
 }
 
@@ -75,24 +75,24 @@ inline namespace TSENOR_ABI {
 /// \tparam T          float, double, __half, __nv_bfloat16, __nv_fp8_e4m3, __nv_fp8_e5m2, or the library's type of the
 ///                    same layout
 /// \param weights     `[batch, rows, cols]` in device memory; strides as matrix_view allows them, natural alignment
-/// \param out         where to write, device memory; every output is optional, but one has to be there, see
+/// \param out         where to write, in device memory. Every output is optional, but at least one is needed; see
 ///                    mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
-/// \param importance  what a weight is worth, a `__device__` callable that is passed by value; see importance.hpp
-/// \param stream      the stream to run on. Its own device is used, but in capture, and with CUDA before 12.8, the
-///                    current device must be the stream's. All buffers, and what `importance` points to, must stay
-///                    alive and unchanged until the work on the stream is done
-/// \return success, or what was wrong, and then nothing was launched and nothing will be written: invalid_shape,
-///         not_divisible, invalid_pointer, overlapping_buffers, invalid_option, no_device, device_error. An error
-///         pending on the calling thread before the call is returned, and stays pending. A matrix without elements
-///         succeeds without a launch. Errors of the running kernel appear, as always, in later CUDA calls.
+/// \param importance  the importance of a weight: a `__device__` callable that is passed by value; see importance.hpp
+/// \param stream      the stream to run on. The call runs on the stream's device. During capture, and with CUDA before
+///                    12.8, that device must be the current one. All buffers, and what `importance` points to, must
+///                    stay alive and unchanged until the work on the stream is done
+/// \return success, or an error, and then nothing was launched and nothing will be written: invalid_shape,
+///         not_divisible, invalid_pointer, overlapping_buffers, invalid_option, no_device, device_error. If an error
+///         was pending on the calling thread before the call, it is returned and stays pending. A matrix without
+///         elements succeeds without a launch. As always, errors of the running kernel appear in later CUDA calls.
 ///
-/// One kernel launch; no allocation, no synchronisation, no workspace; may be captured into a CUDA graph.
-/// Deterministic: the same input gives the same bits on every run on the same kind of device. Thread-safe. Cost: a few
-/// selections in each row and column, then shortest paths, depending on the weights; with options::published() about
-/// five multiply-adds an iteration and weight; no memory traffic but the inputs and outputs. Source: the optimum by
-/// successive shortest paths from balanced prices, see detail/stages/price.hpp and repair.hpp; the published method is
-/// arXiv 2505.23949, Algorithms 1 and 2.
+/// One kernel launch; no allocation, no synchronisation, no workspace; a CUDA graph can capture it. Deterministic: the
+/// same input gives the same bits on every run on the same kind of device. Thread-safe. Cost: a few selections in each
+/// row and column, then shortest paths, which depend on the weights. With options::published(): about five
+/// multiply-adds for each iteration and weight. Memory traffic: only the inputs and outputs. Source: successive
+/// shortest paths from balanced prices find the optimum, see detail/stages/price.hpp and repair.hpp. The published
+/// method is arXiv 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// tsenor::mask_outputs<float> out;
@@ -105,19 +105,21 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   detail::check_static_pattern<N, M>();
   if constexpr (detail::check_kernel_types<T, Importance>())
-    return detail::find_mask_on_gpu<detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
+    return detail::find_mask_on_gpu<M == 4, detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance,
+                                                                   stream);
   else
     return {};
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the kernels of all
-/// four lane widths, where the pattern as template arguments compiles those of one; once for each importance, whatever
-/// the types of weights.
+/// four lane widths, where the pattern as template arguments compiles those of one. For each importance they are
+/// compiled once for all types of weights, double included (on the CPU once for all types but double, and once for
+/// double). The kernels of 4x4 tiles are compiled for each type.
 template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   if constexpr (detail::check_kernel_types<T, Importance>())
-    return detail::find_mask_on_gpu<8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+    return detail::find_mask_on_gpu<true, 8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
   else
     return {};
 }
@@ -131,7 +133,7 @@ status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_co
 /// \param rows     a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols     elements of a row
 /// \param mask     `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
-/// \param opts     method, constraint, treatment of edges; start::warm is refused, as there are no prices
+/// \param opts     method, constraint, treatment of edges; start::warm is refused, because there are no prices
 /// \param stream   the stream to run on, as above
 /// \return as above
 template <int N, int M, class T>

@@ -21,21 +21,15 @@
 namespace tsenor {
 namespace detail {
 
-/// Weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
+/// Number of weights that a thread takes at a time, in whole tiles: some tens of microseconds of work.
 inline constexpr std::int64_t weights_per_grain = 16384;
 
-// With4: M may be 4. Those tiles have a solver of their own, half of what there is to compile at width 8.
 template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
 void run_on_cpu(int threads, const problem<Weight, Importance>& problem) {
   const instruction_set isa = best_instruction_set();
-  parallel_for(threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
-               [&](std::int64_t begin, std::int64_t end) {
-                 if constexpr (With4)
-                   run_tiles<Width, AnyWeight>(isa, problem, begin, end);
-                 else
-                   run_wide_tiles<Width>(isa, as_solved < AnyWeight && !std::is_same_v < Weight, double >> (problem),
-                                         begin, end);
-               });
+  parallel_for(
+      threads, problem.grid.tiles, weights_per_grain / (problem.nm.m * problem.nm.m),
+      [&](std::int64_t begin, std::int64_t end) { run_tiles<Width, AnyWeight, With4>(isa, problem, begin, end); });
 }
 
 template <bool With4, int... Widths, class T, class Importance>
@@ -43,7 +37,7 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
                         const mask_outputs<std::remove_const_t<T>>& out, const options& opts,
                         const Importance& importance) {
   if (threads < 0)
-    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+    return {status_code::invalid_option, "cpu_executor::threads must not be negative (0 means all)", threads, 0};
   auto problem = make_problem(nm, stored(weights), stored(out), opts, importance);
   status s = check_problem(problem, opts);
   if (!s.ok() || problem.grid.tiles == 0) return s;
@@ -64,21 +58,20 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 /// \tparam T          float, double, or a type of weight_types.hpp
 /// \param executor    the threads to use
 /// \param weights     `[batch, rows, cols]`; strides as matrix_view allows them
-/// \param out         where to write; every output is optional and the caller's, but one has to be there, see
+/// \param out         where to write: the caller's buffers. Every output is optional, but at least one is needed; see
 ///                    mask_outputs
 /// \param opts        method, constraint, treatment of edges, cold or warm start; see options
-/// \param importance  what a weight is worth; see importance.hpp
-/// \return success, or what was wrong, and then nothing has been written: invalid_shape, not_divisible,
-///         invalid_pointer, overlapping_buffers, invalid_option. A matrix without elements succeeds, null pointers
-///         included.
+/// \param importance  the importance of a weight; see importance.hpp
+/// \return success, or an error, and then nothing has been written: invalid_shape, not_divisible, invalid_pointer,
+///         overlapping_buffers, invalid_option. A matrix without elements succeeds, also with null pointers.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of
 /// threads, alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up
-/// to 150 KB a thread, on its stack; nothing on the heap but the threads. Cost: a few selections in each row and
-/// column, then shortest paths, depending on the weights; with options::published() about five multiply-adds an
-/// iteration and weight, and an exponential every eighth iteration. Source: the optimum by successive shortest paths
-/// from balanced prices, see detail/stages/price.hpp and repair.hpp; the published method is arXiv 2505.23949,
-/// Algorithms 1 and 2.
+/// to 150 KB for each thread, on its stack; only the threads are on the heap. Cost: a few selections in each row and
+/// column, then shortest paths, which depend on the weights. With options::published(): about five multiply-adds for
+/// each iteration and weight, and an exponential in every eighth iteration. Source: successive shortest paths from
+/// balanced prices find the optimum, see detail/stages/price.hpp and repair.hpp. The published method is arXiv
+/// 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);
@@ -101,8 +94,9 @@ status find_mask(cpu_executor executor, matrix_view<T> weights, mask_outputs<std
 }
 
 /// The same with the pattern as a run-time value: invalid_pattern if it is not supported. Compiles the solver for all
-/// four lane widths, where the pattern as template arguments compiles one; once for each importance, whatever the types
-/// of weights, but double has its own.
+/// four lane widths, where the pattern as template arguments compiles one. For each importance it is compiled once for
+/// all types of weights but double, and once for double (on the GPU once for all types, double included). The solver of
+/// 4x4 tiles is compiled for each type.
 template <class T, class Importance = magnitude>
 status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out,
                  options opts = {}, Importance importance = {}) {
@@ -122,7 +116,7 @@ status find_mask(cpu_executor executor, pattern nm, matrix_view<T> weights, mask
 /// \param rows      a multiple of M, unless `opts.edge` is edge::partial; as is `cols`
 /// \param cols      elements of a row
 /// \param mask      `[rows, cols]` bytes, 1 where the weight is kept, else 0; not null unless there are no weights
-/// \param opts      method, constraint, treatment of edges; start::warm is refused, as there are no prices
+/// \param opts      method, constraint, treatment of edges; start::warm is refused, because there are no prices
 /// \return as above
 template <int N, int M, class T>
 status find_mask(cpu_executor executor, const T* weights, std::int64_t rows, std::int64_t cols, std::uint8_t* mask,

@@ -2,9 +2,10 @@
 /// How much a weight matters: functors (weight, row, col, batch) -> importance >= 0.
 ///
 /// `weight` is a double for double weights and a float for all other types; the importance returned is of that type.
-/// NaN (told by its bits, so that fast-math builds agree) and negative importances count as 0, infinite ones as the
-/// largest finite value; each is counted in tile_report::replaced. A functor is copied by value, must be pure (it is
-/// called more than once an element), and for the GPU be trivially copyable and callable in `__device__` code.
+/// NaN and negative importances count as 0, infinite ones as the largest finite value; tile_report::replaced counts
+/// them. (NaN is recognised by its bits, so fast-math builds agree.) A functor is copied by value. It must be pure,
+/// because it is called more than once for an element. On the GPU it must be trivially copyable and callable in
+/// `__device__` code.
 #pragma once
 
 #include <cmath>
@@ -17,14 +18,14 @@ namespace tsenor {
 
 /// |w|. The default.
 struct magnitude {
-  /// |weight|, wherever it stands.
+  /// |weight|, for every row, column and batch.
   template <class T>
   TSENOR_HOST_DEVICE T operator()(T weight, std::int64_t, std::int64_t, std::int64_t) const {
     return std::fabs(weight);
   }
 };
 
-/// w^2, squared after each tile has been scaled by a power of two, so that neither tiny nor huge weights are lost.
+/// w^2. Each tile is scaled by a power of two before it is squared, so neither tiny nor huge weights are lost.
 struct squared {
   /// |w|: find_mask squares what this returns, see detail::squares_after_scaling.
   template <class T>
@@ -33,9 +34,9 @@ struct squared {
   }
 };
 
-/// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the memory
-/// that the weights are in (device memory for the GPU), alive until the work is done; the same for every matrix of a
-/// batch. Null or not aligned is answered with invalid_pointer, an output within it with overlapping_buffers.
+/// |w_ij| * column_norms[j], Wanda's importance (arXiv 2306.11695). `column_norms` is a `[cols]` array in the same
+/// memory as the weights (device memory for the GPU). It must stay alive until the work is done. All matrices of a
+/// batch share it. A null or misaligned pointer gives invalid_pointer, an output within it overlapping_buffers.
 struct wanda {
   const float* column_norms = nullptr;  ///< `[cols]`, not negative; such as the L2 norms of the layer's inputs
   /// |weight| times the norm of its column.
@@ -50,7 +51,7 @@ namespace detail {
 template <class Importance>
 inline constexpr bool squares_after_scaling = std::is_same_v<Importance, squared>;
 
-/// The type in which a weight is handed to its importance functor, and the importance comes back.
+/// The type of the weight that an importance functor takes, and of the importance that it returns.
 template <class Weight>
 using importance_value = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 

@@ -9,7 +9,7 @@
 
 namespace tsenor {
 
-/// One output buffer; null means "not wanted". A stride of 0 means dense. Converts from a plain pointer.
+/// One output buffer. Null means that the output is not wanted; a stride of 0 means dense. Converts from a pointer.
 template <class T>
 struct output_buffer {
   T* data = nullptr;              ///< the first element; null: not wanted
@@ -26,17 +26,17 @@ struct output_buffer {
 template <class Weight>
 using price_type = std::conditional_t<std::is_same_v<Weight, double>, double, float>;
 
-/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`, one of which at least has to be wanted.
-/// No two may overlap, from first to last element, and none may overlap the weights, but `pruned` as said there, or
-/// wanda::column_norms. Each pointer is aligned to its element. Padding between rows is not written. No output depends
-/// on which others are wanted.
+/// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. At least one must not be null. No two
+/// outputs may overlap, from first to last element. No output may overlap wanda::column_norms or the weights; only
+/// `pruned` may be the weights, as said there. Each pointer is aligned to its element. Padding between rows is not
+/// written. No output depends on which others are wanted.
 template <class Weight>
 struct mask_outputs {
   /// `[batch, rows, cols]`: 1 where the weight is kept, else 0.
   output_buffer<std::uint8_t> mask;
 
-  /// `[batch, rows, ceil(cols / M)]` words, one for the part of a matrix row that lies in one tile: bit k (of value 1
-  /// << k) stands for the tile's column k, unused bits are 0. A word is uint8_t for M <= 8, uint16_t for M <= 16,
+  /// `[batch, rows, ceil(cols / M)]` words. A word is the part of a matrix row that lies in one tile: bit k (with value
+  /// 1 << k) stands for the tile's column k, and unused bits are 0. A word is uint8_t for M <= 8, uint16_t for M <= 16,
   /// uint32_t for M <= 32, else uint64_t; strides count words. For M = 8, 16, 32, 64 on a little-endian machine these
   /// are the bytes of `numpy.packbits(mask, axis=-1, bitorder='little')`.
   output_buffer<void> packed;
@@ -45,24 +45,24 @@ struct mask_outputs {
   /// pointer with the same strides (pruning in place).
   output_buffer<Weight> pruned;
 
-  /// One tile_report per tile, `batch * ceil(rows / M) * ceil(cols / M)` of them, dense, in the order that tile_report
-  /// documents.
+  /// One tile_report for each tile, `batch * ceil(rows / M) * ceil(cols / M)` in all, dense, in the order that
+  /// tile_report documents.
   tile_report* reports = nullptr;
 
-  /// `[tiles, 2, M]`, dense, tiles in the order of `reports`: of each tile the prices u of its M rows, then the prices
-  /// v of its M columns, in units of importance. They are a certificate that anyone can check: every mask S of the
-  /// tile, with w its importances, obeys
+  /// `[tiles, 2, M]`, dense, tiles in the order of `reports`. Each tile has the prices u of its M rows, then the prices
+  /// v of its M columns, in units of importance. They are a certificate that anyone can check. With w the importances
+  /// of the tile, every mask S of the tile obeys
   ///
   ///     sum_ij w_ij S_ij <= -N (sum_i u_i + sum_j v_j) + sum_ij max(0, w_ij + u_i + v_j),
   ///
-  /// and with method::optimal the right side is the value of the mask found, but for rounding (also to this type: the
-  /// report's bound comes from prices before that). Where a row or column may
-  /// keep fewer than N (constraint::at_most, smaller tiles at the edge) no price is positive. Rows and columns beyond a
-  /// smaller tile have price 0.
+  /// With method::optimal the right side is the value of the mask, up to rounding. Prices are also rounded to this
+  /// type; the report's bound comes from the prices before that. If a row or column may keep fewer than N
+  /// (constraint::at_most, smaller tiles at the edge), no price is positive. Rows and columns beyond a smaller tile
+  /// have price 0.
   ///
-  /// Under start::warm they are read first, so that masks of slightly changed weights cost less; any contents are
-  /// legal, and a tile with a price that is not finite starts cold, as do those of M = 4, which are as fast from
-  /// nothing.
+  /// Under start::warm, find_mask reads the prices first, so masks of slightly changed weights cost less. The buffer
+  /// may hold anything: a tile with a price that is not finite starts cold. Tiles of M = 4 always start cold, which is
+  /// as fast.
   price_type<Weight>* prices = nullptr;
 };
 

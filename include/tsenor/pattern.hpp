@@ -4,8 +4,8 @@
 
 namespace tsenor {
 
-/// A transposable N:M pattern as a run-time value: in every tile of m x m weights n are kept in each row and each
-/// column. Supported are 2 <= m <= 64 and 1 <= n <= m, powers of two or not.
+/// A transposable N:M pattern as a run-time value: every tile of m x m weights keeps n in each row and each column.
+/// Supported are 2 <= m <= 64 and 1 <= n <= m; m need not be a power of two.
 struct pattern {
   int n = 0;  ///< weights kept in every row and in every column of a tile
   int m = 0;  ///< side of a tile

@@ -1,5 +1,5 @@
 /// \file
-/// What is known about each solved tile, the same for every method.
+/// Reports about solved tiles, the same for every method.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@ enum report_flag : std::uint32_t {
   report_replaced_inputs = 2u,  ///< NaN, negative or infinite importances were replaced
 };
 
-/// One tile. Tiles are numbered row-major within a matrix, matrix after matrix:
+/// The report of one tile. Tiles are numbered row-major within a matrix, matrix after matrix:
 /// `(b * ceil(rows / M) + tile_row) * ceil(cols / M) + tile_col`.
 struct tile_report {
-  /// Importance kept: the sum of the original (unscaled) importances of the mask; where it has to be rounded it is
+  /// Importance kept: the sum of the original (unscaled) importances of the mask. If it has to be rounded, it is
   /// rounded up, by less than 2^-44 of it. At most the largest double.
   double value;
   /// No mask of this tile under its constraint keeps more, in exact arithmetic, unless that is beyond the largest
-  /// double; bound - value is the gap, which is 0 only if the mask is proved to be the best.
+  /// double. The gap is bound - value; it is 0 only if the mask is proved to be the best.
   double bound;
   std::int32_t iterations;  ///< Dykstra iterations, or vertices settled by the searches for shortest paths
   std::int32_t moves;       ///< swaps after the greedy rounding, or augmenting paths (0 for 4x4 tiles)

@@ -1,12 +1,12 @@
 /// \file
-/// What a call reports back: a value, never an exception, never a print, never an allocation.
+/// The result of a call: a value, never an exception, never a print, never an allocation.
 #pragma once
 
 #include <cstdint>
 
 namespace tsenor {
 
-/// What went wrong, or nothing.
+/// The kind of error, or success.
 enum class status_code {
   success,              ///< the work is done, or on a GPU enqueued
   invalid_pattern,      ///< N:M outside 1 <= N <= M, 2 <= M <= 64
@@ -16,12 +16,12 @@ enum class status_code {
   overlapping_buffers,  ///< two buffers share memory and are not allowed to
   invalid_option,       ///< an option outside its range
   no_device,            ///< no CUDA device, or no kernel for its architecture in this program
-  device_error          ///< the CUDA runtime reported an error, in this call or pending from before
+  device_error          ///< the CUDA runtime reported an error, from this call or an earlier one
 };
 
-/// The outcome of a call. `message()` is static text that says what was wrong and what to do; `observed()` and
-/// `required()` are the offending number and its limit where there is one (for the device codes `observed()` is the
-/// `cudaError_t`). Unless `ok()`, nothing was launched and nothing was written.
+/// The outcome of a call. `message()` is static text that says what was wrong and what to do. `observed()` is the wrong
+/// number and `required()` its limit, if there are such numbers. For the device codes `observed()` is the
+/// `cudaError_t`. Unless `ok()`, nothing was launched and nothing was written.
 class [[nodiscard]] status {
  public:
   /// Success.
@@ -38,9 +38,9 @@ class [[nodiscard]] status {
   constexpr status_code code() const { return code_; }
   /// What was wrong and what to do: static text in one line, never null.
   constexpr const char* message() const { return message_; }
-  /// The offending number, or the `cudaError_t`; 0 where there is none.
+  /// The wrong number, or the `cudaError_t`; 0 if there is none.
   constexpr std::int64_t observed() const { return observed_; }
-  /// The limit that observed() breaks; 0 where there is none.
+  /// The limit that observed() breaks; 0 if there is none.
   constexpr std::int64_t required() const { return required_; }
 
  private:

@@ -48,13 +48,13 @@ inline namespace TSENOR_ABI {
 /// \param reports `[count]` reports in device memory, as find_mask writes them. Read only.
 /// \param count   tiles of the matrix, times matrices of the batch; 0 gives a summary of zeros with worst_tile = -1
 /// \param result  one struct in device memory; must not be null
-/// \param stream  where the work is ordered; it runs on this stream's own device
+/// \param stream  the stream to run on, on its own device
 /// \return an error, with nothing enqueued, for a negative count, null or misaligned pointers (`reports` may be null if
 ///         there are none), a `result` within the reports, and for an error that was pending on the device before the
 ///         call (it stays pending)
 ///
-/// Stream-ordered: one launch of one block; no allocation, no synchronisation; can be captured into a CUDA graph. The
-/// buffers have to live until the stream gets there. The sums are in double and in a fixed order: the same input gives
+/// Stream-ordered: one launch of one block; no allocation, no synchronisation; a CUDA graph can capture it. The buffers
+/// have to live until the stream has done the work. The sums are in double and in a fixed order: the same input gives
 /// the same bits on every run. Cost: one pass, by a single multiprocessor.
 ///
 /// \code

@@ -67,7 +67,7 @@ inline status check_summarize_arguments(const tile_report* reports, std::int64_t
   if (const status s = check_view(reports, sizeof *reports, alignof(tile_report), 1, count, count, 1, 0); !s) return s;
   if (const status s = check_view(result, sizeof *result, alignof(report_summary), 1, 1, 1, 1, 0); !s) return s;
   if (buffers_overlap(reports, sizeof *reports, count, result, sizeof *result, 1))
-    return {status_code::overlapping_buffers, "the result lies within the reports: give it memory of its own"};
+    return {status_code::overlapping_buffers, "the result lies within the reports: give it its own memory"};
   return {};
 }
 
@@ -102,10 +102,10 @@ inline report_summary summarize_on_cpu(int threads, const tile_report* reports, 
 /// \return an error, and `*result` untouched, for a negative count, null or misaligned pointers (`reports` may be null
 ///         if there are none), a `result` within the reports and negative threads
 ///
-/// The sums are in double, rounded up so that they stay true, and in a fixed order: the same input gives the same bits
-/// on every run (the GPU's order is another one, so its last digits may differ). They are equal only if those of all
-/// tiles are. Beyond the range of double its largest number stands for them. Cost: one pass; memory O(threads).
-/// Thread-safe.
+/// The sums are in double, rounded up so that they stay valid, and in a fixed order: the same input gives the same bits
+/// on every run. (The GPU adds in another order, so its last digits may differ.) Value and bound are equal only if they
+/// are equal for all tiles. A sum beyond the range of double becomes the largest double. Cost: one pass; memory
+/// O(threads). Thread-safe.
 ///
 /// \code
 /// std::vector<tsenor::tile_report> reports(tiles);  // filled by find_mask

@@ -1,11 +1,14 @@
-#include "fuzz_file.hpp"
-
+// The readers of checkpoints on any bytes: they take a file of the kind TSENOR_FUZZ_KIND or say in one line why not, and what
+// they took is what they say. A folder stands for its index, beside two shards that are right.
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 
+#include "checkpoint.hpp"
 #include "convert.hpp"
 #include "expect.hpp"
 #include "index.hpp"
@@ -89,8 +92,11 @@ void read_as_index(const tool::input_file& file) {
 }
 
 }  // namespace
+}  // namespace tsenor_fuzz
 
-void read_as_file(tool::file_kind kind, const std::uint8_t* bytes, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  using namespace tsenor_fuzz;
+  constexpr tool::file_kind kind = tool::file_kind::TSENOR_FUZZ_KIND;
   static memory_file memory;
   memory.write(bytes, size);
   try {
@@ -100,6 +106,5 @@ void read_as_file(tool::file_kind kind, const std::uint8_t* bytes, std::size_t s
     expect(f.code() == tool::exit_code::input, "a damaged file is not the command line's fault");
     expect(std::string(f.what()).find('\n') == std::string::npos, "a message of more than one line");
   }
+  return 0;
 }
-
-}  // namespace tsenor_fuzz

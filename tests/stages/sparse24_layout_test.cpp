@@ -1,7 +1,14 @@
-// The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix.
+// The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix; and the
+// checks of calls that write it on the GPU, which come before any launch.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdint>
+#include <vector>
+
 #include "sparse24_case.hpp"
+#include "tsenor/detail/validate24.hpp"
+#include "tsenor/importance.hpp"
 
 namespace {
 
@@ -61,6 +68,120 @@ TEST(Sparse24Layout, RefusesWhatItCannotHold) {
   mask[5 * 128 + 7] ^= 1;
   EXPECT_EQ(outcome(128, 128, compressed.data()), tsenor::status_code::invalid_option);
   EXPECT_EQ(compressed, untouched);
+}
+
+// ---- calls of the GPU ----
+
+using tsenor::status;
+using tsenor::status_code;
+
+constexpr std::int64_t side = 64, tiles = side * side / 16;
+
+enum buffer { weights, given, norms, mask, packed, pruned, reports, prices, of_w, of_w_transposed, buffer_count };
+constexpr const char* names[] = {"weights", "given",   "norms",  "mask",         "packed",
+                                 "pruned",  "reports", "prices", "operand of W", "operand of W^T"};
+constexpr bool is_read(int b) { return b <= norms; }
+
+constexpr std::size_t size_of(int b) {
+  constexpr std::size_t compressed = tsenor::sparse24::compressed_size(side, side);
+  constexpr std::size_t sizes[] = {2 * side * side,
+                                   side * side,
+                                   side * sizeof(float),
+                                   side * side,
+                                   side * side / 4,
+                                   2 * side * side,
+                                   tiles * sizeof(tsenor::tile_report),
+                                   tiles * 8 * sizeof(float),
+                                   compressed,
+                                   compressed};
+  return sizes[b];
+}
+
+// A call whose buffers lie where `at` says.
+class call {
+ public:
+  std::array<unsigned char*, buffer_count> at{};
+
+  call() {
+    unsigned char* next = arena_.data() + 64 - reinterpret_cast<std::uintptr_t>(arena_.data()) % 64;
+    for (int b = 0; b < buffer_count; b++, next += spacing) at[b] = next;
+  }
+  status check() const {
+    tsenor::mask_outputs<tsenor::bfloat16> out;
+    out.mask.data = at[mask];
+    out.packed.data = at[packed];
+    out.pruned.data = reinterpret_cast<tsenor::bfloat16*>(at[pruned]);
+    out.reports = reinterpret_cast<tsenor::tile_report*>(at[reports]);
+    out.prices = reinterpret_cast<float*>(at[prices]);
+    const tsenor::wanda importance{reinterpret_cast<const float*>(at[norms])};
+    const tsenor::matrix_view<const tsenor::bfloat16> view(reinterpret_cast<tsenor::bfloat16*>(at[weights]), side,
+                                                           side);
+    auto problem = tsenor::detail::make_problem(tsenor::pattern{2, 4}, view, out, tsenor::options{}, importance);
+    const tsenor::matrix_view<const std::uint8_t> kept(at[given], side, side);
+    if (const status s = tsenor::detail::check_given24(kept, side, side); !s.ok()) return s;
+    return tsenor::detail::check_compress24(problem, kept, {at[of_w], at[of_w_transposed]});
+  }
+
+ private:
+  static constexpr std::size_t spacing = 1 << 15;
+  std::vector<unsigned char> arena_ = std::vector<unsigned char>((buffer_count + 2) * spacing);
+};
+
+TEST(Sparse24Arguments, RefuseBuffersThatShareMemory) {
+  ASSERT_TRUE(call().check().ok()) << call().check().message();
+  for (int a = 0; a < buffer_count; a++)
+    for (int b = 0; b < buffer_count; b++) {
+      if (a == b) continue;
+      call c;
+      c.at[b] = c.at[a] + size_of(a);  // the next byte is another's
+      EXPECT_TRUE(c.check().ok()) << names[b] << " behind " << names[a] << ": " << c.check().message();
+      c.at[b] -= 16;
+      const status s = c.check();
+      const status_code expected = is_read(a) && is_read(b) ? status_code::success : status_code::overlapping_buffers;
+      EXPECT_EQ(s.code(), expected) << names[b] << " within " << names[a] << ": " << s.message();
+    }
+}
+
+TEST(Sparse24Arguments, MayBePrunedInPlace) {
+  call c;
+  c.at[pruned] = c.at[weights];
+  EXPECT_TRUE(c.check().ok()) << c.check().message();
+}
+
+TEST(Sparse24Arguments, AreNeededWhereSomethingIsWritten) {
+  const call whole;
+  call c;
+  for (int b = mask; b < buffer_count; b++) c.at[b] = nullptr;
+  EXPECT_EQ(c.check().code(), status_code::invalid_pointer) << "nothing to write";
+  for (int b = mask; b < buffer_count; b++) {
+    call one = c;
+    one.at[b] = whole.at[b];
+    EXPECT_TRUE(one.check().ok()) << names[b] << " alone: " << one.check().message();
+  }
+  call without_mask;
+  without_mask.at[given] = nullptr;
+  EXPECT_EQ(without_mask.check().code(), status_code::invalid_pointer) << "no mask";
+}
+
+TEST(Sparse24Arguments, BeginOnTheirBoundaries) {
+  for (const auto [b, past] : {std::array{int(given), 2}, {int(of_w), 8}, {int(of_w_transposed), 1}}) {
+    call c;
+    c.at[b] += past;
+    EXPECT_EQ(c.check().code(), status_code::invalid_pointer) << names[b];
+  }
+}
+
+TEST(Sparse24Arguments, OfAGivenMaskHaveTheWeightsShape) {
+  const std::vector<std::uint8_t> bytes(side * 2 * side);
+  const auto code = [&](std::int64_t rows, std::int64_t cols, std::int64_t stride) {
+    const tsenor::matrix_view<const std::uint8_t> kept(bytes.data(), rows, cols, stride);
+    return tsenor::detail::check_given24(kept, side, side).code();
+  };
+  EXPECT_EQ(code(side, side, 2 * side), status_code::success);
+  EXPECT_EQ(code(side, 2 * side, 2 * side), status_code::invalid_shape);
+  EXPECT_EQ(code(2 * side, side, side), status_code::invalid_shape);
+  EXPECT_EQ(code(side, side, side - 4), status_code::invalid_shape);
+  EXPECT_EQ(code(side, side, side + 1), status_code::invalid_pointer);
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST_F(Apply, NamesAllThatDoesNotFitAtOnce) {
                            {"bias", "U8", "[16]", std::string(16, '\1')},
                            {"c.weight", "BOOL", "[4,4]", std::string(16, '\1')}});
   EXPECT_TRUE(fails_in_one_line(o, 3));
-  for (const char* text : {"16 x 8", "8 x 16", "\"F32\"", "\"bias\"", "\"c.weight\" is no tensor of IN"})
+  for (const char* text : {"16 x 8", "8 x 16", "\"F32\"", "\"bias\"", "\"c.weight\" is not a tensor of IN"})
     EXPECT_NE(o.err.find(text), std::string::npos) << text << " is not in " << o.err;
   EXPECT_EQ(files(), (names{"in.safetensors", "masks.safetensors"}));
 }

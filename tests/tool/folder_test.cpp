@@ -111,7 +111,7 @@ TEST_F(Folder, LeavesOutOtherWeightsAndFoldersAndSaysSo) {
   for (const char* name : {"pytorch_model.bin", "consolidated.safetensors", "onnx"})
     EXPECT_NE(o.out.find("{\"file\":\"" + std::string(name) + "\",\"left_out\""), std::string::npos) << o.out;
   EXPECT_NE(run({"check", path("out"), "--pattern", "4:8"}).out.find("0 of 2"), std::string::npos);
-  EXPECT_NE(run({"inspect", path("model")}).out.find("weights that are no part of this model"), std::string::npos);
+  EXPECT_NE(run({"inspect", path("model")}).out.find("weights that are not part of this model"), std::string::npos);
 }
 
 TEST_F(Folder, CopiesNoOtherFormOfTheWeights) {
@@ -161,7 +161,7 @@ TEST_F(Folder, RefusesAnIndexThatContradictsItsShardsAndNamesAllOfIt) {
   places[0].second = b;
   with(places);
   expect_refused("\"lost.weight\" should be in");
-  expect_refused("\"layers.0.up.weight\" should be in \"" + b + "\" and is in \"" + a + "\"");
+  expect_refused("\"layers.0.up.weight\" should be in \"" + b + "\" but is in \"" + a + "\"");
   places = right;
   places.emplace_back("x", "model-00003.safetensors");
   places.emplace_back("y", "model-00004.safetensors");

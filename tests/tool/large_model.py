@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Whether the program needs memory for blocks of tensors alone, and leaves nothing when it is killed.
+"""Tests that the program tsenor takes memory only for blocks of tensors, and leaves no output when it is killed.
 
     large_model.py build/quickstart/bin/tsenor --megabytes 8192
 
-makes a sharded model of that size in a folder of its own, mostly of zeros that take no room on the disk, takes it
-through mask, check and apply, kills apply once half-way, and prints seconds and peak memory. A run may take --limit
-megabytes.
+makes a sharded model of that size in a new folder. It consists mostly of zeros, which take no room on the disk. The
+script runs mask, check and apply on it, kills apply once half-way, and prints seconds and peak memory. A run may take
+--limit megabytes of memory.
 """
 
 import argparse
@@ -99,9 +99,9 @@ def problems(tool, folder, megabytes, limit):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("tool")
-    p.add_argument("--megabytes", type=int, default=128)
-    p.add_argument("--limit", type=int, default=400, help="of memory, in megabytes [default: %(default)s]")
+    p.add_argument("tool", help="the program tsenor")
+    p.add_argument("--megabytes", type=int, default=128, help="size of the model [default: %(default)s]")
+    p.add_argument("--limit", type=int, default=400, help="limit of memory, in megabytes [default: %(default)s]")
     p.add_argument("--folder", help="where to make the model [default: a temporary folder]")
     a = p.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -9,18 +9,18 @@ namespace tool {
 namespace {
 
 constexpr const char* description =
-    "N:M sparse checkpoints, as they lie on the disk: transposable masks, in which every M x M tile keeps N weights in "
-    "every\n"
-    "row and in every column, the best of them all with a certificate, or standard ones.\n";
+    "Prunes checkpoints on the disk to N:M. A transposable mask keeps N weights in every row and in every column of "
+    "each\n"
+    "M x M tile. tsenor finds the best such mask, with a certificate. It can also make standard N:M masks.\n";
 
 constexpr const char* footer =
-    "tsenor COMMAND --help explains a command. OUT is whole or absent, and IN is never touched. Every report ends with "
-    "what\n"
-    "stayed dense and why.\n"
+    "tsenor COMMAND --help explains a command. OUT is whole or absent, and IN is never changed. Every report ends with "
+    "the\n"
+    "tensors that stayed dense, and the reasons.\n"
     "\n"
-    "Exit status: 0 done; 1 check: the pattern is broken; 2 wrong usage; 3 a file cannot be used, or nothing in it can "
-    "be\n"
-    "pruned; 4 the CUDA device cannot be used.";
+    "Exit status: 0 done; 1 check found a broken pattern; 2 the command line is wrong; 3 a file cannot be used, or "
+    "nothing\n"
+    "in it can be pruned; 4 the CUDA device cannot be used.";
 
 command command_named(const std::string& name) {
   if (name == "mask") return command::mask;
@@ -63,7 +63,7 @@ void check_out(const settings& s) {
     refuse("OUT has to end in .safetensors: masks of a model go to one file");
   if (s.command != command::mask && in == file_kind::folder) {
     if (const auto ending = s.out.extension(); !is_directory(s.out) && (ending == ".safetensors" || ending == ".npy"))
-      refuse("OUT is a folder as IN is, and cannot end in " + ending.string());
+      refuse("OUT has to be a folder, as IN is, and cannot end in " + ending.string());
     return;
   }
   if (in == file_kind::npy && s.out.extension() != ".npy") refuse("OUT has to end in .npy, as IN does");
@@ -80,29 +80,29 @@ void check_inspect(const settings& s) {
 void check_prune(const settings& s) {
   const std::string out = s.out.string();
   if (s.gram && (kind_of(*s.gram, "--gram") == file_kind::npy) != (kind_of(s.in, "IN") == file_kind::npy))
-    refuse("the gram matrix of an .npy matrix has to be in .npy, and those of a model in .safetensors");
+    refuse("the gram matrix of an .npy matrix has to be in .npy, those of a model have to be in .safetensors");
   if (s.method != pruning_method::magnitude && !s.gram)
     refuse(std::string("--method ") + name_of(s.method) + " needs --gram; see --help");
   if (s.patterns.size() > 1 && out.find("{pattern}") == std::string::npos)
-    refuse("OUT has to contain {pattern}, as there are several; see --help");
+    refuse("there are several patterns, so OUT has to contain {pattern}; see --help");
   if (s.structures.size() > 1 && out.find("{structure}") == std::string::npos)
-    refuse("OUT has to contain {structure}, as there are several; see --help");
+    refuse("there are several structures, so OUT has to contain {structure}; see --help");
   if (s.patterns.size() == 1 && out.find("{pattern}") != std::string::npos && s.patterns.front().size() > 1)
-    refuse("OUT cannot contain {pattern} where tensors have different ones; leave it out");
+    refuse("OUT cannot contain {pattern} if tensors have different patterns; leave it out");
 }
 
 void check(const settings& s) {
   const file_kind in = kind_of(s.in, "IN");
   if (s.select && in == file_kind::npy)
-    refuse("--select is for models; an .npy file holds one matrix, leave the option out");
+    refuse("--select is for models, and an .npy file holds one matrix; leave the option out");
   if (s.command == command::inspect) return check_inspect(s);
   if (s.command != command::check) check_out(s);
   if (s.command == command::prune) return check_prune(s);
   if (s.command == command::apply && (kind_of(s.masks, "MASKS") == file_kind::npy) != (in == file_kind::npy))
-    refuse("masks of an .npy matrix have to be in .npy, and those of a model in .safetensors");
+    refuse("masks of an .npy matrix have to be in .npy, those of a model have to be in .safetensors");
   if ((s.command == command::mask || s.command == command::check) && s.patterns.size() != 1)
-    refuse("one pattern a tensor: give one N:M to --pattern, or NAME=N:M for some tensors");
-  if (s.command == command::mask && s.methods.size() != 1) refuse("one method: give one to --method");
+    refuse("a tensor has one pattern; give one N:M to --pattern, or NAME=N:M for some tensors");
+  if (s.command == command::mask && s.methods.size() != 1) refuse("masks come from one method; give one to --method");
 }
 
 settings interpret(const arguments& raw, const CLI::App& command) {

@@ -14,10 +14,10 @@ namespace {
 // What is wrong with a mask, or nothing. `weights` is the tensor of its name.
 std::string objection(const tensor_entry& mask, const tensor_entry* weights) {
   const std::string name = in_quotes(mask.name);
-  if (weights == nullptr) return name + " is no tensor of IN";
-  if (!mask.is_mask()) return name + " is of " + in_quotes(mask.dtype) + ", and masks are BOOL or U8";
+  if (weights == nullptr) return name + " is not a tensor of IN";
+  if (!mask.is_mask()) return name + " has the type " + in_quotes(mask.dtype) + ", but masks have BOOL or U8";
   if (mask.shape != weights->shape)
-    return name + " is " + shape_text(mask.shape) + ", and the weights are " + shape_text(weights->shape);
+    return name + " has the shape " + shape_text(mask.shape) + ", but the weights have " + shape_text(weights->shape);
   if (weights->bits < 8 || mask.shape.size() < 2 || mask.shape.size() > 3)
     return name + " is for weights of " + in_quotes(weights->dtype) + ", " + shape_text(weights->shape) +
            ", which cannot be pruned";
@@ -49,8 +49,8 @@ std::vector<std::uint8_t> read_mask(const input_file& file, const tensor_entry& 
   file.read(mask.offset + part.offset, values.data(), values.size());
   if (const auto other = std::find_if(values.begin(), values.end(), [](auto v) { return v > 1; });
       other != values.end())
-    throw file.problem("holds " + std::to_string(*other) + " in the mask " + in_quotes(mask.name) +
-                       "; masks are of 0 and 1");
+    throw file.problem("has the value " + std::to_string(*other) + " in the mask " + in_quotes(mask.name) +
+                       "; masks have only 0 and 1");
   return values;
 }
 

@@ -67,8 +67,8 @@ exit_code draw(const checkpoint& in, const settings& s) {
   const selection chosen =
       select_tensors(in.path().string(), in.tensors(), rule_for(in, s.patterns.front(), s.methods.front().edge, s));
   if (chosen.chosen.size() != 1)
-    throw failure(exit_code::usage, "--svg draws one matrix, and here are " + std::to_string(chosen.chosen.size()) +
-                                        " that fit the pattern; name one with --select");
+    throw failure(exit_code::usage, "--svg draws one matrix, but " + std::to_string(chosen.chosen.size()) +
+                                        " fit the pattern; name one with --select");
   const std::unique_ptr<solver> machine = make_solver(s.device);
   const std::string svg = draw_tile(in, chosen.chosen.front(), *machine, s);
   staged_output out(s.out, staged_output::shape::file);

@@ -41,8 +41,8 @@ std::string layer_source::objection(const tensor_entry& t, std::vector<std::stri
   if (gram->type == weight_type::f32 && gram->shape == gram_shape(t, others))
     on_the_other_side.push_back(in_quotes(t.name) + " (" + shape_text(t.shape) + ", gram " + shape_text(gram->shape) +
                                 ")");
-  return "its gram matrix is " + gram->dtype + " of " + shape_text(gram->shape) + " and has to be F32 of " +
-         shape_text(wanted) + "; make it anew";
+  return "its gram matrix is " + gram->dtype + " of " + shape_text(gram->shape) + ", but has to be F32 of " +
+         shape_text(wanted) + "; compute it again";
 }
 
 selection layer_source::select(const pattern_rules& patterns, tsenor::edge edge, const settings& s) const {

@@ -125,13 +125,13 @@ void note_inputs(const pruned_tensor& p, selection& rest) {
   if (p.no_squares > 0)
     one.notes.push_back("the gram matrix of " + in_quotes(p.tensor.name) + " has " + std::to_string(p.no_squares) +
                         " entries on its diagonal that are NaN, infinite or negative, which count as dead inputs: "
-                        "make it anew");
+                        "compute it again");
   if (p.matrices_without_inputs == 0) return add_rest(rest, one);
   const std::string which = p.matrices == 1 ? ""
                                             : " in " + std::to_string(p.matrices_without_inputs) + " of its " +
                                                   std::to_string(p.matrices) + " matrices";
   one.notes.push_back("no input of " + in_quotes(p.tensor.name) + " was active" + which +
-                      ": its weights are chosen by magnitude there");
+                      ", so its weights are chosen by magnitude there");
   add_rest(rest, one);
 }
 

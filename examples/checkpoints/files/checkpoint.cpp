@@ -41,9 +41,9 @@ fs::path entrance_of(const fs::path& folder) {
     for (const fs::path& candidate : candidates)
       if (candidate.filename() == usual) return candidate;
   const std::string what = indices.empty() ? ".safetensors file" : "index of .safetensors files";
-  throw failure(exit_code::input,
-                in_quotes(folder.string()) + " holds " + (candidates.empty() ? "no " : "more than one ") + what +
-                    (candidates.empty() ? "; name the folder of one model" : "; name the one that is meant"));
+  throw failure(exit_code::input, in_quotes(folder.string()) + " holds " +
+                                      (candidates.empty() ? "no " : "more than one ") + what +
+                                      (candidates.empty() ? "; name the folder of one model" : "; name the right one"));
 }
 
 // Other forms of the same weights, which would be dense beside pruned ones.
@@ -154,7 +154,7 @@ void checkpoint::look_around() {
     if (std::error_code error; !fs::is_regular_file(path, error))
       strangers_.emplace(path.filename().string(), "not a file");
     else if (holds_weights(path))
-      strangers_.emplace(path.filename().string(), "weights that are no part of this model");
+      strangers_.emplace(path.filename().string(), "weights that are not part of this model");
     else
       companions_.push_back(path);
   }

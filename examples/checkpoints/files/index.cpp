@@ -32,7 +32,7 @@ weight_map read_index(const input_file& file) {
   for (const auto& [name, shard] : map->items()) {
     if (!shard.is_string() || !is_file_name(shard.get<std::string>()))
       throw file.problem("places tensor " + in_quotes(name) + " in " + escaped(shard.dump(-1, ' ', true)) +
-                         ", which is no .safetensors file of its folder" + rewrite);
+                         ", which is not a .safetensors file in the same folder" + rewrite);
     result.emplace(name, shard.get<std::string>());
   }
   if (result.empty()) throw file.problem("names no tensor" + std::string(rewrite));
@@ -58,9 +58,9 @@ std::vector<std::string> contradictions(const weight_map& index,
   for (const auto& [name, shard] : index) {
     const auto place = places.find(name);
     if (place == places.end())
-      found.push_back(in_quotes(name) + " should be in " + in_quotes(shard) + " and is in no shard");
+      found.push_back(in_quotes(name) + " should be in " + in_quotes(shard) + " but is in no shard");
     else if (place->second != shard)
-      found.push_back(in_quotes(name) + " should be in " + in_quotes(shard) + " and is in " + in_quotes(place->second));
+      found.push_back(in_quotes(name) + " should be in " + in_quotes(shard) + " but is in " + in_quotes(place->second));
   }
   return found;
 }

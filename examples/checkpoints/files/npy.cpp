@@ -159,7 +159,7 @@ tensor_entry read_npy_header(const input_file& file) {
   entry.shape = *d.shape;
   if (entry.shape.size() > 2)
     throw file.problem("is " + std::to_string(entry.shape.size()) +
-                       "-D, and an .npy file holds one matrix; write a batch with safetensors' save_file");
+                       "-D, but an .npy file holds one matrix; write a batch with safetensors' save_file");
   if (*d.fortran_order && entry.shape.size() > 1)
     throw file.problem("is in Fortran order; save numpy.ascontiguousarray(array)");
   const auto bytes = checked_product(entry.shape, entry.bits / 8);

@@ -55,7 +55,7 @@ void check_folder(const fs::path& path, const fs::path& named) {
   std::error_code error;
   if (!fs::exists(path, error)) return;
   if (!fs::is_directory(path, error))
-    throw cannot_write(named, "it is no folder, and the model is one; choose a new folder");
+    throw cannot_write(named, "it is not a folder, but the model is one; choose a new folder");
   if (!fs::is_empty(path, error)) throw cannot_write(named, "the folder is not empty; choose a new one, or empty it");
 }
 
@@ -85,7 +85,7 @@ void staged_output::require_room(std::uint64_t bytes) const {
   std::error_code error;
   const fs::space_info space = fs::space(path_.parent_path(), error);
   if (!error && space.available < bytes)
-    throw cannot_write(path_, "it takes " + std::to_string(bytes) + " bytes, and the disk has room for " +
+    throw cannot_write(path_, "it takes " + std::to_string(bytes) + " bytes, but the disk has room for " +
                                   std::to_string(space.available) + "; make room, or choose another disk");
 }
 

@@ -54,7 +54,7 @@ std::vector<T> cut(const std::vector<T>& padded, const tile_picture& p) {
 
 void check_tile(const tensor_entry& t, int m, tile_index tile) {
   if (t.shape.size() != 2)
-    throw failure(exit_code::usage, "--svg draws a matrix, and " + in_quotes(t.name) + " is a batch of them (" +
+    throw failure(exit_code::usage, "--svg draws a matrix, but " + in_quotes(t.name) + " is a batch of them (" +
                                         shape_text(t.shape) + "); choose another tensor with --select");
   const std::uint64_t down = tiles_along(t.shape[0], m), across = tiles_along(t.shape[1], m);
   if (static_cast<std::uint64_t>(tile.row) >= down || static_cast<std::uint64_t>(tile.col) >= across)

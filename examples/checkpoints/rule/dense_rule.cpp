@@ -88,7 +88,7 @@ std::optional<std::string> dense_rule::operator()(const tensor_entry& tensor) co
   for (const line& l : table)
     for (const std::string& part : parts_at(l.place, parts, with_experts_))
       if (std::regex_match(part, l.part)) return l.what;
-  if (tensor.shape.size() == 3 && !is_batch_of_experts(parts)) return "3-D, and by its name no batch of experts";
+  if (tensor.shape.size() == 3 && !is_batch_of_experts(parts)) return "3-D, but not a batch of experts by its name";
   return std::nullopt;
 }
 

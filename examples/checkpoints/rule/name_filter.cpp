@@ -12,7 +12,7 @@ std::regex compile(const std::string& option, const std::string& expression) {
     return std::regex(expression);
   } catch (const std::regex_error&) {
     throw failure(exit_code::usage, option + " " + in_quotes(expression) +
-                                        " is no valid regular expression; escape special characters with \\");
+                                        " is not a valid regular expression; escape special characters with \\");
   }
 }
 

@@ -17,7 +17,7 @@ std::string misfit(const tensor_entry& t, tsenor::pattern pattern, const selecti
   if (shape.size() > 3)
     return std::to_string(shape.size()) + "-D; only matrices and batches of them can be pruned, reshape it";
   if (!t.type && rule.masks.count(t.dtype) == 0)
-    return "of " + in_quotes(t.dtype) + ", which is no floating-point type of weights";
+    return "of " + in_quotes(t.dtype) + ", which is not a floating-point type of weights";
   for (const std::uint64_t side : shape)
     if (side == 0) return "empty (" + shape_text(shape) + ")";
   const auto m = static_cast<std::uint64_t>(pattern.m);
@@ -42,9 +42,9 @@ std::string not_meant(const tensor_entry& t, const selection_rule& rule, const d
 std::string note_on(const tensor_entry& t, const selection_rule& rule, const dense_rule& dense) {
   if (rule.select == nullptr) return "";
   if (const auto remark = rule.remarks->find(t.name); remark != rule.remarks->end())
-    return in_quotes(t.name) + " is " + remark->second + ", and taken because --select matches it";
+    return in_quotes(t.name) + " is " + remark->second + ", but taken because --select matches it";
   const auto what = dense(t);
-  return what ? in_quotes(t.name) + " is " + *what + ", and taken because --select matches it" : "";
+  return what ? in_quotes(t.name) + " is " + *what + ", but taken because --select matches it" : "";
 }
 
 std::string reason_against(const tensor_entry& t, const pattern_rule* fitting, const selection_rule& rule,
@@ -67,7 +67,7 @@ std::optional<std::string> note_on_stored_order(const selection& result) {
     if (std::regex_match(t.tensor.name, of_gpt2) && ++count == 1) first = in_quotes(t.tensor.name);
   if (count == 0) return std::nullopt;
   return first + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") +
-         " have names of layers that GPT-2 stores [inputs, outputs]; they are taken for [outputs, inputs], unless "
+         " have names of layers that GPT-2 stores [inputs, outputs]; they are read as [outputs, inputs], unless "
          "--transposed names them";
 }
 
@@ -80,10 +80,10 @@ std::vector<std::string> notes_on_options(const std::vector<tensor_entry>& tenso
   for (const pattern_rule& r : rule.patterns)
     if (r.glob != "*" && used.count(&r) == 0)
       notes.push_back("--pattern " + in_quotes(r.glob + "=" + text_of(r.pattern)) +
-                      " is the first that fits for no name");
+                      " applies to no tensor: no name matches it first");
   const auto is_transposed = [&](const selected_tensor& t) { return rule.transposed->matches(t.tensor.name); };
   if (rule.transposed && std::none_of(result.chosen.begin(), result.chosen.end(), is_transposed))
-    notes.push_back("--transposed matches the name of no tensor that is taken");
+    notes.push_back("--transposed matches none of the selected tensors");
   if (rule.sided && !rule.transposed)
     if (const auto note = note_on_stored_order(result)) notes.push_back(*note);
   return notes;

@@ -75,7 +75,7 @@ void check_pattern(const Tensor& matrices, const asked& a, const char* name) {
   if (o.edge == tsenor::edge::partial) return;
   TORCH_CHECK_VALUE(matrices.sym_size(-2) % a.m == 0 && matrices.sym_size(-1) % a.m == 0, "tsenor: rows and cols of ",
                     name, " ", matrices.sym_sizes(), " must be multiples of M = ", a.m,
-                    ": pad the matrix, or ask for edge='partial'");
+                    ": pad the matrix, or use edge='partial'");
 }
 
 void check_arguments(const tensors& t, const asked& a, bool warm) {
@@ -96,7 +96,7 @@ void check_arguments(const tensors& t, const asked& a, bool warm) {
   }
   if (t.mask) check_mask_out(*t.mask, t.weight);
   if (t.prices) check_prices(*t.prices, t.weight, a.m);
-  TORCH_CHECK_VALUE(!warm || t.prices, "tsenor: warm=True needs prices, those of an earlier call");
+  TORCH_CHECK_VALUE(!warm || t.prices, "tsenor: warm=True needs the prices of an earlier call");
   TORCH_CHECK_VALUE(!warm || a.method == "optimal",
                     "tsenor: warm=True is for method='optimal': the published method "
                     "reads no prices");

@@ -63,8 +63,9 @@ void check_linear24(const Tensor& x, const Tensor& weight, const optional_tensor
                     at::ScalarType type) {
   TORCH_CHECK_VALUE(pruned || (compressed && transposed),
                     "tsenor: linear24 needs both compressed operands, or the pruned weights for those not given");
-  TORCH_CHECK_VALUE(weight.dim() == 2 && x.dim() >= 1 && x.sym_size(-1) == weight.sym_size(1), "tsenor: x ",
-                    x.sym_sizes(), " must have the features of weight ", weight.sym_sizes(), " last");
+  TORCH_CHECK_VALUE(weight.dim() == 2 && x.dim() >= 1 && x.sym_size(-1) == weight.sym_size(1),
+                    "tsenor: the last size of x ", x.sym_sizes(), " must be the input features of weight ",
+                    weight.sym_sizes());
   check_device(x, "x", weight);
   if (bias) {
     check_device(*bias, "bias", weight);

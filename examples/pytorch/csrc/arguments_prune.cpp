@@ -31,8 +31,7 @@ void check_weight(const Tensor& weight, const pruning& p) {
   if (rows_alone) a.edge = "partial";
   check_pattern(weight, a);
   TORCH_CHECK_VALUE(!rows_alone || !reject || weight.sym_size(1) % p.m == 0, "tsenor: cols of weight ",
-                    weight.sym_sizes(), " must be a multiple of M = ", p.m,
-                    ": pad the matrix, or ask for edge='partial'");
+                    weight.sym_sizes(), " must be a multiple of M = ", p.m, ": pad the matrix, or use edge='partial'");
   at::assert_no_internal_overlap(weight);
 }
 

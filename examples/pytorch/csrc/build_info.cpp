@@ -39,10 +39,11 @@ void refuse(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stac
       false, op.schema().name(), ": tsenor_torch was built without 2:4 products, because cuSPARSELt was not found: ",
       "install nvidia-cusparselt and build again with pip install --no-build-isolation --force-reinstall --no-deps");
 #else
-  TORCH_CHECK(false, op.schema().name(),
-              ": the tensors are on a GPU, and tsenor_torch was built for the CPU alone: build it ",
-              "again where there is nvcc, with TSENOR_TORCH_CUDA=1 pip install --no-build-isolation --force-reinstall ",
-              "--no-deps -v, which says what is missing");
+  TORCH_CHECK(
+      false, op.schema().name(),
+      ": the tensors are on a GPU, but tsenor_torch was built for the CPU only: build it again on a machine ",
+      "with nvcc: TSENOR_TORCH_CUDA=1 pip install --no-build-isolation --force-reinstall --no-deps -v. It says ",
+      "what is missing");
 #endif
 }
 

@@ -106,7 +106,8 @@ Tensor alps_inputs_cuda(const Tensor& gram, double damping) {
   TORCH_INTERNAL_ASSERT(alps_inputs_size(cols) <= std::size_t(given));
   std::size_t size = 0;
   require(alps_prepare_memory(on, cols, &size));
-  const Tensor memory = bytes(size, gram), inputs = bytes(given, gram), dense = gram.contiguous();
+  const Tensor memory = bytes(size, gram), dense = gram.contiguous();
+  const Tensor inputs = bytes(given, gram).zero_();  // what lies between its parts, too: equal calls return equal bytes
   require(alps_prepare(on, dense.const_data_ptr<float>(), cols, inputs.data_ptr(), {memory.data_ptr(), size}, damping));
   return inputs;
 }

@@ -54,11 +54,11 @@ def shard(model):
     return model
 
 
-def train(model, steps, start=0, **arguments):
+def train(model, steps, start=0, width=32, **arguments):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    refresh = tsenor_torch.MaskRefresh(model, optimizer, every=2, measure_flips=True, **arguments)
+    refresh = tsenor_torch.MaskRefresh(model, optimizer, **{"every": 2, "measure_flips": True} | arguments)
     for step in range(start, start + steps):
-        x = torch.randn(16, 32, generator=torch.Generator().manual_seed(step))
+        x = torch.randn(16, width, generator=torch.Generator().manual_seed(step))
         optimizer.zero_grad()
         model(x).square().mean().backward()
         optimizer.step()
@@ -153,6 +153,36 @@ def fsdp1(model):
     return wrapper
 
 
+def linear24(folder):
+    """2:4 layers find the masks of whole weights; the phases, decay and soft pruning are those of one process."""
+    result = {}
+    for pruning in ("hard", "soft"):
+        alone, model, other = layers24(pruning), shard24(layers24(pruning)), shard24(layers24(pruning, seed=1))
+        phases = tsenor_torch.dense_phases(6, end=1 / 3)
+        for it in (alone, model):
+            train(it, 3, width=64, measure_flips=False, decay=0.1, schedule=phases)
+        set_model_state_dict(other, get_model_state_dict(model))
+        result[pruning] = same(masks(alone), masks(model)) and same(masks(model), masks(other))
+        for it in (alone, model):
+            train(it, 3, 3, width=64, measure_flips=False, decay=0.1, schedule=phases)
+        x = torch.randn(16, 64)
+        full = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
+        result[f"{pruning}, dense end"] = torch.equal(alone(x), model(x)) and same(alone.state_dict(), full)
+    flips = train(shard24(layers24("hard")), 0, width=64)
+    return result | {"flips": refused(flips.refresh)}
+
+
+def layers24(pruning, seed=0):
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(*(tsenor_torch.Linear24(64, 64, pruning=pruning) for _ in range(2)))
+
+
+def shard24(model):
+    for module in (*model, model):
+        fully_shard(module)
+    return model
+
+
 def refusals(folder):
     mesh = init_device_mesh("cpu", (2,))
     sharded = fully_shard(Model())
@@ -179,7 +209,7 @@ def refusals(folder):
 
 def main(folder):
     dist.init_process_group("gloo")
-    seen = {case.__name__: case(folder) for case in (ddp, fsdp2, decay, checkpoints, refusals)}
+    seen = {case.__name__: case(folder) for case in (ddp, fsdp2, decay, linear24, checkpoints, refusals)}
     (folder / f"rank{dist.get_rank()}.json").write_text(json.dumps(seen))
     dist.barrier()
     dist.destroy_process_group()

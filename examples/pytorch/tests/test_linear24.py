@@ -1,9 +1,10 @@
 import pytest
 import torch
-from oracle import counts_of
+from oracle import all_tiles24, counts_of
 
-from tsenor_torch import Linear24, MaskRefresh, compress24, plans, sparsify24
-from tsenor_torch.forms import Forms, Plan
+import tsenor_torch
+from tsenor_torch import Linear24, MaskRefresh, compress24, dense_phases, finalize, plans, sparsify24
+from tsenor_torch.forms import Forms, Plan, soft24
 
 ops = torch.ops.tsenor
 TYPES = [torch.float16, torch.bfloat16]
@@ -253,3 +254,131 @@ def test_sparsify24_goes_by_the_times_of_whole_steps():
     mask = ops.find_mask(dense.weight, 2, 4)[0] if names else torch.ones_like(dense.weight, dtype=torch.bool)
     expected = x.float() @ torch.where(mask, dense.weight, 0).float().t()
     torch.testing.assert_close(model(x).float(), expected, rtol=2e-2, atol=2e-2 * float(expected.detach().abs().max()))
+
+
+def soft_by_comparing_all(weight):
+    """What the best mask of each tile keeps less what the best one without the entry keeps; at most the magnitude."""
+    masks = all_tiles24()
+    soft = torch.zeros_like(weight, dtype=torch.float64)
+    for i in range(0, weight.shape[0], 4):
+        for j in range(0, weight.shape[1], 4):
+            tile = weight[i : i + 4, j : j + 4].double()
+            kept = masks @ tile.abs().reshape(16)
+            for k in range(16):
+                loss = kept.max() - kept[masks[:, k] == 0].max()
+                entry = tile.flatten()[k]
+                soft[i + k // 4, j + k % 4] = min(loss, entry.abs()) * entry.sign()
+    return soft
+
+
+def tied(rows, cols):
+    return torch.randint(-2, 3, (rows, cols)).float()
+
+
+@pytest.mark.parametrize("make", [torch.randn, tied, torch.zeros, lambda *s: 1e30 * torch.randn(*s)])
+def test_soft_values_are_what_a_mask_loses_without_an_entry(device, make):
+    weight = make(32, 64)
+    soft, expected = soft24(weight.to(device), chunk=10).cpu(), soft_by_comparing_all(weight)
+    torch.testing.assert_close(soft.double(), expected, rtol=0, atol=4e-6 * float(weight.abs().max()))
+    mask = ops.find_mask(weight, 2, 4)[0]
+    assert not soft[~mask].any()
+
+
+def test_soft_pruning_is_continuous_where_masks_flip():
+    first, last = torch.randn(2, 64, 64, dtype=torch.float64).unbind()
+    steps = torch.linspace(0, 1, 2001, dtype=torch.float64)
+    path = [(first + t * (last - first)).float() for t in steps[:400]]
+    moved = max(float((a - b).abs().max()) for a, b in zip(path, path[1:]))
+    jumps = [float((soft24(a) - soft24(b)).abs().max()) for a, b in zip(path, path[1:])]
+    assert max(jumps) < 20 * moved  # at most the changes of what two masks of eight keep, and the entry's own
+    hard = [torch.where(ops.find_mask(w, 2, 4)[0], w, 0) for w in path]
+    assert max(float((a - b).abs().max()) for a, b in zip(hard, hard[1:])) > 100 * moved
+
+
+def soft_product(layer, x, scale):
+    pruned = (scale * soft24(layer.weight.detach().bfloat16())).bfloat16().double()
+    return x.double() @ pruned.t() + layer.bias.detach().double()
+
+
+def test_a_soft_layer_multiplies_by_soft_weights_with_the_scale_it_began_with(device):
+    dense = torch.nn.Linear(128, 64, device=device)
+    layer, x = Linear24.of(dense, pruning="soft"), torch.randn(64, 128, device=device).bfloat16()
+    soft, weight = soft_by_comparing_all(dense.weight.detach().cpu()), dense.weight.detach().cpu().double()
+    scale = layer.scale.clone()
+    torch.testing.assert_close(float(scale), float((soft * weight).sum() / soft.square().sum()), rtol=1e-4, atol=0)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
+    refresh = MaskRefresh(layer, optimizer)
+    y = layer(x)
+    y.float().square().sum().backward()
+    expected = (2 * y.detach().float()).to(y.dtype).double().t() @ x.double()  # straight through, of all weights
+    torch.testing.assert_close(layer.weight.grad.double(), expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
+    optimizer.step()
+    assert refresh.steps == 1 and torch.equal(layer.scale, scale)
+    expected = soft_product(layer, x, scale)
+    for y in (layer(x), layer.plain()(x.float())):
+        torch.testing.assert_close(y.double(), expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
+    with pytest.raises(ValueError, match="'hard' or 'soft'"):
+        Linear24(64, 64, pruning="none")
+
+
+def test_the_scale_of_a_soft_layer_is_in_its_state(device):
+    layer, other = (Linear24(128, 64, device=device, pruning="soft") for _ in range(2))
+    x = torch.randn(64, 128, device=device)
+    assert not torch.equal(layer.scale, other.scale)
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other.scale, layer.scale) and torch.equal(other(x), layer(x))
+    dense = torch.nn.Linear(128, 64, device=device)
+    other.load_state_dict(dense.state_dict())
+    assert torch.equal(other.scale, Linear24.of(dense, pruning="soft").scale)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("pruning", ["hard", "soft"])
+def test_plain_state_dicts_have_the_weights_of_finalized_models(device, pruning, dense):
+    model = torch.nn.Sequential(Linear24(128, 64, device=device, pruning=pruning))
+    handle = MaskRefresh(model, None, schedule=lambda step, n, m: m if dense else n)
+    plain = tsenor_torch.plain_state_dict(model.state_dict())
+    x, weight = torch.randn(64, 128, device=device), model[0].weight.detach().clone()
+    y = model(x)
+    handle.remove()
+    finalize(model)
+    assert plain.keys() == model.state_dict().keys() == {"0.weight", "0.bias"}
+    assert torch.equal(plain["0.weight"], model[0].weight) and torch.equal(weight, model[0].weight) == dense
+    torch.testing.assert_close(model(x), y, rtol=2e-2, atol=2e-2 * float(y.detach().abs().max()))
+
+
+@pytest.mark.parametrize("pruning", ["hard", "soft"])
+@pytest.mark.parametrize("every", [1, 4])
+def test_dense_phases_are_dense_and_a_run_that_goes_on_stays_in_them(device, pruning, every):
+    def start():
+        torch.manual_seed(3)
+        layer = Linear24(64, 64, device=device, pruning=pruning)
+        optimizer = torch.optim.Adam(layer.parameters(), lr=0.02)
+        phases = dense_phases(12, start=1 / 6, end=1 / 4)
+        return layer, optimizer, MaskRefresh(layer, optimizer, every=every, schedule=phases)
+
+    x, found = torch.randn(32, 64, device=device).bfloat16(), []
+    layer, optimizer, _refresh = start()
+    for step in range(12):
+        y = layer(x)
+        dense = torch.nn.functional.linear(x, layer.weight.bfloat16(), layer.bias.bfloat16())
+        found.append(bool((y - dense).abs().max() <= 1e-2 * dense.abs().max()))
+        optimizer.zero_grad()
+        y.float().square().mean().backward()
+        optimizer.step()
+        if step in (5, 10):
+            other, its, handle = start()
+            other.load_state_dict(layer.state_dict())
+            its.load_state_dict(optimizer.state_dict())
+            assert handle.steps == step + 1 and torch.equal(other(x), layer(x))
+            layer, optimizer, _refresh = other, its, handle
+    begins = 2 if every == 1 else 4  # masks come at a refresh, the end on time
+    assert found == [step < begins or step >= 9 for step in range(12)]
+    assert torch.equal(layer.plain().weight, layer.weight)
+
+
+def test_a_schedule_that_a_2_4_layer_cannot_keep_is_refused():
+    with pytest.raises(ValueError, match="2 of 4, or all: the schedule keeps 3"):
+        MaskRefresh(Linear24(64, 64), None, schedule=lambda step, n, m: 3)
+    with pytest.raises(ValueError, match="shares"):
+        dense_phases(10, start=0.7, end=0.7)

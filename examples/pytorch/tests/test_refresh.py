@@ -8,7 +8,17 @@ import torch
 from models import sparsity_of, train, two_layers
 
 import tsenor_torch
-from tsenor_torch import Linear24, MaskRefresh, TransposableSparsity, decreasing_n, finalize, freeze, refresh, sparsify
+from tsenor_torch import (
+    Linear24,
+    MaskRefresh,
+    TransposableSparsity,
+    decreasing_n,
+    dense_phases,
+    finalize,
+    freeze,
+    refresh,
+    sparsify,
+)
 
 
 def sparse(device="cpu", **arguments):
@@ -192,6 +202,39 @@ def test_flips_are_measured(device):
     train(model, optimizer, 2)
     flipped = (before != mask_of(model)).float().mean()
     assert torch.equal(handle.flips["0.weight"], flipped) and flipped > 0
+    share = handle.flips["2.weight"].double()
+    assert torch.equal(handle.flip_rate, (flipped.double() * 64 * 32 + share * 64 * 32) / (2 * 64 * 32))
+    handle.measure_flips = False
+    train(model, optimizer, 2)
+    assert handle.flip_rate is None
+
+
+def test_decay_goes_through_the_gradient_and_so_through_adam(device):
+    """2404.01847 adds the decay to the gradient: Adam's first step is then the rate whatever the decay."""
+    model = sparse(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, eps=1e-12)
+    MaskRefresh(model, optimizer, every=10, decay=1e-3)
+    weight, mask = sparsity_of(model[0]).stored(), mask_of(model)
+    before = weight.detach().clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    expected = torch.where(mask, before, before - 0.01 * before.sign())
+    torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-4)
+
+
+def test_the_dense_end_begins_on_time_whatever_the_pattern(device):
+    model = sparse(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    MaskRefresh(model, optimizer, every=5, schedule=dense_phases(8))
+    dense = []
+    for _ in range(8):
+        dense.append(bool(mask_of(model).all()))
+        train(model, optimizer, 1)
+    assert dense == [step >= 7 for step in range(8)]  # round(8 * 5 / 6)
+    steps = (1, 2, 6, 7, 9, 10, 11)
+    kept = [dense_phases(10, start=0.2, end=share)(step, 2, 4) for share in (0, 0.01, 0.3) for step in steps]
+    assert kept == [4, 2, 2, 2, 2, 2, 2] * 2 + [4, 2, 2, 4, 4, 4, 4]  # a training without a dense end ends sparse
 
 
 def test_importance_of_ones_own(device):

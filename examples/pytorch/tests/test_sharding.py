@@ -59,7 +59,12 @@ def test_decay_schedule_and_importance_are_the_same_in_parts(seen):
 def test_checkpoints_of_sharded_models(seen):
     result = seen["checkpoints"]
     assert result["sharded"] and result["full"] and result["steps"] == 3 and result["dense"] == ["accepted", True]
-    assert result["other pattern"].count("masks of 8:16, the model of 4:8") == 3
+    assert result["other pattern"].count("masks of 8:16, but the model has 4:8") == 3
+
+
+def test_sharded_2_4_layers_find_the_masks_of_one_process_in_their_products(seen):
+    assert "measure_flips of 0.weight" in seen["linear24"].pop("flips")
+    assert seen["linear24"] == dict.fromkeys(["hard", "soft", "hard, dense end", "soft, dense end"], True)
 
 
 @pytest.mark.parametrize(

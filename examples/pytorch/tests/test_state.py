@@ -93,7 +93,7 @@ def test_a_state_of_another_pattern_is_refused(saved, loading):
     before = masks(model)
     with pytest.raises(RuntimeError) as error:
         model.load_state_dict(state)
-    assert str(error.value).count(f"masks of {saved[0]}:{saved[1]}, the model of {loading[0]}:{loading[1]}") == 2
+    assert str(error.value).count(f"masks of {saved[0]}:{saved[1]}, but the model has {loading[0]}:{loading[1]}") == 2
     assert equal(before, masks(model))
 
 

@@ -102,7 +102,7 @@ def test_the_readmes_script_and_the_same_fully_sharded(tmp_path):
     for folder in folders:
         folder.mkdir()
     said = launched(SCRIPT, str(folders[0]), folder=tmp_path)
-    assert "goes on after step 10" in said and "same logits: True" in said
+    assert "continues after step 10" in said and "same logits: True" in said
     fsdp = [
         "--num_processes", "2", "--main_process_ip", "127.0.0.1", "--use_fsdp", "--fsdp_version", "2",
         "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
@@ -111,7 +111,7 @@ def test_the_readmes_script_and_the_same_fully_sharded(tmp_path):
     said = launched(
         "-m", "accelerate.commands.launch", *fsdp, str(HERE / "cpu_fsdp.py"), SCRIPT, str(folders[1]), folder=tmp_path
     )
-    assert "goes on after step 10" in said and "same logits: True" in said
+    assert "continues after step 10" in said and "same logits: True" in said
     masks = [(folder / "masks.safetensors").read_bytes() for folder in folders]
     assert masks[0] == masks[1]
     program = torch.export.load(folders[0] / "plain.pt2")

@@ -1,7 +1,8 @@
-// The CPU's machines: the same stages compiled for each instruction set, chosen at run time, so that a program built with no
-// -march flag uses what the processor has. The instruction set is a property of the functions (a target attribute that a
-// pragma gives to all of them), which is why the stages are included once for each. TSENOR_BASELINE_ONLY, defined for all
-// sources of a program, leaves the others out: a third of the code to compile, which a build under a sanitizer may prefer.
+// The CPU's machines: the same stages compiled for each instruction set, chosen at run time, so that a program built
+// with no -march flag uses what the processor has. The instruction set is a property of the functions (a target
+// attribute that a pragma gives to all of them), which is why the stages are included once for each.
+// TSENOR_BASELINE_ONLY, defined for all sources of a program, leaves the others out: a third of the code to compile,
+// which a build under a sanitizer may prefer.
 #pragma once
 
 // Every header that the stages need, first, so that none of their functions gets a target attribute.
@@ -109,14 +110,14 @@ void run_wide_tiles([[maybe_unused]] instruction_set isa, [[maybe_unused]] const
 #endif
 }
 
-template <int Width, bool AnyWeight = false, class Weight, class Importance>
+// AnyWeight: by one solver for all types of weights, but doubles have their own (any_weight.hpp says why). With4: M may
+// be 4, whose tiles have a solver of their own, half of what there is to compile at width 8.
+template <int Width, bool AnyWeight = false, bool With4 = true, class Weight, class Importance>
 void run_tiles(instruction_set isa, const problem<Weight, Importance>& problem, std::int64_t begin, std::int64_t end) {
-  if (Width == 8 && problem.takes_tile4_solver()) {
-    if constexpr (Width == 8) run_tiles4(isa, problem, begin, end);
-  } else {
-    constexpr bool any_weight = AnyWeight && !std::is_same_v<Weight, double>;
-    run_wide_tiles<Width>(isa, as_solved<any_weight>(problem), begin, end);
-  }
+  if constexpr (Width == 8 && With4)
+    if (problem.takes_tile4_solver()) return run_tiles4(isa, problem, begin, end);
+  constexpr bool shares_solver = AnyWeight && !std::is_same_v<Weight, double>;
+  run_wide_tiles<Width>(isa, as_solved<shares_solver>(problem), begin, end);
 }
 
 }  // namespace tsenor::detail

@@ -18,6 +18,7 @@
 #define TSENOR_MACHINE cuda
 #define TSENOR_FN __device__ __forceinline__
 #define TSENOR_APART __device__ __noinline__
+#define TSENOR_ROLLED _Pragma("unroll 1")
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
 #include "tsenor/detail/cuda_machine.cuh"
@@ -44,13 +45,14 @@ inline constexpr int resident_blocks8 = 9;
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
 // bench/NOTES.md).
 template <int Width, work For>
-inline constexpr int resident_blocks = Width == 64 || For == work::optimal ? 1
-                                       : For == work::published            ? (Width == 32   ? 4
-                                                                              : Width == 16 ? 5
-                                                                                            : 7)
-                                       : Width == 8                        ? resident_blocks8
-                                       : Width == 16                       ? 8
-                                                                           : 5;
+inline constexpr int resident_blocks = Width == 64              ? 1
+                                       : For == work::optimal   ? (Width == 32 ? 4 : 7)
+                                       : For == work::published ? (Width == 32   ? 4
+                                                                   : Width == 16 ? 5
+                                                                                 : 7)
+                                       : Width == 8             ? resident_blocks8
+                                       : Width == 16            ? 8
+                                                                : 5;
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>
@@ -77,7 +79,8 @@ constexpr int block_tiles4 = 128;
 
 // Each thread solves a 4x4 tile. Plain: of rows on boundaries of four, without prices and reports.
 template <bool Plain, constraint Kept, class Weight, class Importance>
-__global__ void __launch_bounds__(block_tiles4, 8) find_mask_kernel4(const problem<Weight, Importance> problem) {
+__global__ void __launch_bounds__(block_tiles4, Plain ? 8 : 4)
+    find_mask_kernel4(const problem<Weight, Importance> problem) {
   std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
   for (; tile < problem.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
     cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(problem, tile, problem.grid.tiles, Kept == constraint::at_most);

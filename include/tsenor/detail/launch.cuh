@@ -50,8 +50,9 @@ void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t str
 // would cost it registers and room in the instruction cache, whether they are asked for or not.
 template <int Width, class Weight, class Importance>
 bool is_plain(const problem<Weight, Importance>& problem) {
+  const bool double_among_others = std::is_same_v<Weight, any_weight> && problem.format == weight_format::binary64;
   return problem.kept == constraint::exactly && problem.nm.m == Width && problem.grid.rows % Width == 0 &&
-         problem.grid.cols % Width == 0 && problem.out.reports == nullptr;
+         problem.grid.cols % Width == 0 && problem.out.reports == nullptr && !double_among_others;
 }
 
 template <int Width, class Weight, class Importance>
@@ -66,15 +67,19 @@ void enqueue_solver(const problem<Weight, Importance>& problem, cudaStream_t str
     enqueue<work::optimal, Width>(problem, stream);
 }
 
-template <int Width, bool AnyWeight, class Weight, class Importance>
+// AnyWeight: by one kernel for all types of weights. With4: M may be 4, whose tiles have kernels of their own.
+template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
+void enqueue_any(const problem<Weight, Importance>& problem, cudaStream_t stream) {
+  if constexpr (Width == 8 && With4)
+    if (problem.takes_tile4_solver()) return enqueue_tiles4(problem, stream);
+  enqueue_solver<Width>(as_solved<AnyWeight>(problem), stream);
+}
+
+template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  if (Width == 8 && problem.takes_tile4_solver()) {
-    if constexpr (Width == 8) enqueue_tiles4(problem, stream);
-  } else {
-    enqueue_solver<Width>(as_solved<AnyWeight>(problem), stream);
-  }
+  enqueue_any<Width, AnyWeight, With4>(problem, stream);
   return launch_status();
 }
 

@@ -18,7 +18,7 @@ namespace detail {
 
 inline status check_threads(int threads) {
   if (threads >= 0) return {};
-  return {status_code::invalid_option, "cpu_executor::threads must not be negative (0: all)", threads, 0};
+  return {status_code::invalid_option, "cpu_executor::threads must not be negative (0 means all)", threads, 0};
 }
 
 template <class Work>

@@ -87,8 +87,7 @@ status resolve_dense(const T* data, std::int64_t tiles, std::int64_t per_tile, c
   if (data == nullptr) return {};
   const std::int64_t most = std::numeric_limits<std::int64_t>::max() / std::int64_t(sizeof(T)) / per_tile;
   if (tiles > most)
-    return {status_code::invalid_shape, "reports or prices of so many tiles reach beyond the address space", tiles,
-            most};
+    return {status_code::invalid_shape, "the reports or prices of so many tiles exceed the address space", tiles, most};
   range = bytes_of(data, sizeof(T), tiles * per_tile);
   return check_pointer(data, alignof(T), misaligned);
 }
@@ -111,7 +110,7 @@ status check_overlaps(const problem<Weight, Importance>& problem, const byte_ran
   for (int i = 0; i < output_count; i++)
     for (int j = 0; j < i; j++)
       if (overlap(written[i], written[j]))
-        return {status_code::overlapping_buffers, "two outputs share memory: give each a buffer of its own", j, i};
+        return {status_code::overlapping_buffers, "two outputs share memory: give each its own buffer", j, i};
   const auto& w = problem.weights;
   const byte_range input =
       bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, w.batch, w.batch_stride));
@@ -124,19 +123,16 @@ status check_overlaps(const problem<Weight, Importance>& problem, const byte_ran
       return {status_code::overlapping_buffers,
               "an output shares memory with the weights: only `pruned` may, with the same pointer and strides", i};
     if (overlap(written[i], read))
-      return {status_code::overlapping_buffers, "an output shares memory with wanda::column_norms", i};
+      return {status_code::overlapping_buffers,
+              "an output shares memory with wanda::column_norms: give it its own buffer", i};
   }
   return {};
 }
 
-// Each output, its strides made explicit, and then all of them together.
+// Each output, its strides made explicit, and the bytes of each.
 template <class Weight, class Importance>
-status check_outputs(problem<Weight, Importance>& problem) {
-  if (problem.warm && problem.out.prices == nullptr)
-    return {status_code::invalid_option,
-            "start::warm reads mask_outputs::prices, which is null: give the prices of an earlier call, or start cold"};
+status resolve_outputs(problem<Weight, Importance>& problem, byte_range (&written)[output_count]) {
   const auto& w = problem.weights;
-  byte_range written[output_count];
   const status checks[] = {
       resolve(problem.out.mask, 1, w.rows, w.cols, w.batch, written[mask_output]),
       resolve(problem.out.packed, packed_size(problem.nm.m), w.rows, problem.grid.tile_cols.value(), w.batch,
@@ -149,14 +145,25 @@ status check_outputs(problem<Weight, Importance>& problem) {
   };
   for (const status& s : checks)
     if (!s.ok()) return s;
-  return check_overlaps(problem, written);
+  return {};
+}
+
+// Each output, and then all of them together.
+template <class Weight, class Importance>
+status check_outputs(problem<Weight, Importance>& problem) {
+  if (problem.warm && problem.out.prices == nullptr)
+    return {status_code::invalid_option,
+            "start::warm reads mask_outputs::prices, which is null: give the prices of an earlier call, or start cold"};
+  byte_range written[output_count];
+  const status s = resolve_outputs(problem, written);
+  return s.ok() ? check_overlaps(problem, written) : s;
 }
 
 // Whether there is anything to write.
 template <class Weight>
 status check_wanted(const mask_outputs<Weight>& out) {
   if (out.mask.data || out.packed.data || out.pruned.data || out.reports || out.prices) return {};
-  return {status_code::invalid_pointer, "all outputs are null, so that nothing would be written: give one a buffer"};
+  return {status_code::invalid_pointer, "all outputs are null, so nothing would be written: give one a buffer"};
 }
 
 // What a functor of the library's own needs; a user's own is not checked.

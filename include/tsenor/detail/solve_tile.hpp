@@ -83,7 +83,7 @@ TSENOR_FN typename L::bits zero_entries(const L& l) {
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
-  tile_position at = position_of(problem.grid, problem.nm.m, tile);
+  const tile_position at = position_of(problem.grid, problem.nm.m, tile);
   const bool at_most = !L::plain && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
   const tile_scale scale = load(l, problem, at, at.rows, at.cols,
                                 [&](int i, const auto& x) { l.weights.set_col_entry(i, fixed_weight<L>(x)); });
@@ -93,17 +93,9 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
                         L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
   const earlier_prices<L> earlier =
       problem.warm ? read_prices(l, problem, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
-  const int side = L::plain ? L::width : problem.nm.m;
-  bool called = false;  // what stands apart: kept across the call, the tile's place would cost all tiles registers
-  const auto find_again = [&] {
-    if (L::plain && called) at = position_of(problem.grid, problem.nm.m, opaque(tile));
-    called = false;
-  };
-  fixed_prices<L> prices = price(l, quota, earlier, side, called);
-  find_again();
+  fixed_prices<L> prices = price(l, quota, earlier, problem.nm.m);
   partial_mask<L> mask;
-  take(l, prices, quota, side, mask.kept, called);
-  find_again();
+  take(l, prices, quota, problem.nm.m, mask.kept);
   mask.row_slack = L::plain ? zero : quota.row - L::count(mask.kept.rows);
   mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
   effort spent{0, 0};

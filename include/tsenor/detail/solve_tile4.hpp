@@ -150,20 +150,20 @@ TSENOR_FN weighed4 weigh_tile4(const problem<Weight, Importance>& problem, const
   return r;
 }
 
-// Of a mask that was chosen, prices and what they prove.
+// Of a mask that was chosen, how far it is from the best, and prices.
 template <bool InFours, class Weight, class Importance>
 TSENOR_FN void certify_tile4(const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
                              const mask4& mask, int replaced) {
   const weighed4 t = weigh_tile4<InFours>(problem, at, mask);
-  const prices4 price = prices_of(t.w, mask);
   if (problem.out.reports) {
-    const certified sums = certified_sums(double(t.kept), double(left_open(t.w, mask, price)), t.unit);
+    const certified sums = certified_sums(double(t.kept), double(left_open(t.w, mask)), t.unit);
     const std::uint32_t flags = (at.partial(4) ? report_partial_tile : 0u) | (replaced ? report_replaced_inputs : 0u);
     problem.out.reports[tile] = {sums.value, sums.bound, 0, 0, replaced, flags};
   }
   if (problem.out.prices) {
+    const prices4 price = prices_of(t.w, mask);
     price_type<Weight>* const to = problem.out.prices + tile * 8;
-    const stored_prices<price_type<Weight> > as_stored(t.unit);
+    const stored_prices<price_type<Weight>> as_stored(t.unit);
     TSENOR_UNROLL for (int k = 0; k < 4; k++) {
       to[k] = as_stored(k < at.rows ? double(price.row[k]) : 0.);
       to[4 + k] = as_stored(k < at.cols ? double(price.col[k]) : 0.);

@@ -12,8 +12,8 @@
 #include "tsenor/detail/stages/repair.hpp"
 #include "tsenor/detail/stages/store.hpp"
 #include "tsenor/detail/solve_tile.hpp"
-#include "tsenor/detail/stages/prove4.hpp"
 #include "tsenor/detail/stages/tile4.hpp"
+#include "tsenor/detail/stages/prove4.hpp"
 #include "tsenor/detail/solve_tile4.hpp"
 
 #endif

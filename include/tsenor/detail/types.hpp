@@ -26,7 +26,7 @@ constexpr bool check_types() {
 template <class T, class Importance>
 constexpr bool check_host_types() {
   static_assert(is_for_the_host<Importance>,
-                "tsenor: the importance is a lambda for the GPU alone: to be called on the CPU it must be __host__ "
+                "tsenor: the importance is a lambda for the GPU only: on the CPU it must be __host__ "
                 "__device__");
   return check_types<T, Importance>() && is_for_the_host<Importance>;
 }
@@ -36,8 +36,8 @@ template <class T, class Importance>
 constexpr bool check_kernel_types() {
   static_assert(
       is_kernel_argument<Importance>,
-      "tsenor: the importance argument must be trivially copyable, as it is copied to the GPU byte by byte: let it "
-      "hold numbers and pointers to device memory, no std::vector or other owner");
+      "tsenor: the importance argument must be trivially copyable, because it is copied to the GPU byte by byte: let "
+      "it hold numbers and pointers to device memory, not a std::vector or another owner");
   return check_types<T, Importance>() && is_kernel_argument<Importance>;
 }
 

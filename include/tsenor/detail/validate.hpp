@@ -63,7 +63,7 @@ inline status check_view(const void* data, std::size_t element_size, std::size_t
     return {status_code::invalid_shape, "row_stride must be at least cols (it counts elements)", row_stride, cols};
   const std::int64_t elements = batch_stride < 0 ? -1 : extent(rows, cols, row_stride, batch, batch_stride);
   if (elements < 0 || elements > std::numeric_limits<std::int64_t>::max() / std::int64_t(element_size))
-    return {status_code::invalid_shape, "the matrix reaches beyond the address space: check rows, strides and batch",
+    return {status_code::invalid_shape, "the matrix exceeds the address space: check rows, strides and batch",
             batch_stride, 0};
   const bool stacked = batch_stride >= extent(rows, cols, row_stride, 1, 0);
   const bool side_by_side = batch_stride >= cols && row_stride >= extent(batch, cols, batch_stride, 1, 0);
@@ -71,7 +71,9 @@ inline status check_view(const void* data, std::size_t element_size, std::size_t
     return {status_code::invalid_shape,
             "batch_stride lets the matrices of the batch overlap: it must be at least rows * row_stride", batch_stride,
             rows * row_stride};
-  if (data == nullptr) return {status_code::invalid_pointer, "a matrix with elements has a null data pointer"};
+  if (data == nullptr)
+    return {status_code::invalid_pointer,
+            "a data pointer is null, but its matrix has elements: give a pointer to them"};
   if (reinterpret_cast<std::uintptr_t>(data) % alignment != 0)
     return {status_code::invalid_pointer, "a data pointer is not aligned to its element type",
             std::int64_t(reinterpret_cast<std::uintptr_t>(data) % alignment), std::int64_t(alignment)};
@@ -86,7 +88,7 @@ constexpr status check_pattern(pattern nm) {
 
 constexpr status check_divisible(std::int64_t rows, std::int64_t cols, int side, edge at_edge) {
   if (at_edge == edge::partial || (rows % side == 0 && cols % side == 0)) return {};
-  return {status_code::not_divisible, "rows and cols must be multiples of M: pad the matrix, or ask for edge::partial",
+  return {status_code::not_divisible, "rows and cols must be multiples of M: pad the matrix, or use edge::partial",
           rows % side != 0 ? rows : cols, side};
 }
 

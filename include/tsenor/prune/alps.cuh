@@ -12,28 +12,28 @@
 
 namespace tsenor::prune {
 
-/// What alps needs to know of a layer's inputs, whatever the pattern: made once by alps_prepare, in the caller's memory
-/// (aligned to 256 bytes, alps_inputs_size(inputs) bytes), and read by any number of calls of alps.
+/// The data about a layer's inputs that alps needs, for any pattern. alps_prepare makes it once, in the caller's memory
+/// (aligned to 256 bytes, alps_inputs_size(inputs) bytes). Any number of calls of alps may read it.
 struct alps_inputs {
   void* data = nullptr;
   std::int64_t inputs = 0;
 };
 
-/// Options of alps; one outside its range is answered with invalid_option.
+/// Options of alps; an option outside its range gives invalid_option.
 struct alps_options {
   sparsity rule;
-  int iterations = 300;       ///< at most so many; 1 to 100000
-  bool until_settled = true;  ///< stop before that when the support has settled, by the authors' rule
+  int iterations = 300;       ///< limit of iterations, 1 to 100000
+  bool until_settled = true;  ///< stop earlier if the support has settled, by the authors' rule
   int refit_steps = 10;       ///< conjugate gradients on the final support; 0 to 1000
-  /// Of the products of the iteration, the refit included.
+  /// The arithmetic of the products in the iteration and in the refit.
   prune::arithmetic arithmetic = prune::arithmetic::fp32;
 };
 
 /// What alps reports.
 struct alps_report {
-  int iterations;            ///< taken
-  int inverses;              ///< values that rho had
-  int restarts;              ///< with a smaller rho, from the dense weights
+  int iterations;            ///< iterations taken
+  int inverses;              ///< number of values that rho had
+  int restarts;              ///< restarts from the dense weights, with a smaller rho
   std::int32_t dead_inputs;  ///< inputs without activations, or with NaN or infinite ones
 };
 
@@ -115,16 +115,16 @@ inline status alps_prepare_workspace(const handles& on, std::int64_t inputs, std
 ///
 /// \param on      blas, solver and stream
 /// \param gram    `[inputs, inputs]` dense and symmetric in device memory, see accumulate_gram. It may be singular
-///                (fewer tokens than inputs). An input whose diagonal entry is not a positive number is dead: it has
-///                nothing in common with other inputs, and D_jj is 2^-7 of the smallest of the live ones, 1 where all
-///                are dead: its weights are ranked by magnitude, below all others, and those kept stay as they are
+///                (fewer tokens than inputs). An input whose diagonal entry is not a positive number is dead: it does
+///                not affect other inputs, and D_jj is 2^-7 of the smallest of the live ones, or 1 if all are dead.
+///                Its weights rank by magnitude, below all others; kept ones stay as they are
 /// \param to      where to write; `to.inputs` is the size of gram
 /// \param memory  what alps_prepare_workspace says
 /// \param damping as a fraction of the mean of gram's diagonal; 1e-6 to 1e6
-/// \return success, or what was wrong; but for device_error nothing is enqueued. That the eigendecomposition did not
-///         converge is reported by alps
+/// \return success, or an error; unless that is device_error, nothing is enqueued. If the eigendecomposition did not
+///         converge, alps reports it
 ///
-/// No allocation; cuSOLVER waits for the stream within. Cost: an eigendecomposition, by far the longest step for a
+/// No allocation; cuSOLVER waits for the stream. Cost: an eigendecomposition, by far the longest step for a
 /// single pattern.
 inline status alps_prepare(const handles& on, const float* gram, alps_inputs to, workspace memory,
                            double damping = 0.01) {
@@ -164,26 +164,26 @@ inline status alps_workspace(pattern nm, std::int64_t rows, std::int64_t cols, s
 ///
 ///     B = (Y - V + rho Z) (H + rho I)^-1,   Z = the pattern's projection of B + V / rho,   V += rho (B - Z),
 ///
-/// each support the one of the largest sum of squares that the structure allows, by find_mask from the prices of the
-/// iteration before; then the support of B, some steps of conjugate gradients on it (each row by itself, until its
-/// residual is below 1e-4 of |Y|), and back by D^-1.
+/// Each support has the largest sum of squares that the structure allows; find_mask finds it from the prices of the
+/// iteration before. At the end come the support of B, some steps of conjugate gradients on it (each row by itself,
+/// until its residual is below 1e-4 of |Y|), and the way back by D^-1.
 ///
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \param on      blas and stream
 /// \param nm      the pattern N:M
 /// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1.
-///                What is no number counts as 0
+///                NaN and infinity count as 0
 /// \param inputs  from alps_prepare, on this stream
 /// \param out     where to write, device memory; kept weights are new
 /// \param memory  what alps_workspace says
 /// \param options see there
 /// \param report  on the host, or null
-/// \return success, or what was wrong: the errors of find_mask, invalid_pointer for an argument that is missing or a
-///         workspace that is too small, invalid_option, device_error (also where the eigendecomposition had failed);
-///         the outputs are not touched unless all went well
+/// \return success, or an error: the errors of find_mask, invalid_pointer for an argument that is missing or a
+///         workspace that is too small, invalid_option, device_error (also if the eigendecomposition had failed). The
+///         outputs are only written on success
 ///
-/// No allocation. Waits for the stream at the start and every third iteration, where the host decides about rho; the
-/// result is enqueued when the call returns. Deterministic where cuBLAS is. Cost: rows * cols^2 multiply-adds for each
+/// No allocation. Waits for the stream at the start and in every third iteration, where the host decides about rho.
+/// When the call returns, the result is enqueued. Deterministic where cuBLAS is. Cost: rows * cols^2 multiply-adds for each
 /// iteration and each step of the refit, cols^3 / 2 for each change of rho. Squares of B + V / rho have to be within
 /// the range of float.
 template <class Pattern>
@@ -194,7 +194,7 @@ status alps(const handles& on, Pattern nm, matrix_view<const float> weights, alp
   if (const status s = detail::check_alps_options(options); !s) return s;
   if (const status s = detail::check_handles(on, false); !s) return s;
   if (inputs.inputs != weights.cols)
-    return {status_code::invalid_shape, "alps: the weights have another number of inputs than alps_inputs",
+    return {status_code::invalid_shape, "alps: the weights and alps_inputs have different numbers of inputs",
             weights.cols, inputs.inputs};
   std::size_t needed = 0;
   if (const status s = alps_workspace(nm, weights.rows, weights.cols, &needed); !s) return s;

@@ -11,17 +11,17 @@
 namespace tsenor::prune {
 inline namespace TSENOR_ABI {
 
-/// gram += X^T X, or gram = X^T X for the first batch.
+/// Adds X^T X to gram, or sets gram = X^T X for the first batch.
 ///
 /// \param on      blas and stream
-/// \param inputs  X `[tokens, in]` in device memory, float, batch = 1; any number of tokens, none too
+/// \param inputs  X `[tokens, in]` in device memory, float, batch = 1; tokens may be 0
 /// \param gram    `[in, in]` dense in device memory; symmetric, to the bit, afterwards
-/// \param first   whether what `gram` held is replaced (it is not read then) instead of added to
-/// \return success, or what was wrong, and then nothing is enqueued: invalid_shape, invalid_pointer,
+/// \param first   true: replace what `gram` holds, without reading it; false: add to it
+/// \return success, or an error, and then nothing is enqueued: invalid_shape, invalid_pointer,
 ///         overlapping_buffers, invalid_option for a handle of another stream, no_device, device_error
 ///
-/// In fp32, TF32 off whatever the handle is set to. NaN and infinity spread to their input's row and column, and the
-/// pruners take that input for a dead one. No allocation, no synchronisation. Deterministic where cuBLAS is. Cost:
+/// Computes in fp32; TF32 is off whatever the handle is set to. NaN and infinity spread to their input's row and
+/// column, and the pruners treat that input as dead. No allocation, no synchronisation. Deterministic where cuBLAS is. Cost:
 /// tokens * in^2 multiply-adds.
 inline status accumulate_gram(const handles& on, matrix_view<const float> inputs, float* gram, bool first) {
   const std::int64_t n = inputs.cols;

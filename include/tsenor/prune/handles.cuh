@@ -1,5 +1,5 @@
 /// \file
-/// What the pruners on the GPU work with: the caller's handles, stream and memory.
+/// The caller's handles, stream and memory, which the pruners on the GPU use.
 #pragma once
 
 #include <cublas_v2.h>
@@ -11,8 +11,8 @@
 namespace tsenor::prune {
 
 /// The caller's handles, all set to `stream` (cublasSetStream, cusolverDnSetStream), which belongs to the current
-/// device. `solver` may be null where a function does not say that it needs it. The functions leave the handles as they
-/// found them; while one runs, no other thread may use them.
+/// device. `solver` may be null unless a function says that it needs it. The functions leave the handles as they found
+/// them. While one runs, no other thread may use them.
 struct handles {
   cublasHandle_t blas = nullptr;
   cusolverDnHandle_t solver = nullptr;
@@ -20,7 +20,7 @@ struct handles {
 };
 
 /// Scratch in device memory, aligned to 256 bytes as cudaMalloc does it, of at least the size that the function's
-/// ..._workspace query gives. Its contents are of no use afterwards. It has to live until the stream gets there.
+/// ..._workspace query gives. Its contents are undefined afterwards. It has to live until the stream has done the work.
 struct workspace {
   void* data = nullptr;
   std::size_t bytes = 0;

@@ -1,5 +1,5 @@
 /// \file
-/// How far a pruned layer's outputs are from what they were.
+/// The error of a pruned layer's outputs.
 #pragma once
 
 #include <algorithm>
@@ -12,10 +12,10 @@
 
 namespace tsenor::prune {
 
-/// What layer_error writes: of weights W, pruned to V, on inputs with gram matrix G.
+/// The result of layer_error, for weights W, pruned to V, on inputs with gram matrix G.
 struct layer_error_sums {
   double error;  ///< tr((V - W) G (V - W)^T), the squared error of the outputs
-  double norm;   ///< tr(W G W^T), their square; error / norm is the relative error
+  double norm;   ///< tr(W G W^T), the square of the outputs; error / norm is the relative error
 };
 
 namespace detail {
@@ -109,7 +109,7 @@ inline std::size_t layer_error_workspace(std::int64_t rows, std::int64_t cols) {
   return from.used();
 }
 
-/// The squared error that pruning makes at a layer's outputs, and their square, over the inputs that `gram` sums up.
+/// Computes the squared error of a pruned layer's outputs, and their square, over the inputs that `gram` sums up.
 ///
 /// \param on      blas and stream
 /// \param weights W `[rows, cols]`, device memory, batch = 1
@@ -117,7 +117,7 @@ inline std::size_t layer_error_workspace(std::int64_t rows, std::int64_t cols) {
 /// \param gram    G `[cols, cols]` dense and symmetric: undamped, as accumulate_gram leaves it
 /// \param memory  layer_error_workspace(rows, cols) bytes
 /// \param result  one struct in device memory
-/// \return success, or what was wrong, and then nothing is enqueued
+/// \return success, or an error, and then nothing is enqueued
 ///
 /// Products in fp32, sums in double. Without elements both sums are 0; NaN in weights or gram gives NaN. No allocation,
 /// no synchronisation. Deterministic where cuBLAS is. Cost: 2 rows * cols^2 multiply-adds.

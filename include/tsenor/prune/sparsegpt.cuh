@@ -14,23 +14,23 @@
 
 namespace tsenor::prune {
 
-/// Options of sparsegpt; one outside its range is answered with invalid_option.
+/// Options of sparsegpt; an option outside its range gives invalid_option.
 struct sparsegpt_options {
   sparsity rule;
-  /// What is added to the Hessian's diagonal, as a fraction of its mean; 1e-6 to 1e6.
+  /// Number added to the Hessian's diagonal, as a fraction of its mean, 1e-6 to 1e6.
   double damping = 0.01;
-  /// Columns that are updated at a time, 1 to 12288 / M; rounded down to a multiple of M, at least M.
+  /// Number of columns updated at a time, 1 to 12288 / M; rounded down to a multiple of M, at least M.
   int block = 128;
-  /// The tokens that the gram matrix sums over, at least 1. They only decide how the diagonal 1 of a dead input
-  /// compares to the others in the mean that the damping is a fraction of.
+  /// Number of tokens that the gram matrix sums over, at least 1. It only decides how much the diagonal 1 of a dead
+  /// input counts in the mean of the diagonal, on which the damping depends.
   std::int64_t tokens = 1;
 };
 
 /// What sparsegpt reports.
 struct sparsegpt_report {
   std::int32_t dead_inputs;  ///< inputs without activations, or with NaN or infinite ones
-  /// Whether the damped Hessian had no Cholesky factor (it is then no gram matrix, or the damping is too small); its
-  /// diagonal alone has been used.
+  /// Whether the damped Hessian had no Cholesky factor, because it is not a gram matrix or the damping is too small.
+  /// Then only its diagonal was used.
   std::int32_t diagonal_only;
 };
 
@@ -150,27 +150,27 @@ inline status sparsegpt_workspace(const handles& on, pattern nm, std::int64_t ro
 }
 
 /// SparseGPT (arXiv 2301.00774): from left to right, panels of M columns get their mask from the importance W^2 /
-/// U_jj^2, and what is pruned is made up for by the columns to the right. U is the upper Cholesky factor of the inverse
+/// U_jj^2, and the columns to the right make up for the pruned weights. U is the upper Cholesky factor of the inverse
 /// of H = 2 gram / tokens + damping mean(diag H) I, with U^T U = H^-1.
 ///
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \param on      blas, solver and stream
 /// \param nm      the pattern N:M; a mask's tiles are M rows of a panel
 /// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1.
-///                What is no number counts as 0
+///                NaN and infinity count as 0
 /// \param gram    `[cols, cols]` dense and symmetric in device memory, see accumulate_gram. It may be singular (fewer
-///                tokens than inputs): the damping makes up for that. An input whose diagonal entry is not a positive
-///                number is dead: H_jj is 1, it has nothing in common with other inputs, and its weights are ranked by
-///                magnitude, below all others; those kept stay as they are
+///                tokens than inputs): the damping allows that. An input whose diagonal entry is not a positive
+///                number is dead: H_jj is 1, and it does not affect other inputs. Its weights rank by magnitude,
+///                below all others; kept ones stay as they are
 /// \param out     where to write, device memory; kept weights are updated
 /// \param memory  what sparsegpt_workspace says
 /// \param options see there
 /// \param report  one struct in device memory, or null
-/// \return success, or what was wrong: the errors of find_mask, invalid_pointer for an argument that is missing or a
-///         workspace that is too small, invalid_option, device_error; but for the last nothing is enqueued
+/// \return success, or an error: the errors of find_mask, invalid_pointer for an argument that is missing or a
+///         workspace that is too small, invalid_option, device_error; unless it is the last, nothing is enqueued
 ///
-/// No allocation, no synchronisation of its own (cuSOLVER may have some). Products in fp32, TF32 off whatever the
-/// handle is set to. Deterministic where cuBLAS and cuSOLVER are. Cost: cols^3 / 3 + cols^3 + rows * cols^2 / 2
+/// No allocation, no synchronisation of its own (cuSOLVER may have some). Products are in fp32; TF32 is off whatever
+/// the handle is set to. Deterministic where cuBLAS and cuSOLVER are. Cost: cols^3 / 3 + cols^3 + rows * cols^2 / 2
 /// multiply-adds, and 2 cols / M launches.
 template <class Pattern>
 status sparsegpt(const handles& on, Pattern nm, matrix_view<const float> weights, const float* gram, outputs<float> out,

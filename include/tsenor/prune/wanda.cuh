@@ -30,7 +30,7 @@ struct input_norm {
 
 inline namespace TSENOR_ABI {
 
-/// Wanda (arXiv 2306.11695): keeps the weights of the largest |W_ij| ||X_j||_2, as they were.
+/// Wanda (arXiv 2306.11695): keeps the weights with the largest |W_ij| ||X_j||_2. Kept weights stay as they were.
 ///
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \tparam T       float, double, __half, __nv_bfloat16, or another type that find_mask takes
@@ -39,17 +39,17 @@ inline namespace TSENOR_ABI {
 ///                 batch = 1
 /// \param gram     `[cols, cols]` dense in device memory: the sum of x x^T over the layer's inputs x, see
 ///                 accumulate_gram. Only its diagonal is read. An input whose entry is not a positive number (no
-///                 activation, NaN, infinity) is dead: its weights are ranked by magnitude, below all others
+///                 activation, NaN, infinity) is dead: its weights rank by magnitude, below all others
 /// \param norms    `[cols]` in device memory, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest
-///                 of them, -1 where all are dead, so that the negative ones count the dead. The only workspace
+///                 of them, or -1 if all are dead. So the negative norms mark the dead inputs. The only workspace
 /// \param out      where to write, device memory; see outputs
 /// \param rule     the structure and the options of its search
-/// \param stream   the stream to run on; the buffers have to live until it gets there
-/// \return success, or what was wrong, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for
+/// \param stream   the stream to run on; the buffers have to live until it has done the work
+/// \return success, or an error, and then nothing is enqueued: the errors of find_mask, and invalid_pointer for
 ///         an argument that is missing
 ///
-/// Three launches; no allocation, no synchronisation; may be captured into a CUDA graph. Deterministic. Cost: that of
-/// find_mask; row-wise, M comparisons a weight.
+/// Three launches; no allocation, no synchronisation; a CUDA graph can capture it. Deterministic. Cost: that of
+/// find_mask; row-wise, M comparisons for each weight.
 template <class Pattern, class T>
 status wanda(Pattern nm, matrix_view<T> weights, const float* gram, float* norms, outputs<std::remove_const_t<T>> out,
              const sparsity& rule = {}, cudaStream_t stream = nullptr) {

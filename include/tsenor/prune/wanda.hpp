@@ -48,7 +48,7 @@ inline void write_norms(const float* gram, std::int64_t inputs, float* norms) {
 
 }  // namespace detail
 
-/// Wanda (arXiv 2306.11695): keeps the weights of the largest |W_ij| ||X_j||_2, as they were.
+/// Wanda (arXiv 2306.11695): keeps the weights with the largest |W_ij| ||X_j||_2. Kept weights stay as they were.
 ///
 /// \tparam Pattern a tsenor::pattern, or a static_pattern<N, M>
 /// \tparam T       float, double, or a type of weight_types.hpp
@@ -56,16 +56,16 @@ inline void write_norms(const float* gram, std::int64_t inputs, float* norms) {
 /// \param nm       the pattern N:M
 /// \param weights  `[rows, cols]`, one row for each output, one column for each input of the layer; batch = 1
 /// \param gram     `[cols, cols]` dense: the sum of x x^T over the layer's inputs x. Only its diagonal is read. An
-///                 input whose entry is not a positive number (no activation, NaN, infinity) is dead: its weights are
-///                 ranked by magnitude, below all others
-/// \param norms    `[cols]`, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest of them, -1 where
-///                 all are dead, so that the negative ones count the dead; disjoint from everything else
+///                 input whose entry is not a positive number (no activation, NaN, infinity) is dead: its weights
+///                 rank by magnitude, below all others
+/// \param norms    `[cols]`, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest of them, or -1 if
+///                 all are dead. So the negative norms mark the dead inputs. Disjoint from everything else
 /// \param out      where to write; see outputs
 /// \param rule     the structure and the options of its search
-/// \return success, or what was wrong, and then nothing has been written: the errors of find_mask, and invalid_pointer
+/// \return success, or an error, and then nothing has been written: the errors of find_mask, and invalid_pointer
 ///         for an argument that is missing or misaligned. A matrix without elements succeeds, and norms are not written
 ///
-/// Returns when the work is done. Deterministic. Cost: that of find_mask; row-wise, M comparisons a weight.
+/// Returns when the work is done. Deterministic. Cost: that of find_mask; row-wise, M comparisons for each weight.
 template <class Pattern, class T>
 status wanda(cpu_executor cpu, Pattern nm, matrix_view<T> weights, const float* gram, float* norms,
              outputs<std::remove_const_t<T>> out, const sparsity& rule = {}) {

@@ -13,6 +13,7 @@
 #include "tsenor/detail/kernels.cuh"
 #include "tsenor/detail/problem.hpp"
 #include "tsenor/detail/types.hpp"
+#include "tsenor/detail/validate24.hpp"
 #include "tsenor/find_mask.cuh"
 #include "tsenor/importance.hpp"
 #include "tsenor/mask_outputs.hpp"
@@ -21,17 +22,6 @@
 #include "tsenor/status.hpp"
 
 namespace tsenor {
-namespace sparse24 {
-
-/// Where compressed operands go: compressed_size(rows, cols) bytes of device memory each, at an address that is a
-/// multiple of 16. Null: not wanted.
-struct operands {
-  void* weights = nullptr;     ///< of W, layout.hpp's form
-  void* transposed = nullptr;  ///< of W^T
-};
-
-}  // namespace sparse24
-
 namespace detail {
 inline namespace TSENOR_ABI {
 
@@ -59,53 +49,18 @@ __global__ void __launch_bounds__(cuda::patch24_threads, 4)
   cuda::store_patch24(thread, row, col, rows, cols, to, memory);
 }
 
-// An operand's buffer against the matrix and the other operand.
-inline status check_operands24(const sparse24::operands& to, byte_range input, std::size_t size) {
-  byte_range all[3] = {{}, {}, input};
-  const void* data[] = {to.weights, to.transposed};
-  for (int k = 0; k < 2; k++) {
-    if (data[k] == nullptr) continue;
-    all[k] = bytes_of(data[k], 1, std::int64_t(size));
-    if (all[k].begin % 16 != 0)
-      return {status_code::invalid_pointer, "a compressed operand must begin at a multiple of 16 bytes",
-              std::int64_t(all[k].begin % 16), 16};
-  }
-  for (int k = 0; k < 3; k++)
-    if (overlap(all[k], all[(k + 1) % 3]))
-      return {status_code::overlapping_buffers, "a compressed operand shares memory with the other one or the weights"};
-  return {};
-}
-
 template <class T, class Importance>
 constexpr bool check_compress24_types() {
   static_assert(sizeof(T) == 2, "tsenor: the compressed 2:4 form is for 16-bit types");
   return check_kernel_types<T, Importance>() && sizeof(T) == 2;
 }
 
-template <class Weight, class Importance>
-status check_compress24(const problem<Weight, Importance>& problem, const sparse24::operands& to) {
-  constexpr std::int64_t most_bands = 65535;  // of a grid
-  const auto& w = problem.weights;
-  if (w.batch != 1) return {status_code::invalid_shape, "compresses one matrix, not a batch", w.batch, 1};
-  if (const status s = sparse24::check_granularity(w.rows, w.cols); !s) return s;
-  if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
-    return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
-            most_bands * sparse24::granularity};
-  if (!problem.in_fours())
-    return {status_code::invalid_pointer,
-            "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
-  return check_operands24(to, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
-                          sparse24::compressed_size(w.rows, w.cols));
-}
-
 template <mask24 Mask, class Weight, class Importance>
 status launch_compress24(problem<Weight, Importance>& problem, const matrix_view<const std::uint8_t>& given,
                          const sparse24::operands& to, cudaStream_t stream) {
   status s = pending_error();
-  if (s.ok()) s = check_problem(problem, options{});
+  if (s.ok()) s = check_compress24(problem, given, to);
   if (!s.ok() || problem.grid.tiles == 0) return s;
-  s = check_compress24(problem, to);
-  if (!s.ok()) return s;
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
   const dim3 patches(unsigned(problem.grid.cols / cuda::patch24), unsigned(problem.grid.rows / cuda::patch24));
@@ -124,7 +79,7 @@ status launch_compress24(problem<Weight, Importance>& problem, const matrix_view
 namespace sparse24 {
 inline namespace TSENOR_ABI {
 
-/// Finds the 2:4 transposable mask that keeps the most importance, the one find_mask<2, 4> finds, and writes the
+/// Finds the 2:4 transposable mask that keeps the most importance, the same mask as find_mask<2, 4>. Writes the
 /// compressed operands of the matrix and of its transpose, each optional.
 ///
 /// \tparam T          __half, __nv_bfloat16, or the library's type of the same layout
@@ -132,13 +87,13 @@ inline namespace TSENOR_ABI {
 ///                    batch
 /// \param out         find_mask's outputs, each optional; rows of mask and pruned begin at multiples of 4 elements too.
 ///                    `pruned` may be the weights themselves
-/// \param to          the compressed operands; disjoint from everything else
+/// \param to          the compressed operands, each optional; disjoint from everything else
 /// \param importance  what a weight is worth; see importance.hpp
 /// \param stream      as for find_mask
-/// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer,
-///         overlapping_buffers, no_device, device_error
+/// \return success, or what was wrong, and then nothing was launched: invalid_shape, not_divisible, invalid_pointer
+///         (also where there is nothing to write), overlapping_buffers, no_device, device_error
 ///
-/// One launch; no allocation, no synchronisation; may be captured in a graph. Deterministic. Values are copied bit for
+/// One launch; no allocation, no synchronisation; a CUDA graph can capture it. Deterministic. Values are copied bit for
 /// bit. Cost: reads W (a second time through the cache), writes 9/8 of half its size for each operand.
 ///
 /// \code
@@ -160,23 +115,17 @@ status find_mask_and_compress(matrix_view<T> weights, mask_outputs<std::remove_c
   }
 }
 
-/// The same with a mask that there is already, such as that of an earlier step: weights change at every step, the mask
-/// need not.
+/// The same with a given mask, such as that of an earlier step: weights change in every step, the mask need not.
 ///
 /// \param mask    bytes `[rows, cols]` in device memory, any value but 0 means "kept"; two in each row and column of
 ///                each 4x4 tile, which is not checked: elsewhere the operands hold other values of the tile. Rows begin
-///                at multiples of 4
+///                at multiples of 4. Disjoint from all that is written
 /// \param pruned  the weights, 0 where not kept; optional, and as find_mask_and_compress has it
 template <class T>
 status compress(matrix_view<T> weights, matrix_view<const std::uint8_t> mask,
                 output_buffer<std::remove_const_t<T>> pruned, operands to, cudaStream_t stream = nullptr) {
   namespace library = tsenor::detail;
-  if (mask.rows != weights.rows || mask.cols != weights.cols || mask.batch != 1)
-    return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
-  if (mask.data == nullptr && weights.rows * weights.cols != 0)
-    return {status_code::invalid_pointer, "the mask has a null pointer: find_mask_and_compress finds one"};
-  if (reinterpret_cast<std::uintptr_t>(mask.data) % 4 != 0 || mask.row_stride % 4 != 0 || mask.row_stride < mask.cols)
-    return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
+  if (const status s = library::check_given24(mask, weights.rows, weights.cols); !s) return s;
   mask_outputs<std::remove_const_t<T>> out;
   out.pruned = pruned;
   if constexpr (library::check_compress24_types<T, magnitude>()) {

@@ -2,11 +2,11 @@
 /// The compressed form of a 2:4 sparse matrix of a 16-bit type, as cuSPARSELt 0.8 wants it on compute capability 9.0,
 /// and an encoder in plain C++.
 ///
-/// A matrix `[rows, cols]` with two kept values in every group of four columns becomes the kept values, row-major
-/// `[rows, cols / 2]`, and behind them the metadata: for each row and group a nibble that holds the two kept columns
-/// within the group, the first one in the low two bits. The order of the nibbles was found by probing the vendor's
-/// compress with random patterns; it is not documented and not that of compute capability 8.0. So compare with the
-/// vendor's compress before relying on it: linear24 does.
+/// A matrix `[rows, cols]` keeps two values in every group of four columns. Its compressed form has the kept values,
+/// row-major `[rows, cols / 2]`, and after them the metadata: for each row and group a nibble with the two kept columns
+/// of the group, the first one in the low two bits. The order of the nibbles was found by probing the vendor's compress
+/// with random patterns. It is not documented, and not that of compute capability 8.0. So compare with the vendor's
+/// compress before you rely on it, as linear24 does.
 #pragma once
 
 #include <cstddef>
@@ -54,10 +54,17 @@ TSENOR_HOST_DEVICE constexpr int metadata_shift(std::int64_t row) { return int(r
 constexpr status check_granularity(std::int64_t rows, std::int64_t cols) {
   if (rows % granularity == 0 && cols % granularity == 0) return {};
   return {status_code::not_divisible,
-          "the compressed 2:4 form is for rows and cols that are multiples of 64: pad the matrix, or use the vendor's "
+          "the compressed 2:4 form needs rows and cols that are multiples of 64: pad the matrix, or use the vendor's "
           "compress",
           rows % granularity != 0 ? rows : cols, granularity};
 }
+
+/// Where compressed operands go: compressed_size(rows, cols) bytes of device memory each, at an address that is a
+/// multiple of 16. Null: not wanted.
+struct operands {
+  void* weights = nullptr;     ///< of W
+  void* transposed = nullptr;  ///< of W^T
+};
 
 /// Which of the two operands of a weight matrix.
 enum class operand {
@@ -142,7 +149,7 @@ void encode(const strided<T>& w, const strided<std::uint8_t>& mask, unsigned cha
 
 }  // namespace detail
 
-/// Compresses on the CPU what a mask keeps of a matrix, or of its transpose.
+/// Compresses the weights that a mask keeps of a matrix, or of its transpose, on the CPU.
 ///
 /// \tparam T         a 16-bit type; values are copied bit for bit
 /// \param weights    `[rows, cols]`, multiples of 64; one matrix, not a batch
@@ -154,7 +161,7 @@ void encode(const strided<T>& w, const strided<std::uint8_t>& mask, unsigned cha
 ///         and invalid_option for an unknown `which`, or (with the row of W or W^T in `observed()`) for a group without
 ///         exactly two kept
 ///
-/// Deterministic; one thread, one pass, for tests and for files: the GPU's way is compress.cuh.
+/// Deterministic. One thread, one pass. It is for tests and for files; on the GPU use compress.cuh.
 template <class T>
 status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> mask, operand which, void* compressed) {
   static_assert(sizeof(T) == 2, "the compressed 2:4 form here is for 16-bit types");

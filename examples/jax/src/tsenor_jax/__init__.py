@@ -38,16 +38,17 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
     Args:
         weight: ``[..., rows, cols]``, float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2.
         n, m: the pattern, 1 <= n <= m and 2 <= m <= 64; Python integers.
-        importance: how much each weight counts, an array of the weight's shape in one of the types above; by default
-            ``|weight|``. NaN and negative ones count as 0.
+        importance: the importance of each weight, an array of the weight's shape in one of the types above. By default
+            it is ``|weight|``. NaN and negative importances count as 0.
         method: 'optimal', the best mask, or 'published', the approximation of arXiv 2505.23949.
-        constraint: 'exactly' n in each row and column of a tile, or 'at_most'.
-        edge: 'reject' rows or columns that are no multiple of m, or solve 'partial' tiles there, with at most n.
+        constraint: each row and column of a tile keeps 'exactly' n, or 'at_most' n.
+        edge: what to do if rows or columns are no multiple of m: 'reject' the weight, or use 'partial' tiles at the
+            edge, with at most n.
 
     Returns:
         A bool array of the weight's shape. It has no gradient. The same input gives the same bits.
 
-    Raises TypeError or ValueError while it is traced. It runs on the CPU's threads or on XLA's stream, and needs no
+    Raises TypeError or ValueError while JAX traces. It runs on the CPU's threads or on XLA's stream, and needs no
     synchronisation and no workspace. For sharded weights call it in ``shard_map``, with shards of whole tiles.
     """
     n, m = (_static(name, value) for name, value in (("n", n), ("m", m)))
@@ -60,9 +61,10 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
 
 
 def prune(weight, n, m, *, gradient="straight_through", **options):
-    """The weight, with zeros where its mask does not keep it; ``options`` are those of :func:`find_mask`.
+    """The weight, with zeros where its mask drops it. ``options`` are those of :func:`find_mask`.
 
-    The gradient reaches all weights ('straight_through', so that those pruned may return) or those kept ('masked').
+    With 'straight_through' the gradient reaches all weights, so pruned ones may return. With 'masked' it reaches only
+    kept weights.
     """
     _check_choices(gradient=gradient)
     return _keep(weight, find_mask(weight, n, m, **options), gradient)
@@ -117,5 +119,5 @@ def _check_shape(shape, n, m, edge):
     if len(shape) < 2:
         raise ValueError(f"tsenor: weight must be [..., rows, cols], not {shape}")
     if edge == "reject" and (shape[-2] % m or shape[-1] % m):
-        raise ValueError(f"tsenor: rows and cols of {shape} must be multiples of {m}: pad the weight, or ask for "
+        raise ValueError(f"tsenor: rows and cols of {shape} must be multiples of {m}: pad the weight, or use "
                          "edge='partial'. In shard_map this is the shape of a shard")

@@ -1,7 +1,7 @@
 """Transposable N:M sparse masks for PyTorch.
 
-:func:`find_mask`, :func:`prune_`, :func:`check_mask` and :func:`apply_mask` are for tensors; :func:`sparsify` and
-:class:`MaskRefresh` for models that train; :class:`Linear24` for 2:4 products on sparse tensor cores.
+:func:`find_mask`, :func:`prune_`, :func:`check_mask` and :func:`apply_mask` are for tensors. :func:`sparsify` and
+:class:`MaskRefresh` are for models that train. :class:`Linear24` runs 2:4 products on sparse tensor cores.
 
 >>> import torch, tsenor_torch
 >>> mask = tsenor_torch.find_mask(torch.randn(64, 128), 8, 16)
@@ -14,14 +14,14 @@ The operators are in ``torch.ops.tsenor``:
   edge='reject', with_report=False)`` returns ``(mask, report)``. ``report`` is ``[tiles, 4]`` float64, for
   :func:`tile_reports`, or ``[0, 4]`` without one.
 - ``find_mask_(mask, weight, n, m, ..., prices=None, warm=False)`` writes into ``mask``, bool or uint8. It writes
-  ``prices`` ``[tiles, 2, m]`` float32 too; with ``warm`` it reads them first, which makes masks of slightly changed
+  ``prices`` ``[tiles, 2, m]`` float32 too. With ``warm`` it reads them first; that makes masks of slightly changed
   weights cheaper.
-- ``prune_(weight, n, m, ..., mask=None)`` and ``keep(weight, mask, gradient)`` are what the functions of these names
-  call.
-- The pruners' operators are described in ``tsenor_torch.pruners``.
+- The functions ``prune_`` and ``keep`` call ``prune_(weight, n, m, ..., mask=None)`` and
+  ``keep(weight, mask, gradient)``.
+- ``tsenor_torch.pruners`` describes the pruners' operators.
 
-They behave as PyTorch's own do: under autograd, inference mode, torch.compile, export, torch.func and CUDA graphs, and
-with meta tensors. Those above take DTensors too, if their shards are whole tiles.
+They behave like PyTorch's own operators: under autograd, inference mode, torch.compile, export, torch.func and CUDA
+graphs, and with meta tensors. The four operators above take DTensors too, if their shards are whole tiles.
 """
 
 from pathlib import Path
@@ -31,14 +31,15 @@ import torch
 _libraries = list(Path(__file__).parent.glob("_ops*.so"))
 if not _libraries:
     raise ImportError(
-        "tsenor_torch has no operators: install it with `pip install --no-build-isolation` on its folder"
+        "tsenor_torch has no operators: run `pip install --no-build-isolation` on its folder"
     )
 try:
     torch.ops.load_library(_libraries[0])
 except OSError as error:
     raise ImportError(
-        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}. If they were built for another "
-        "one, build them again: pip install --no-build-isolation --force-reinstall --no-deps on tsenor_torch's folder"
+        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}: {error}. If they were built for "
+        "another one, build them again: pip install --no-build-isolation --force-reinstall --no-deps on tsenor_torch's "
+        "folder"
     ) from error
 
 from . import alps, pruners  # noqa: E402,F401  the pruners' operators
@@ -60,7 +61,7 @@ from .masks import (  # noqa: E402
 from .parametrization import TransposableSparsity  # noqa: E402
 from .pruning import prune_model  # noqa: E402
 from .pruning_report import LayerReport, PruneReport  # noqa: E402
-from .schedules import MaskRefresh, decreasing_n  # noqa: E402
+from .schedules import MaskRefresh, decreasing_n, dense_phases  # noqa: E402
 from .sparsify import finalize, freeze, plain_state_dict, refresh, sparsify  # noqa: E402
 
 if torch.distributed.is_available():
@@ -82,6 +83,7 @@ __all__ = [
     "check_mask",
     "compress24",
     "decreasing_n",
+    "dense_phases",
     "finalize",
     "find_mask",
     "freeze",

@@ -8,11 +8,11 @@ class TransposableSparsifier:
 
     >>> sparsifier = TransposableSparsifier(8, 16)
     >>> sparsifier.prepare(model, config=[{"tensor_fqn": "layers.0.up.weight"}])  # None: what sparsify takes by default
-    >>> sparsifier.step()  # finds masks anew, after optimizer.step()
+    >>> sparsifier.step()  # finds new masks, after optimizer.step()
     >>> sparsifier.squash_mask()  # plain, pruned parameters
 
-    ``prepare`` takes ``tensor_fqn`` or ``module_fqn`` of each dictionary, and ``n`` and ``m`` if they differ. Further
-    arguments are sparsify's. The state is the model's: save ``model.state_dict()``.
+    Each dictionary of ``config`` has ``tensor_fqn`` or ``module_fqn``, and ``n`` and ``m`` if they differ. Further
+    arguments are sparsify's. The model has the whole state: save ``model.state_dict()``.
     """
 
     def __init__(self, n, m, **arguments):
@@ -28,11 +28,11 @@ class TransposableSparsifier:
         return plan
 
     def step(self):
-        """Finds all masks anew. Once every 16 steps of the optimizer or so is often enough."""
+        """Finds new masks. Every 16 steps of the optimizer is often enough."""
         refresh(self._prepared())
 
     def squash_mask(self):
-        """Takes the masks out, and leaves pruned weights."""
+        """Removes the masks, and leaves pruned weights."""
         finalize(self._prepared())
         self.model = None
 
@@ -41,10 +41,13 @@ class TransposableSparsifier:
         name = entry.pop("tensor_fqn", None) or entry.pop("module_fqn", None)
         pattern = entry.pop("n", self.n), entry.pop("m", self.m)
         if name is None or entry:
-            raise ValueError(f"an entry has tensor_fqn or module_fqn, and n and m, not {', '.join(entry) or 'nothing'}")
+            raise ValueError(
+                "tsenor: an entry of config needs tensor_fqn or module_fqn, and may have n and m, not "
+                f"{', '.join(entry) or 'nothing'}"
+            )
         return name, pattern
 
     def _prepared(self):
         if self.model is None:
-            raise RuntimeError("tsenor: prepare(model) comes first")
+            raise RuntimeError("tsenor: call prepare(model) first")
         return self.model

@@ -4,7 +4,7 @@ import torch
 
 
 def build_info() -> dict:
-    """What the operators were built for, as a dict of
+    """Returns what the operators were built for, as a dict of
 
     - ``version``: tsenor's,
     - ``torch``: the PyTorch version that they were built against,

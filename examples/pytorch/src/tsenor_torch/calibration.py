@@ -110,7 +110,7 @@ def _capture(model, blocks, arguments):
             hook.remove()
     if [call[0] for call in calls] != list(blocks):
         raise ValueError(
-            f"tsenor: the model ran {len(calls)} of its {len(blocks)} blocks, or not one after the other: "
+            f"tsenor: the model ran {len(calls)} of its {len(blocks)} blocks, or did not run them one after the other: "
             "name them with blocks="
         )
     return hidden[0], [others for _, others in calls]
@@ -124,7 +124,7 @@ def _arguments(model, batch, number):
         mask = batch["attention_mask"] if "attention_mask" in batch else None
         if mask is not None and not mask.bool().all():
             raise ValueError(
-                f"tsenor: calibration batch {number} has padding: calibrate on windows of one length, without any"
+                f"tsenor: calibration batch {number} has padding: calibrate on windows of one length, without padding"
             )
         return (), {**{k: batch[k].to(device) for k in batch.keys()}, **named}
     batch = batch if isinstance(batch, (tuple, list)) else (batch,)

@@ -1,6 +1,7 @@
-"""The operators on DTensors: each rank solves the tiles that it has, without a word to the others.
+"""The operators on DTensors: each rank solves the tiles that it has, without communication.
 
-Shards have to be whole tiles. Then the local masks are, bit for bit, the parts of the mask that one process would find.
+Shards have to consist of whole tiles. Then the local masks are, bit for bit, the parts of the mask that one process
+would find.
 """
 
 import torch
@@ -18,7 +19,7 @@ def _local(tensor):
 
 
 def require_whole_tiles(weight, m):
-    """ValueError unless each rank's part of ``weight`` ``[..., rows, cols]`` is made of whole m x m tiles."""
+    """ValueError unless each rank's part of ``weight`` ``[..., rows, cols]`` consists of whole m x m tiles."""
     if not isinstance(weight, DTensor):
         raise RuntimeError("tsenor: got mixed torch.Tensor and DTensor: make the weight and its mask DTensors as well")
     left = list(weight.shape)
@@ -32,8 +33,8 @@ def require_whole_tiles(weight, m):
         if dim >= weight.dim() - 2 and shard % m and shard < left[dim]:
             raise ValueError(
                 f"tsenor: {placement} of a weight {tuple(weight.shape)} cuts through tiles: {left[dim]} over {ranks} "
-                f"ranks are shards of {shard}, which is no multiple of M = {m}: choose a number of ranks that divides "
-                "them into whole tiles, or redistribute the weight to Replicate()"
+                f"ranks gives shards of {shard}, which is no multiple of M = {m}: choose a number of ranks that gives "
+                "whole tiles, or redistribute the weight to Replicate()"
             )
         left[dim] = shard
 
@@ -54,7 +55,8 @@ def _tiles_placements(weight, what):
     """Where the rows ``[tiles, ...]`` are: in the order of the tiles, which sharded columns would mix."""
     if any(p.is_shard() and p.dim != 0 for p in weight.placements):
         raise NotImplementedError(
-            f"tsenor: {what} of a weight with {weight.placements}: only the first dimension may be sharded"
+            f"tsenor: {what} of a weight with {weight.placements} is not supported: only its first dimension may be "
+            "sharded"
         )
     return weight.placements
 
@@ -111,8 +113,8 @@ def _keep(weight, mask, gradient="straight_through"):
 def _refuse(name):
     def refuse(*args, **kwargs):
         raise NotImplementedError(
-            f"tsenor: {name} takes whole matrices, not DTensors: call it with full_tensor() of each, or prune by "
-            "find_mask or prune_, which take DTensors"
+            f"tsenor: {name} takes whole matrices, not DTensors: pass full_tensor() of each, or use find_mask or "
+            "prune_, which take DTensors"
         )
 
     return refuse

@@ -1,5 +1,7 @@
 """The forms of a 2:4 weight that its products read."""
 
+import functools
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -22,6 +24,63 @@ class Plan(NamedTuple):
 def compressed_size(rows, cols):
     """Bytes of a compressed operand, see tsenor/sparse24/layout.hpp."""
     return rows * cols // 8 * 9
+
+
+@functools.cache
+def patterns24(device):
+    """The pairs of columns that a row may keep, ``[6, 2]``; of all 90 masks of a 4x4 tile with two in each row and
+    column the pair of each row, ``[90, 4]``; and of each entry the 45 masks that do not keep it, ``[16, 45]``."""
+    pairs = list(itertools.combinations(range(4), 2))
+    columns = ([k for pair in choice for k in pairs[pair]] for choice in itertools.product(range(6), repeat=4))
+    choices = itertools.product(range(6), repeat=4)
+    found = [c for c, kept in zip(choices, columns) if all(kept.count(k) == 2 for k in range(4))]
+    without = [[p for p, c in enumerate(found) if k % 4 not in pairs[c[k // 4]]] for k in range(16)]
+    return tuple(torch.tensor(numbers, device=device) for numbers in (pairs, found, without))
+
+
+def soft24(weight, chunk=2**16):
+    """What a 2:4 transposable mask loses without each entry: the most that masks keep of its 4x4 tile, less the most of
+    those that do not keep this entry, and no more than its magnitude; with the weight's sign. Float32, of the shape of
+    ``weight``.
+
+    Of a single row this is the magnitude less that of the third largest, S-STE's soft threshold (2409.09099). It is
+    continuous: an entry is 0 when the best mask is about to drop it. Entries outside of the best mask are 0. Exact up
+    to the rounding of sums of eight float32. In PyTorch's operations, chunks of so many tiles at a time: far more work
+    than finding a mask.
+    """
+    rows, cols = weight.shape
+    tiles = weight.float().view(rows // 4, 4, cols // 4, 4).permute(1, 3, 0, 2).reshape(16, -1)
+    soft = torch.cat([_soft_tiles(part) for part in tiles.split(chunk, 1)], 1)
+    return soft.view(4, 4, rows // 4, cols // 4).permute(2, 0, 3, 1).reshape(rows, cols)
+
+
+def _soft_tiles(tiles):
+    """Of tiles ``[16, count]``, entries first."""
+    columns, choices, without = patterns24(tiles.device)
+    pairs = tiles.abs().view(4, 4, -1)[:, columns].sum(2)  # [4, 6, count]
+    kept = sum(pairs[row, choices[:, row]] for row in range(4))  # [90, count]
+    rest = torch.stack([kept[those].amax(0) for those in without])
+    return torch.minimum(kept.amax(0) - rest, tiles.abs()).copysign(tiles)
+
+
+def product_type(dtype):
+    """The type of the products of weights of a type."""
+    return torch.bfloat16 if dtype == torch.float32 else dtype
+
+
+def soft_values(weight, scale):
+    """What a layer with ``pruning='soft'`` multiplies by, of the weight's type, but for the rounding of the products."""
+    return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)
+
+
+@torch.no_grad()
+def best_scale(weight):
+    """The multiple of ``soft24(weight)`` that is closest to the weights, float32; 1 where all of it is 0."""
+    if weight.is_meta:
+        return torch.ones((), device=weight.device)
+    soft = soft24(weight)
+    squares = soft.square().sum()
+    return torch.where(squares > 0, (soft * weight.float()).sum() / squares, 1.0)
 
 
 class Forms:

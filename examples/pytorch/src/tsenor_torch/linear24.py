@@ -2,7 +2,8 @@
 
 import torch
 
-from .forms import Forms, compressed_size
+from . import sharding
+from .forms import Forms, best_scale, compressed_size, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
@@ -22,30 +23,43 @@ def compress24(weight):
 class Linear24(Masked):
     """A linear layer with a 2:4 transposable weight, features multiples of 64.
 
-    Products are in the weight's type, float16 or bfloat16, and in bfloat16 where the weight is float32; those in
-    float16 are dense. The result has the type of the input, and under autocast that of the products. ``weight`` is the
-    dense parameter, which learns straight-through (``gradient='masked'``: only what is kept learns). :meth:`compress`
-    finds the mask and writes what the products read in one kernel. Masks are found anew by :class:`MaskRefresh`;
-    without one, the mask stays, and a product after a change of the weight first writes again what it reads. (Replays
-    of a CUDA graph run no Python: a captured step has to compress.) The first product of each number of tokens measures
-    a whole step sparse and dense, and stays with the faster: see :meth:`choice`. Where dense is faster the weight is
-    still 2:4, and finding its mask costs time on top; :func:`sparsify24` leaves such layers alone. ``captured`` says
+    Products are in the weight's type, float16 or bfloat16; if the weight is float32, they are in bfloat16. Products in
+    float16 are dense. The result has the type of the input, and under autocast the type of the products. ``weight`` is
+    the dense parameter. All of it learns (straight-through); with ``gradient='masked'`` only kept weights learn.
+    :meth:`compress` finds the mask and writes the operands of the products in one kernel. :class:`MaskRefresh` finds
+    new masks. Without it the mask stays; the first product after a change of the weight writes its operands again.
+    (Replays of a CUDA graph run no Python: a captured step has to call :meth:`compress`.) The first product with a new
+    number of tokens measures a whole step sparse and dense, and keeps the faster way: see :meth:`choice`. If dense is
+    faster, the weight is still 2:4, and a step finds a mask; :func:`sparsify24` skips such layers. ``captured`` says
     that steps are replayed from a CUDA graph and are to be measured so. Small layers gain only where launches are free.
+
+    ``pruning='soft'`` is S-STE's continuous pruning (2409.09099) for transposable masks: the products read
+    ``scale * soft24(weight)`` instead of the kept weights, so that a weight is 0 when its mask flips. ``scale``, a
+    buffer, is the one that comes closest to the weights that the layer begins with, and stays. Its values take far
+    longer than a mask to find: it is a recipe for the loss.
+
+    Under ``fully_shard`` every rank finds the mask, the same one, of the whole weight that it has for the next forward
+    pass: nothing is sent, and each rank keeps the mask and the operands, 3.25 bytes a weight where all is sparse.
+
+    A schedule of :class:`MaskRefresh` may keep 2 of 4, or all: then the layer is dense, with the products of its type.
     """
 
-    shardable = False
-
     def __init__(
-        self, in_features, out_features, *, bias=True, gradient="straight_through", captured=False, device=None,
-        dtype=None
+        self, in_features, out_features, *, bias=True, gradient="straight_through", pruning="hard", captured=False,
+        device=None, dtype=None
     ):
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
+        if pruning not in ("hard", "soft"):
+            raise ValueError(f"pruning must be 'hard' or 'soft', not {pruning!r}")
         dense = torch.nn.Linear(in_features, out_features, bias=bias, device=device, dtype=dtype)
         super().__init__(dense.weight.shape, 2, 4, dense.weight.device)
         self.weight, self.bias, self.straight_through = dense.weight, dense.bias, gradient == "straight_through"
         self.captured = captured
-        self.type = torch.bfloat16 if self.weight.dtype == torch.float32 else self.weight.dtype
+        self.type = product_type(self.weight.dtype)
+        self.due = None  # 'found' or 'kept': the mask that the next product writes the forms of, of a sharded weight
+        self.soft = pruning == "soft"
+        self.register_buffer("scale", best_scale(self.weight) if self.soft else None)
         self._forget()
         self.compress()
 
@@ -57,41 +71,60 @@ class Linear24(Masked):
             dtype=linear.weight.dtype, **arguments
         )
         layer.weight, layer.bias = linear.weight, linear.bias
+        layer.scale = best_scale(layer.weight) if layer.soft else None
         layer.compress()
         return layer
 
     def compress(self, keep_mask=False):
-        """Follows the weight as it is now, with its optimal mask, or with the mask that it has: writes what the last
-        products read. The forms for another number of tokens are written when those come. Frozen masks stay."""
+        """Writes the operands of the last products for the present weight: with its optimal mask, or with
+        ``keep_mask`` with the mask that it has. Operands for another number of tokens are written when needed. Frozen
+        masks stay."""
         self.forms.outdate()
-        self._write(keep_mask or self.frozen)
+        keep_mask = keep_mask or self.frozen
+        if sharding.is_sharded(self.weight):
+            self.due = "kept" if keep_mask and self.due != "found" else "found"
+        else:
+            self._write(keep_mask)
 
     def stored(self):
         """The dense parameter."""
         return self.weight
 
     def refresh(self, importance=None):
-        """:meth:`compress`, which knows no importance but the magnitudes."""
+        """Calls :meth:`compress`. The importance is always the magnitude."""
         if importance is not None:
-            raise ValueError("tsenor: masks of Linear24 are found by magnitude: use sparsify(model, 2, 4)")
+            raise ValueError("tsenor: Linear24 takes no importance, only magnitudes: use sparsify(model, 2, 4)")
         self.compress()
+
+    def keep(self, now):
+        if now not in (self.n, self.m):
+            raise ValueError(f"tsenor: a Linear24 keeps {self.n} of {self.m}, or all: the schedule keeps {now}")
+        super().keep(now)
+
+    def pruned(self):
+        """The weights that the products stand for, in the type of the parameter."""
+        weight = self.weight.detach()
+        values = soft_values(weight, self.scale) if self.soft and self.now != self.m else weight
+        return torch.where(self.mask, values, 0)
 
     def plain(self):
         """A ``torch.nn.Linear`` with the same parameters, the weight pruned."""
         linear = torch.nn.Linear(*reversed(self.weight.shape), bias=self.bias is not None, device="meta")
         linear.train(self.training)
-        self.weight.data = torch.where(self.mask, self.weight.data, 0)
+        self.weight.data = self.pruned()
         linear.weight, linear.bias = self.weight, self.bias
         return linear
 
     def choice(self, tokens):
-        """How the products of so many tokens are done, and the times that follows from (plans.Choice)."""
+        """Returns how products of so many tokens are computed, and the measured times (plans.Choice)."""
         return choose(self, tokens)
 
     def forward(self, x):
         self._usable(self.weight)
         tokens = x.numel() // x.shape[-1]
-        if not torch.compiler.is_compiling() and state_of(self.weight) not in (self.written, None):
+        if self.due:
+            self._write(keep_mask=self.due == "kept")
+        elif not torch.compiler.is_compiling() and state_of(self.weight) not in (self.written, None):
             self.compress(keep_mask=True)
         if tokens != self.tokens:
             plan = choose(self, tokens).plan
@@ -105,10 +138,31 @@ class Linear24(Masked):
         if self.weight.is_meta:
             return
         weight = self.weight.detach().to(self.type)
-        self.forms.write(self.plan, weight, self.mask, tokens=self.tokens, keep_mask=keep_mask)
-        self.arguments, self.written = self.forms.arguments(self.plan) if self.plan else None, state_of(self.weight)
+        if self.now == self.m:
+            self.mask.fill_(True)
+            self.arguments = weight, None, None
+        else:
+            self._write_forms(weight, keep_mask)
+            self.arguments = self.forms.arguments(self.plan) if self.plan else None
+        self.written, self.due = state_of(self.weight), None
         if not keep_mask:
             self._note()
+
+    def _write_forms(self, weight, keep_mask):
+        if self.soft:  # the best mask of the weights has all entries that are not 0
+            if not keep_mask:
+                self.forms.write(None, weight, self.mask, tokens=None, keep_mask=False)
+            weight, keep_mask = (self.scale * soft24(weight)).to(self.type), True
+        self.forms.write(self.plan, weight, self.mask, tokens=self.tokens, keep_mask=keep_mask)
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        if self.soft and prefix + "mask" not in state_dict and prefix + "weight" in state_dict:  # of a dense layer
+            state_dict[prefix + "scale"] = best_scale(state_dict[prefix + "weight"])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _take(self, mask, pattern):
+        super()._take(mask, pattern)
+        self.due = "kept" if self.due else None
 
     def _forget(self):
         """As if there had been no product yet."""
@@ -126,12 +180,12 @@ class Linear24(Masked):
 
 
 def sparsify24(model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, **arguments):
-    """Puts :class:`Linear24` in the place of those linear layers whose steps are faster so, masks found in each.
+    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step.
 
-    The others are left as they are, dense, so that no step becomes slower. Each new shape is measured, which takes a
-    few seconds. ``tokens`` is the number of rows that a layer sees in a step; ``select(name, module)`` picks the layers
-    to try, all linear ones by default; further arguments are Linear24's. Parameters stay the same tensors, so
-    optimizers go on. Returns the names of the layers replaced: none on the CPU.
+    The other layers stay dense, so no step becomes slower. Each new shape is measured, which takes a few seconds.
+    ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by
+    default all linear ones. Further arguments are Linear24's. Parameters stay the same tensors, so optimizers keep
+    working. Returns the names of the replaced layers: none on the CPU.
     """
     replaced = []
     for name, module in list(model.named_modules()):

@@ -42,7 +42,7 @@ def tile_reports(report: Tensor) -> TileReports:
 
 
 def tile_count(weight: Tensor, m: int) -> int:
-    """Tiles of m x m in ``weight`` ``[..., rows, cols]``, smaller ones at the edge included."""
+    """The number of m x m tiles in ``weight`` ``[..., rows, cols]``, with the smaller ones at the edge."""
     *batch, rows, cols = weight.shape
     count = -(-rows // m) * -(-cols // m)
     for size in batch:
@@ -81,25 +81,26 @@ def find_mask(
         weight: ``[..., rows, cols]``, float16, bfloat16, float32 or float64, with any strides; leading dimensions are a
             batch. A transposed view is solved as it lies in memory: ``find_mask(W.t())`` is ``find_mask(W).t()``.
         n, m: the pattern, 1 <= n <= m, 2 <= m <= 64.
-        importance: what each weight is worth, a floating tensor of the weight's shape, such as a Fisher diagonal; the
-            magnitude by default. NaN and negative ones count as 0, infinite ones as the largest finite; the report
-            says how many.
-        column_norms: ``[cols]``, not negative; a weight is worth its magnitude times its column's norm, as in Wanda.
+        importance: the importance of each weight, a floating tensor of the weight's shape, such as a Fisher diagonal.
+            By default it is the magnitude. NaN and negative importances count as 0, infinite ones as the largest
+            finite number; the report counts them.
+        column_norms: ``[cols]``, not negative. The importance is then the magnitude times the column's norm, as in
+            Wanda.
         method: 'optimal', or 'published', the approximation of arXiv 2505.23949, for comparison.
-        constraint: 'exactly' n are kept, or 'at_most' n.
-        edge: what to do with rows or columns that are no multiple of m: 'reject' them, or make 'partial' tiles, which
-            keep n or fewer.
-        with_report: return ``(mask, TileReports)``. The tiles' ``bound`` proves what their ``value`` is worth.
+        constraint: each row and column keeps 'exactly' n, or 'at_most' n.
+        edge: what to do if rows or columns are no multiple of m: 'reject' the weight, or use 'partial' tiles at the
+            edge, which keep n or fewer.
+        with_report: return ``(mask, TileReports)``. A tile's ``bound`` proves how good its ``value`` is.
 
     Returns a bool tensor of the weight's shape, on its device and with its memory layout. It has no gradient.
 
-    ValueError for a pattern, shape or word that is not supported; TypeError for another dtype, and a misspelt keyword;
-    RuntimeError for tensors on several devices, and for what the device reports. Nothing has been written then.
+    Raises ValueError for a pattern, shape or option that is not supported, TypeError for another dtype or a misspelt
+    keyword, and RuntimeError for tensors on several devices or an error of the device. Nothing has been written then.
 
-    Deterministic, bit for bit, on machines with the same instruction set. On a GPU the work is enqueued on the current
-    stream, and not waited for. Cost: one pass over the weights and some work in each tile, see the README; memory for
-    the mask, 32 bytes a tile for the report, and a copy of the weights if neither their rows nor their columns are
-    contiguous.
+    The result is deterministic, bit for bit, on machines with the same instruction set. On a GPU the call enqueues the
+    work on the current stream, and does not wait for it. It costs one pass over the weights and some work in each tile,
+    see the README. It takes memory for the mask, 32 bytes a tile for the report, and a copy of the weights if neither
+    their rows nor their columns are contiguous.
     """
     mask, report = _ops.find_mask(
         weight, n, m, method=method, constraint=constraint, edge=edge, column_norms=column_norms,
@@ -113,17 +114,17 @@ def prune_(
     method: Method = "optimal", constraint: Constraint = "exactly", edge: Edge = "reject",
     mask_out: Optional[Tensor] = None,
 ) -> Tensor:
-    """Sets to +0.0, in place, what :func:`find_mask` with the same arguments would not keep; returns ``weight``.
+    """Sets to +0.0, in place, the weights that :func:`find_mask` with the same arguments drops. Returns ``weight``.
 
     >>> weight = torch.randn(64, 128)
     >>> pruned = prune_(weight, 8, 16)
     >>> pruned is weight, (weight != 0).float().mean().item()
     (True, 0.5)
 
-    ``mask_out``, bool or uint8 of the weight's shape, is given the mask. As any in-place operator of PyTorch it counts
-    the weight's version, has a gradient (of what is kept), and refuses a leaf that requires grad unless under
-    ``torch.no_grad()``. Errors, determinism and cost are find_mask's; without importance, where the weight's layout
-    allows it and nobody asks for a gradient, weights are read and written in one kernel.
+    ``mask_out``, bool or uint8 of the weight's shape, receives the mask. Like any in-place operator of PyTorch, the
+    function counts the weight's version, has a gradient (of the kept weights), and refuses a leaf that requires grad
+    except under ``torch.no_grad()``. Errors, determinism and cost are find_mask's. One kernel reads and writes the
+    weights if there is no importance, the weight's layout allows it, and no gradient is needed.
     """
     _ops.prune_(
         weight, n, m, method=method, constraint=constraint, edge=edge, column_norms=column_norms, mask=mask_out,
@@ -133,19 +134,19 @@ def prune_(
 
 
 def apply_mask(weight: Tensor, mask: Tensor) -> Tensor:
-    """A new tensor: ``weight`` where ``mask`` keeps it, bit for bit, else +0.0. Its gradient is that of what is kept.
+    """A new tensor: ``weight`` where ``mask`` keeps it, bit for bit, else +0.0. Only kept weights get a gradient.
 
     >>> apply_mask(torch.tensor([[1.0, float("nan")]]), torch.tensor([[True, False]]))
     tensor([[1., 0.]])
 
-    ``mask`` is bool and has the weight's shape, else TypeError or ValueError. One kernel that reads both.
+    ``mask`` is bool and has the weight's shape, else TypeError or ValueError. One kernel reads both.
     """
     return keep(weight, mask, "masked")
 
 
 def keep(weight: Tensor, mask: Tensor, gradient: Gradient = "straight_through") -> Tensor:
-    """:func:`apply_mask`, with a gradient that reaches all weights ('straight_through'), so that those pruned may
-    return, or only those kept ('masked').
+    """:func:`apply_mask` with a choice of gradient. 'straight_through' reaches all weights, so pruned ones may return.
+    'masked' reaches only kept weights.
 
     >>> weight = torch.tensor([[1.0, 2.0]], requires_grad=True)
     >>> keep(weight, torch.tensor([[True, False]])).sum().backward()
@@ -162,14 +163,15 @@ def keep(weight: Tensor, mask: Tensor, gradient: Gradient = "straight_through") 
 def check_mask(
     mask: Tensor, n: int, m: int, *, constraint: Constraint = "exactly", edge: Edge = "reject"
 ) -> MaskViolations:
-    """Counts the rows and columns of m x m tiles in which ``mask`` ``[..., rows, cols]`` breaks its pattern.
+    """Counts the rows and columns of m x m tiles where ``mask`` ``[..., rows, cols]`` breaks its pattern.
 
     >>> check_mask(torch.ones(8, 8, dtype=torch.bool), 2, 4)
     MaskViolations(rows=16, cols=16)
 
-    Any value but 0 means kept. Under 'at_most' more than n break it, under 'exactly' any other number; smaller tiles at
-    the edge, which 'partial' allows, are held to at most n. ValueError as in :func:`find_mask`. As the counts are
-    Python numbers, the call waits for the device. A few passes over the mask, and memory for two copies of it.
+    Any value but 0 means kept. Under 'at_most', more than n breaks the pattern; under 'exactly', any number but n does.
+    Smaller tiles at the edge, which 'partial' allows, may keep at most n. ValueError as in :func:`find_mask`. The
+    counts are Python numbers, so the call waits for the device. It costs a few passes over the mask, and memory for
+    two copies of it.
     """
     tile_rows, tile_cols = _counts_in_tiles(mask, n, m, constraint, edge)
     *_, rows, cols = mask.shape

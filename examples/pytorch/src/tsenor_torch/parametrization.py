@@ -11,31 +11,29 @@ GRADIENTS = ("straight_through", "masked")
 
 
 def check_pattern(n, m):
-    """ValueError or TypeError if n:m is no pattern."""
+    """ValueError or TypeError if n:m is not a pattern."""
     if not all(isinstance(k, int) and not isinstance(k, bool) for k in (n, m)):
         raise TypeError(f"a pattern is two integers N and M, not {n!r} and {m!r}")
     if not (2 <= m <= 64 and 1 <= n <= m):
-        raise ValueError(f"pattern {n}:{m}: M must be 2 to 64, and N 1 to M")
+        raise ValueError(f"unsupported pattern {n}:{m}: M must be 2 to 64, and N must be 1 to M")
 
 
 class TransposableSparsity(Masked):
     """Keeps n of m weights in the rows and columns of each tile; for ``torch.nn.utils.parametrize``.
 
     :func:`sparsify` makes these. The dense weight stays the parameter, under ``parametrizations.weight.original``. The
-    mask is part of the state_dict (see :class:`Masked`); it changes when :meth:`refresh` is called, which
-    :class:`MaskRefresh` does. The prices that warm starts begin from are not: after loading, the next refresh is a cold
-    one.
+    mask is part of the state_dict (see :class:`Masked`). It changes when :meth:`refresh` is called, for example by
+    :class:`MaskRefresh`. The prices for warm starts are not part of the state_dict, so the first refresh after loading
+    is a cold one.
 
     Arguments:
-        weight: the tensor that will be parametrized, for shape, type and device; its mask is found at once, unless it
-            is on 'meta'.
+        weight: the tensor that will be parametrized. It gives shape, type and device. Its mask is found at once, unless
+            it is on 'meta'.
         n, m: the pattern, 1 <= n <= m, 2 <= m <= 64.
-        gradient: 'straight_through' (all weights learn, so that those pruned may return) or 'masked' (only those kept).
-        mask: a mask of the weight's shape to be kept from here on, instead of the best one.
+        gradient: 'straight_through' (all weights learn, so pruned ones may return) or 'masked' (only kept ones learn).
+        mask: a mask of the weight's shape that stays from now on, instead of the best one.
         method, constraint, edge: as in ``find_mask``.
     """
-
-    shardable = True
 
     def __init__(
         self, weight, n, m, *, gradient="straight_through", mask=None, method="optimal", constraint="exactly",
@@ -61,11 +59,11 @@ class TransposableSparsity(Masked):
             self._note()
 
     def stored(self):
-        """The parameter behind the weight; of several the first, and None before :meth:`attach`."""
+        """The parameter behind the weight, the first of several. None before :meth:`attach`."""
         return next(self.owner[0].parameters(recurse=False), None) if self.owner else None
 
     def arriving(self):
-        """What reaches this parametrization: the parameter, or what the parametrizations before make of it."""
+        """The input of this parametrization: the parameter, or the output of the parametrizations before this one."""
         *before, _ = self._until_this()
         originals = list(self.owner[0].parameters(recurse=False))
         if not before:
@@ -82,19 +80,19 @@ class TransposableSparsity(Masked):
 
     def _until_this(self):
         if not self.owner:
-            raise RuntimeError("tsenor: refresh(weight) needs a weight where sparsify has not made the parametrization")
+            raise RuntimeError("tsenor: refresh() needs a weight, because sparsify did not make this parametrization")
         stages = list(self.owner[0])
         return stages[: stages.index(self) + 1]
 
     @torch.no_grad()
     def refresh(self, weight=None, importance=None):
-        """Finds the mask of ``weight`` as it is now, in place, on the current stream: by default of what reaches this
-        parametrization. ``importance``, of the weight's shape, takes the place of the magnitudes. Frozen masks stay."""
+        """Finds a new mask of ``weight``, in place, on the current stream. By default the weight is the input of this
+        parametrization. ``importance``, of the weight's shape, replaces the magnitudes. Frozen masks stay."""
         if self.frozen:
             return
         weight = self.arriving() if weight is None else weight.detach()
         if importance is not None and importance.shape != weight.shape:
-            raise ValueError(f"tsenor: an importance has shape {(*importance.shape,)}, the weight {(*weight.shape,)}")
+            raise ValueError(f"tsenor: importance has shape {(*importance.shape,)}, but the weight {(*weight.shape,)}")
         self._find(weight if importance is None else sharding.placed(importance.detach(), weight).relu())
         if not weight.is_meta:
             self._note()
@@ -118,7 +116,7 @@ class TransposableSparsity(Masked):
             self.mask.copy_(sharding.whole(mask, weight))
 
     def _make_room_for_prices(self, part):
-        """4x4 tiles are solved whole, and optimal masks alone have prices."""
+        """Only optimal masks have prices, and 4x4 tiles do not read any."""
         if self.m == 4 or self.options["method"] != "optimal":
             return
         shape = (tile_count(part, self.m), 2, self.m)

@@ -1,4 +1,4 @@
-"""What sparsify does with each weight of a model, before it does it: patterns by name, and every problem at once."""
+"""The plan of sparsify: what it will do with each weight of a model, patterns by name, and all problems at once."""
 
 import fnmatch
 import re
@@ -30,7 +30,7 @@ class Entry:
 
 
 class Plan(list):
-    """Entries, one a weight. Printed as a table, in which the layers of a stack that are alike share a line."""
+    """One entry for each weight. It prints as a table, in which equal layers of a stack share a line."""
 
     @property
     def sparse(self):
@@ -92,7 +92,7 @@ def make_plan(model, default, patterns, exclude, select, edge):
     for target in targets(model):
         if target.obstacle == "no matrix":
             if (name := named.find(target)) == target.name:
-                problems.append(f"{target.name}: is no matrix")
+                problems.append(f"{target.name}: is not a matrix")
             excluded.find(target)
             continue
         name, out = named.find(target), excluded.find(target)
@@ -129,9 +129,9 @@ def _entry(target, pattern, reason, edge):
     shape = () if torch.nn.parameter.is_lazy(weight) else tuple(weight.shape)
     entry, problem = Entry(target.name, shape, reason=reason, target=target), ""
     if not reason and sharding.is_sharded(weight):
-        problem = "is a DTensor already: sparsify before fully_shard (tensor parallel layers are not supported)"
+        problem = "is a DTensor already: call sparsify before fully_shard (tensor parallel layers are not supported)"
     elif not reason and weight.numel() == 0:
-        problem = "has no elements: if something has partitioned it, sparsify the model before"
+        problem = "has no elements: if something has partitioned it, call sparsify before that"
     elif not reason:
         entry.reason = misfit(entry.shape, pattern[1], edge)
     if sparsity is not None and entry.reason:

@@ -13,9 +13,9 @@ DENSE = Plan()
 
 
 class Product(NamedTuple):
-    """What linear24_measure says of one product, in milliseconds of device time."""
+    """The measurements of one product by linear24_measure, in milliseconds of device time."""
 
-    sparse: float  # whether that is faster
+    sparse: float  # whether sparse is faster
     own_form: float  # whether compress24's form is the library's
     sparse_ms: float
     dense_ms: float
@@ -23,7 +23,7 @@ class Product(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The plan for a shape, and what it follows from. Times are wall times of steps in a row."""
+    """The plan for a shape, and its measurements. Times are wall times of consecutive steps."""
 
     plan: Plan
     forward: Optional[Product] = None
@@ -34,8 +34,8 @@ class Choice(NamedTuple):
 
     @property
     def beats_linear(self):
-        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. Their times include finding the
-        mask: writing the forms of a mask that is kept takes as long."""
+        """Whether the layer's steps are faster than those of a ``torch.nn.Linear``. Their times cover finding the mask:
+        writing the forms of a given mask takes as long."""
         return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
@@ -47,7 +47,7 @@ def key_of(layer, tokens):
 
 
 def choose(layer, tokens):
-    """The choice for so many tokens, measured if it is new, which takes a few seconds and waits for the GPU."""
+    """The choice for so many tokens. A new one is measured, which takes a few seconds and waits for the GPU."""
     key = key_of(layer, tokens)
     if key not in known:
         known[key] = _measure(layer, tokens)

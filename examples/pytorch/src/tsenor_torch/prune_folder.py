@@ -1,4 +1,4 @@
-"""What a pruning has done so far, in a folder, so that one that was killed goes on."""
+"""A folder with the finished blocks of a pruning, so that a killed run can resume."""
 
 import hashlib
 import json
@@ -29,8 +29,8 @@ class PruneFolder:
             other = [key for key in identity if identity[key] != before.get(key)]
             if other:
                 raise ValueError(
-                    f"tsenor: {known} is of a pruning with other {', '.join(other)}: resume it with the same dense "
-                    "model, data and settings, or name another folder"
+                    f"tsenor: {known} belongs to a pruning with other {', '.join(other)}: resume it with the same "
+                    "dense model, data and settings, or name another folder"
                 )
         _write(known, lambda to: to.write_text(json.dumps(identity)))
 

@@ -1,24 +1,25 @@
 """The layer-wise pruners as operators, in ``torch.ops.tsenor``.
 
-All of them take a float32 ``weight`` ``[out, in]`` that is pruned in place, a pattern ``n``, ``m``, and return the
-mask, bool:
+The pruners take a float32 ``weight`` ``[out, in]`` and a pattern ``n``, ``m``. They prune the weight in place, and
+return the bool mask:
 
-    gram_(gram, inputs)                           adds inputs^T inputs, ``[tokens, in]``, to ``gram`` ``[in, in]``
+    gram_(gram, inputs)                           adds inputs^T inputs to ``gram`` ``[in, in]``; inputs ``[tokens, in]``
     magnitude_(weight, n, m, *, structure='transposable', method='optimal', constraint='exactly', edge='reject') -> mask
     wanda_(weight, gram, n, m, *, ...) -> mask
     sparsegpt_(weight, gram, n, m, *, tokens=1, damping=0.01, ...) -> mask
-    alps_inputs(gram, damping=0.01) -> inputs     for alps_ alone: once for a gram matrix, whatever the pattern
+    alps_inputs(gram, damping=0.01) -> inputs     for alps_: call it once for a gram matrix, for all patterns
     alps_(weight, inputs, n, m, *, iterations=300, ...) -> (mask, iterations taken, int64 [])
 
-``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three are find_mask's. Inputs of the layer
-without activations, or with NaN or infinite ones, are dead: their weights are ranked by magnitude, below all others.
-The operators have no derivative: a ``weight`` that requires grad is refused, except under ``torch.no_grad()``. They do
-not take DTensors.
+``structure`` is 'transposable', 'row-wise' or 'row-then-column'; the next three options are find_mask's. An input of
+the layer is dead if it has no activations, or NaN or infinite ones. Weights of dead inputs rank below all others, and
+among each other by magnitude. The operators have no derivative. They refuse a ``weight`` that requires grad, except
+under ``torch.no_grad()``. They do not take DTensors.
 
-On a GPU these are the pruners of ``tsenor/prune/``: on the current stream, with PyTorch's handles of cuBLAS and
-cuSOLVER, and with memory of PyTorch's allocator. ``alps_`` waits for the stream every third iteration, the others do
-not, but for what cuSOLVER does. On the CPU they are the same algorithms in PyTorch's operations, below: rounding
-differs, and so may choices that are nearly ties. Wrong arguments are a ValueError, and leave the weight as it was.
+On a GPU these are the pruners of ``tsenor/prune/``. They run on the current stream, with PyTorch's handles of cuBLAS
+and cuSOLVER, and with memory of PyTorch's allocator. ``alps_`` waits for the stream in every third iteration. The
+others do not wait, except where cuSOLVER does. On the CPU the same algorithms run in PyTorch's operations, below.
+Rounding differs there, so near ties may be decided differently. Wrong arguments raise ValueError and leave the weight
+as it was.
 """
 
 import torch

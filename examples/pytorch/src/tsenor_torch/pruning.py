@@ -56,39 +56,39 @@ def prune_model(
     constraint="exactly",
     edge="reject",
 ):
-    """Prunes the linear layers of a model in place, block by block, each calibrated on what the pruned blocks before
-    it give.
+    """Prunes the linear layers of a model in place, block by block. Each block is calibrated on the outputs of the
+    pruned blocks before it.
 
-    Which weights are pruned by default is the rule of :mod:`tsenor_torch.targets`: those of linear layers, Conv1D and
-    experts that lie in the model's blocks, not embeddings, heads, ties and routers. Experts are pruned each by itself.
+    :mod:`tsenor_torch.targets` has the rule for the weights that are pruned by default: those of linear layers, Conv1D
+    and experts in the model's blocks, but not embeddings, heads, ties and routers. Each expert is pruned by itself.
 
     Arguments:
-        model: on one device, in any type of 16 bits or more; pruners compute in float32, and kept weights are rounded
-            back.
-        batches: calibration data, an iterable of token ids ``[sequences, tokens]``, of tuples, or of dictionaries for
-            the model; without padding. 128 sequences of 2048 tokens are usual. 'magnitude' works without, and then
-            reports no errors.
+        model: on one device, in any type of 16 bits or more. Pruners compute in float32, and round kept weights back.
+        batches: calibration data without padding: an iterable of token ids ``[sequences, tokens]``, of tuples, or of
+            dictionaries for the model. 128 sequences of 2048 tokens are usual. 'magnitude' works without them, and
+            then reports no errors.
         method: 'magnitude', 'wanda', 'sparsegpt' or 'alps'.
         n, m: the pattern: n of m weights are kept; 1 <= n <= m, 2 <= m <= 64.
         structure: 'transposable' (n in the rows and columns of every m x m tile), 'row-wise' (standard n:m: n of m
             inputs of every output) or 'row-then-column' (transposable, chosen greedily).
         patterns, exclude, select: which weights get which pattern, as in :func:`sparsify`: ``patterns={"*.mlp.*": (8,
             16)}``, ``exclude="*.layers.0.*"``.
-        blocks: the modules that are run one after the other; default: the longest list of layers in the model.
-        resume: a folder. What is done is kept there block by block, and a call with the same model, data and settings
-            goes on from there, to the same bits on the same machine.
-        progress: whether to show a bar.
-        damping: what is added to the diagonal of a gram matrix, relative to its mean, 1e-6 to 1e6.
-        iterations: of alps, at most.
-        mask_method, constraint, edge: how a transposable mask is searched for, as in find_mask.
+        blocks: the modules that the model runs one after the other. Default: the longest list of layers in the model.
+        resume: a folder, in which each finished block is stored. A call with the same model, data and settings
+            continues from there, with the same bits on the same machine.
+        progress: whether to show a progress bar.
+        damping: number added to the diagonal of a gram matrix, relative to its mean, 1e-6 to 1e6.
+        iterations: limit for the iterations of alps.
+        mask_method, constraint, edge: how to search for a transposable mask, as in find_mask.
 
-    Returns a :class:`PruneReport`, a list of :class:`LayerReport` that prints as a table: of each layer the error of
-    its outputs, the magnitude kept, the seconds, or why it stayed dense. Layers that saw less than a quarter token
-    for each of their inputs, such as experts that nobody asked, are pruned by magnitude, and the report names them.
+    Returns a :class:`PruneReport`, a list of :class:`LayerReport` that prints as a table. For each layer it has the
+    error of its outputs, the share of the magnitude kept, the seconds, or why the layer stayed dense. Some layers see
+    less than a quarter token for each of their inputs, such as experts that were rarely chosen. They are pruned by
+    magnitude, and the report names them.
 
-    Raises ValueError for wrong arguments and for calibration data that is empty, too little, padded, or gives NaN;
-    nothing has been changed then, but where a NaN comes up in a later block. Takes memory for one block's inputs and
-    their gram matrices, and time for three runs of the model and the pruning itself.
+    Raises ValueError for wrong arguments, and for calibration data that is empty, too short, padded, or gives NaN.
+    Nothing has been changed then, unless a NaN appears in a later block. The call takes memory for one block's inputs
+    and their gram matrices, and time for three runs of the model and the pruning itself.
     """
     settings = Settings(
         method, structure, damping, iterations, {"method": mask_method, "constraint": constraint, "edge": edge}
@@ -174,7 +174,7 @@ def _obstacle(target, m, block_of, settings):
         return "outside the blocks"
     inputs = target.weight.shape[-2 if target.transposed else -1]
     if settings.search["edge"] == "reject" and inputs % m:
-        return f"its {inputs} inputs are no multiple of {m}"
+        return f"its {inputs} inputs are not a multiple of {m}"
     return ""
 
 
@@ -195,7 +195,7 @@ def _check_tokens(chain, plan):
         raise ValueError(
             f"tsenor: {chain.tokens} tokens of calibration data are too few for {widest.name} with its "
             f"{widest.view.shape[1]} inputs: "
-            f"give at least {int(ENOUGH * widest.view.shape[1])}, better a hundred times as many"
+            f"give at least {int(ENOUGH * widest.view.shape[1])} tokens, better a hundred times as many"
         )
 
 

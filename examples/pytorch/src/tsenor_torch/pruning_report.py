@@ -4,7 +4,7 @@ from typing import NamedTuple, Optional
 
 
 class LayerReport(NamedTuple):
-    """A weight that was considered; of a batch of experts, one of them."""
+    """A weight of the model, or one expert's matrix in a batch of experts."""
 
     name: str
     shape: tuple  # out features, in features
@@ -42,7 +42,7 @@ class PruneReport(list):
         return "\n".join(
             [
                 *lines,
-                f"{len(self.pruned)} pruned, {len(self.fallen_back)} of them by magnitude for want of data; "
+                f"{len(self.pruned)} pruned, {len(self.fallen_back)} of them by magnitude because of too few tokens; "
                 f"{len(self.dense)} dense",
             ]
         )

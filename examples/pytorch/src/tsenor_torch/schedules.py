@@ -1,4 +1,4 @@
-"""When masks are found anew, and how sparse they are then."""
+"""When new masks are found, and how sparse they are."""
 
 import warnings
 
@@ -10,8 +10,8 @@ from .sparsify import raise_refusals, one_clock, refresh_layers, sparse_layers
 
 
 def decreasing_n(start, steps, shape=3):
-    """A schedule of N: from M at step ``start`` down to the layer's own N at ``start + steps``, quickly at first
-    (``shape`` 1: evenly; 3: as pruning usually goes).
+    """A schedule of N: it falls from M at step ``start`` to the layer's own N at ``start + steps``. ``shape`` 1 falls
+    evenly; 3, the usual choice for pruning, falls quickly at first.
 
     >>> MaskRefresh(model, optimizer, every=16, schedule=decreasing_n(100, 1000))
     """
@@ -23,27 +23,41 @@ def decreasing_n(start, steps, shape=3):
     return schedule
 
 
+def dense_phases(steps, *, start=0.0, end=1 / 6):
+    """A schedule of N for a training of so many ``steps``. The first share of the steps (``start``) and the last one
+    (``end``) are dense; the steps between keep the layer's own N. A dense end regains most of the loss from masks.
+
+    >>> MaskRefresh(model, optimizer, schedule=dense_phases(1000))
+    """
+    if not (0 <= start and 0 <= end and start + end <= 1):
+        raise ValueError(f"tsenor: shares of dense steps must be 0 to 1 together, not {start} and {end}")
+    first, last = round(start * steps), round((1 - end) * steps)
+    return lambda step, n, m: m if step < first or last <= step and last < steps else n
+
+
 class MaskRefresh:
-    """Finds a model's masks anew after every ``every`` steps of an optimizer.
+    """Finds new masks for a model after every ``every`` steps of an optimizer.
 
     >>> refresh = MaskRefresh(model, optimizer, every=16)
 
     Arguments:
-        model: sparse already; wrapped by DDP, by ``fully_shard``, by accelerate or torch.compile as it is trained.
+        model: a sparse model, already wrapped for training (DDP, ``fully_shard``, accelerate, torch.compile).
         optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
             where an engine owns the optimizer (DeepSpeed).
-        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n`; n where
-            None.
+        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n` or
+            :func:`dense_phases`; n where None. It is asked at each refresh; where it comes to m, masks end at that
+            step.
         importance: see :func:`tsenor_torch.refresh`; called at each refresh.
-        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient. With
-            ``optimizer=None`` call :meth:`decay_gradients` before the step.
+        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient, so that Adam
+            scales it as the gradient (2404.01847). With ``optimizer=None`` call :meth:`decay_gradients` before the
+            step.
         measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
-            tensors.
+            tensors, and :attr:`flip_rate` that of all layers together.
 
-    Steps are counted in the model, and are part of its state_dict: a training that is resumed goes on in the same
-    phase. Frozen masks stay. Sharded models: all ranks take part in a refresh. :meth:`remove` ends it. ValueError if
-    the model has no sparse weights, or is wrapped in a way that masks cannot follow (FSDP1, tensor parallel, shards
-    that cut tiles).
+    The model counts the steps, and its state_dict has their number. So a resumed training refreshes at the same steps.
+    Frozen masks stay. If the model is sharded, all ranks take part in a refresh. :meth:`remove` ends the refreshes.
+    Raises ValueError if the model has no sparse weights, or if its wrapper is not supported (FSDP1, tensor parallel,
+    shards that cut tiles).
     """
 
     def __init__(
@@ -68,12 +82,12 @@ class MaskRefresh:
         return self.clock.steps
 
     def step(self):
-        """Counts a step, and refreshes if it is time."""
+        """Counts a step, and refreshes after every ``every`` steps."""
         self.clock.steps += 1
         if self.clock.changes != self.changes or not self.checked:
             self._collect()
             self.checked = True  # once after the model may have been sharded
-        if self.clock.steps % self.every == 0:
+        if self.clock.steps % self.every == 0 or self._turns_dense():
             self.refresh()
         else:
             for layer in self.compressed:
@@ -81,7 +95,9 @@ class MaskRefresh:
 
     @torch.no_grad()
     def refresh(self):
-        """Finds all masks anew, now."""
+        """Finds all masks anew, now; those of a sharded Linear24 with its next product."""
+        if self.measure_flips and (late := self._found_late()):
+            raise ValueError(f"tsenor: measure_flips of {late[0]}, a sharded Linear24, whose mask is found later")
         before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
         if self.schedule:
             for layer in self.layers:
@@ -90,6 +106,15 @@ class MaskRefresh:
         self.flips = {
             layer.name: (old != layer.sparsity.mask).float().mean() for layer, old in zip(self.layers, before)
         }
+
+    @property
+    def flip_rate(self):
+        """The share of all mask entries that the last refresh changed, a 0-dim tensor; None if it was not measured."""
+        if not self.flips:
+            return None
+        sizes = {layer.name: layer.sparsity.mask.numel() for layer in self.layers}
+        changed = sum(share.double() * sizes[name] for name, share in self.flips.items())
+        return changed / sum(sizes[name] for name in self.flips)
 
     @torch.no_grad()
     def decay_gradients(self):
@@ -102,7 +127,7 @@ class MaskRefresh:
                 sharding.local(weight.grad).add_(torch.where(kept, 0, value).to(value.dtype), alpha=self.decay)
 
     def remove(self):
-        """Ends it: masks stay as they are."""
+        """Ends the refreshes: masks stay as they are."""
         for handle in self.handles:
             handle.remove()
         self.clock.leave()
@@ -117,13 +142,16 @@ class MaskRefresh:
         """The layers; nothing walks over the modules until some have become sparse or dense."""
         self.layers = sparse_layers(self.model)
         if not self.layers and not self.checked:
-            raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
+            raise ValueError("tsenor: the model has no sparse weights: call sparsify(model, n, m) first")
         raise_refusals(self.model, self.layers)
         self.clock = one_clock(self.layers) if self.layers else self.clock
         self.changes = self.clock.changes
         self.compressed = [layer.module for layer in self.layers if isinstance(layer.module, Linear24)]
         if self.decay and (late := [k.name for k in self.layers if not k.sparsity.first]):
-            raise ValueError(f"tsenor: decay of {late[0]}, which another parametrization makes of its parameters")
+            raise ValueError(
+                f"tsenor: decay needs the masks directly on the parameters, but {late[0]} has another parametrization "
+                "before its mask"
+            )
 
     def _register(self, optimizer):
         if not hasattr(optimizer, "register_step_post_hook"):
@@ -132,13 +160,21 @@ class MaskRefresh:
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if not any(id(p) in held for layer in self.layers for p in layer.module.parameters()):
             warnings.warn(
-                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: unless it keeps copies "
-                "of them, make it from model.parameters() of this model",
+                "tsenor: the optimizer of MaskRefresh has none of the model's sparse weights: make it from "
+                "model.parameters() of this model, unless it keeps copies of them",
                 stacklevel=4,
             )
         self.handles.append(optimizer.register_step_post_hook(lambda it, *_: is_rehearsal(it) or self.step()))
         if self.decay:
             self.handles.append(optimizer.register_step_pre_hook(lambda *_: self.decay_gradients()))
+
+    def _found_late(self):
+        return [k.name for k in self.layers if isinstance(k.module, Linear24) and sharding.is_sharded(k.stored())]
+
+    def _turns_dense(self):
+        """Whether the schedule now keeps all of a layer that has been sparse until now."""
+        sparse = (k for k in self.layers if not k.sparsity.frozen and k.sparsity.now != k.sparsity.m)
+        return bool(self.schedule) and any(self._now(layer) == layer.sparsity.m for layer in sparse)
 
     def _now(self, layer):
         sparsity = layer.sparsity

@@ -1,8 +1,7 @@
-"""Weights of which every rank holds a part: masks of whole tiles are found where the weights are, and then put
-together.
+"""Sharded weights: each rank finds the masks of its tiles, and then the ranks exchange them.
 
-A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes them. Its layer multiplies by the whole weight,
-so every rank keeps the whole mask, a byte a weight; they are exchanged when masks are found, and in no other step.
+A weight is sharded if it is a DTensor, as ``fully_shard`` (FSDP2) makes it. Its layer multiplies by the whole weight,
+so every rank keeps the whole mask, one byte for each weight. Masks are exchanged only in the steps that find new ones.
 """
 
 import torch
@@ -57,24 +56,22 @@ def local(tensor):
 
 
 def refusals(model, layers):
-    """What of a model cannot have its masks found anew, a line each, see :class:`tsenor_torch.MaskRefresh`."""
+    """Why new masks cannot be found for a model, one line for each weight; see :class:`tsenor_torch.MaskRefresh`."""
     flat = [name for name, module in model.named_modules() if _is(module, "FullyShardedDataParallel")]
     if flat:
         what = flat[0] or "the model"
-        return [f"{what} is wrapped by FullyShardedDataParallel (FSDP1), whose weights are flattened: use fully_shard"]
+        return [f"{what} is wrapped by FullyShardedDataParallel (FSDP1), which flattens weights: use fully_shard"]
     fully_sharded = any(_is(module, "FSDPModule") for module in model.modules())
     found = []
     for layer in layers:
         weight = layer.stored()
         if is_sharded(weight) and not fully_sharded:
             found.append(f"{layer.name} is a DTensor without fully_shard: tensor parallel layers are not supported")
-        elif is_sharded(weight) and not layer.shardable:
-            found.append(f"{layer.name} is a sharded Linear24, which is not supported: use sparsify(model, 2, 4)")
         elif why := problem(weight, layer.sparsity.m):
             found.append(f"{layer.name}: {why}")
         elif weight.shape != layer.sparsity.mask.shape:
-            shapes = f"{tuple(weight.shape)}, and its mask {tuple(layer.sparsity.mask.shape)}"
-            found.append(f"{layer.name} has shape {shapes}: something (DeepSpeed's ZeRO-3?) has partitioned the weight")
+            shapes = f"{tuple(weight.shape)}, but its mask has {tuple(layer.sparsity.mask.shape)}"
+            found.append(f"{layer.name} has shape {shapes}: was the weight partitioned, as by DeepSpeed's ZeRO-3?")
     return found
 
 

@@ -7,6 +7,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from . import sharding
+from .forms import soft_values
 from .linear24 import Linear24
 from .masks import check_mask
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
@@ -25,10 +26,6 @@ class SparseLayer(NamedTuple):
     def stored(self):
         """The dense parameter."""
         return self.sparsity.stored()
-
-    @property
-    def shardable(self):
-        return self.sparsity.shardable
 
 
 def sparse_layers(model):
@@ -59,31 +56,30 @@ def sparsify(
     model, n=None, m=None, *, patterns=None, exclude=(), select=None, mask=None, dry_run=False, edge="reject",
     **arguments
 ):
-    """Makes weights of ``model`` transposable n:m sparse, in place, all that fit or none; returns the plan, a table
-    when printed.
+    """Makes weights of ``model`` transposable n:m sparse, in place. Returns the plan, which prints as a table.
 
     >>> plan = tsenor_torch.sparsify(model, 8, 16)
 
-    By default these are the weights that :func:`tsenor_torch.targets.targets` yields without a reason: linear layers,
-    Conv1D, attention projections and expert batches; not embeddings, output heads, routers and tied weights. Those of a
-    shape that no tile divides stay dense, and the plan says so. What is sparse already gets the new pattern and
-    arguments.
+    By default it takes the weights that :func:`tsenor_torch.targets.targets` yields without a reason: linear layers,
+    Conv1D, attention projections and expert batches; not embeddings, output heads, routers and tied weights. Weights
+    whose sides are no multiple of m stay dense, and the plan says so. Weights that are sparse already get the new
+    pattern and arguments.
 
     Arguments:
-        n, m: the pattern, for all that ``patterns`` does not name; left out, nothing else becomes sparse.
+        n, m: the pattern for all weights that ``patterns`` does not name. Without it, only named weights become sparse.
         patterns: pattern by name, ``{"*.mlp.*": (8, 16), "lm_head": "2:4", "*.k_proj": None}``. Names are those of
-            parameters or of modules, with ``*``, ``?`` and ``[..]``; the first that fits counts. None is dense. A name
-            without wildcards is meant: it is pruned though it would stay dense by default, and an error if it cannot
-            be.
-        exclude: names of what stays dense.
-        select: ``select(name, module)`` picks modules, those that would stay dense by default as well.
-        mask: masks to be kept from here on, as after :func:`freeze`: ``{name: tensor}``, one tensor where one weight
-            fits, or 'zeros', the zeros that the weights have.
-        dry_run: only the plan; masks are found for it, and forgotten.
+            parameters or of modules, with ``*``, ``?`` and ``[..]``; the first that matches counts. None means dense. A
+            name without wildcards overrules the default: its weight is pruned even if it would stay dense, and it is an
+            error if it cannot be pruned.
+        exclude: names of weights or modules that stay dense.
+        select: ``select(name, module)`` picks modules, also those that would stay dense by default.
+        mask: masks that stay from now on, as after :func:`freeze`: ``{name: tensor}``; one tensor, if only one weight
+            becomes sparse; or 'zeros', the zeros that the weights have.
+        dry_run: only return the plan; the masks found for it are discarded.
         edge, arguments: those of :class:`TransposableSparsity`: gradient, method, constraint.
 
-    Raises ValueError, with everything that is wrong in it, if a name matches nothing, a weight that is meant does not
-    fit, a mask breaks its pattern, or nothing is left to be made sparse. The model then is as it was.
+    Raises a ValueError that lists everything wrong: a name that matches nothing, a weight named without wildcards that
+    cannot be pruned, a mask that breaks its pattern, or no weight to make sparse. The model then stays as it was.
     """
     default = _default(n, m, patterns)
     plan, problems = make_plan(model, default, patterns, exclude, select, edge)
@@ -128,11 +124,11 @@ def _masks_given(plan, mask, problems):
         mask = {e.name: e.target.weight.detach() != 0 for e in plan.sparse}
     elif isinstance(mask, torch.Tensor):
         if len(plan.sparse) > 1:
-            problems.append(f"one mask for {len(plan.sparse)} weights: give a dictionary, name -> mask")
+            problems.append(f"there is one mask for {len(plan.sparse)} weights: give a dictionary, name -> mask")
             return {}
         mask = {plan.sparse[0].name: mask}
     sparse = {e.name: e for e in plan.sparse}
-    problems += [f"mask: {name!r} is none of the weights to be made sparse" for name in mask if name not in sparse]
+    problems += [f"mask: {name!r} is not one of the weights to make sparse" for name in mask if name not in sparse]
     known = {name: it for name, it in mask.items() if name in sparse}
     problems += [f"{name}: {why}" for name, it in known.items() if (why := _broken(it, sparse[name]))]
     return known
@@ -141,7 +137,7 @@ def _masks_given(plan, mask, problems):
 def _broken(mask, entry):
     """Why a mask cannot be the one of an entry."""
     if tuple(mask.shape) != entry.shape:
-        return f"the mask has shape {tuple(mask.shape)}, the weight {entry.shape}"
+        return f"the mask has shape {tuple(mask.shape)}, but the weight {entry.shape}"
     if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
         return f"the mask keeps more than {entry.n} in {broken} rows and columns of {entry.m} x {entry.m} tiles"
     return ""
@@ -167,22 +163,22 @@ def _make(entry, mask, arguments, problems):
 
 
 def refresh(model, importance=None):
-    """Finds all masks of a model anew, now, but for frozen ones.
+    """Finds new masks for all sparse weights of a model, except frozen ones.
 
-    ``importance`` takes the place of the weights' magnitudes: ``importance(name, parameter)`` returns a tensor of the
-    weight's shape or None, or it is a dictionary name -> tensor. Negative importances count as 0. If the model is
-    sharded, all ranks have to call this.
+    ``importance`` replaces the weights' magnitudes. It is a function ``importance(name, parameter)`` that returns a
+    tensor of the weight's shape or None, or a dictionary name -> tensor. Negative importances count as 0. If the model
+    is sharded, all ranks have to call this.
     """
     layers = sparse_layers(model)
     if not layers:
-        raise ValueError("tsenor: the model has no sparse weights: sparsify it first")
+        raise ValueError("tsenor: the model has no sparse weights: call sparsify(model, n, m) first")
     raise_refusals(model, layers)
     refresh_layers(layers, importance)
 
 
 def raise_refusals(model, layers):
     if found := sharding.refusals(model, layers):
-        raise ValueError("tsenor: masks cannot be found anew:\n  " + "\n  ".join(found))
+        raise ValueError("tsenor: new masks cannot be found:\n  " + "\n  ".join(found))
 
 
 def refresh_layers(layers, importance=None):
@@ -195,8 +191,8 @@ def refresh_layers(layers, importance=None):
 def _checked(importance, layers):
     """A dictionary of importances, of weights that there are, in their shapes; a ValueError names all that are not."""
     shapes = {layer.name: layer.sparsity.mask.shape for layer in layers}
-    problems = [f"{name} is no sparse weight" for name in importance if name not in shapes]
-    problems += [f"{name} has shape {tuple(it.shape)}, the weight {tuple(shapes[name])}"
+    problems = [f"{name} is not a sparse weight" for name in importance if name not in shapes]
+    problems += [f"{name} has shape {tuple(it.shape)}, but the weight {tuple(shapes[name])}"
                  for name, it in importance.items() if name in shapes and it.shape != shapes[name]]
     if problems:
         raise ValueError("tsenor: importance:\n  " + "\n  ".join(problems))
@@ -204,24 +200,23 @@ def _checked(importance, layers):
 
 
 def freeze(model, frozen=True):
-    """Masks stay as they are, also in checkpoints, until ``freeze(model, False)``."""
+    """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``."""
     for layer in sparse_layers(model):
         layer.sparsity.frozen = frozen
 
 
 def finalize(model):
-    """Makes every sparse weight a plain parameter, the same one, pruned: no parametrization, no mask, zeros in the
-    weights.
+    """Makes every sparse weight a plain, pruned parameter: without parametrization or mask, with zeros in the weights.
 
-    Ties and other parameters stay as they are. A model that is sharded is not finalized in place: see
-    :func:`plain_state_dict`.
+    The parameters stay the same tensors. Ties and other parameters stay as they are. A sharded model cannot be
+    finalized in place: see :func:`plain_state_dict`.
     """
     layers = sparse_layers(model)
     if sharded := [layer.name for layer in layers if sharding.is_sharded(layer.stored())]:
-        raise ValueError(f"tsenor: {sharded[0]} is sharded: load plain_state_dict(its whole state) into a plain model")
+        raise ValueError(f"tsenor: {sharded[0]} is sharded: load plain_state_dict(whole state_dict) into a plain model")
     _raise_if_unfound(layers)
     if any(layer.module is model for layer in layers if isinstance(layer.module, Linear24)):
-        raise ValueError("tsenor: the model is a Linear24 itself, which cannot be replaced in place: use its plain()")
+        raise ValueError("tsenor: the model itself is a Linear24 and cannot be replaced in place: use its plain()")
     if layers:
         one_clock(layers).changes += 1
     for layer in layers:
@@ -237,18 +232,18 @@ def finalize(model):
 
 def _raise_if_unfound(layers):
     if unfound := [layer.name for layer in layers if not layer.sparsity.found]:
-        raise ValueError(f"tsenor: masks never found, refresh(model) when the weights are there: {', '.join(unfound)}")
+        raise ValueError(f"tsenor: call refresh(model) first, these weights have no mask yet: {', '.join(unfound)}")
 
 
 KEY = re.compile(r"(?P<module>.*?)parametrizations\.(?P<tensor>\w+)\.(?P<stage>\d+)\.$")
 
 
 def plain_state_dict(state):
-    """The state_dict that ``finalize`` would leave, of the state_dict of a sparse model: plain names, pruned weights,
-    no masks.
+    """Turns the state_dict of a sparse model into the one that ``finalize`` would give: plain names, pruned weights, no
+    masks.
 
-    Nothing is changed; tensors that are not pruned are the same ones. Also of sharded models, where all ranks have to
-    call it.
+    The function changes nothing in ``state``, and does not copy tensors that are not pruned. It also takes the
+    state_dict of a sharded model; then all ranks have to call it.
     """
     plain = dict(state)
     for key in [k for k in state if k.endswith("mask") and k[: -len("mask")] + "pattern" in state]:
@@ -257,14 +252,23 @@ def plain_state_dict(state):
         stored = f"{match['module']}parametrizations.{match['tensor']}.original" if match else f"{base}weight"
         if match and (match["stage"] != "0" or stored not in state):
             raise ValueError(f"tsenor: {base[:-1]} has other parametrizations before it: finalize the model instead")
-        weight = plain.pop(stored)
-        plain[match["module"] + match["tensor"] if match else stored] = torch.where(state[key], weight, 0)
-        del plain[key], plain[base + "pattern"]
+        del plain[stored], plain[key], plain[base + "pattern"]
+        plain.pop(base + "scale", None)
+        plain[match["module"] + match["tensor"] if match else stored] = _pruned(state, base, state[stored])
     return type(state)(plain)
 
 
+def _pruned(state, base, weight):
+    """What a sparse layer multiplies by, of its part of a state_dict."""
+    scale, (_, m, now, *_) = state.get(base + "scale"), sharding.local(state[base + "pattern"]).tolist()
+    if scale is not None and now != m:
+        whole = weight.full_tensor() if sharding.is_sharded(weight) else weight
+        weight = sharding.placed(soft_values(whole, scale), weight)
+    return torch.where(state[base + "mask"], weight, 0)
+
+
 def accept_dense_states(module, accept=True):
-    """Whether a module loads weights under the plain name as well, and finds their masks."""
+    """Makes a module load weights under the plain name too, and find their masks; or ends that."""
     handle = module.__dict__.pop("_tsenor_dense_states", None)
     if handle is not None:
         handle.remove()

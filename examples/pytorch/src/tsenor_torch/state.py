@@ -53,7 +53,7 @@ class Clock:
     def drive(self, refresh):
         """``refresh`` counts the steps from here on."""
         if self.driver() is not None:
-            warnings.warn("tsenor: this model had a MaskRefresh, which the new one replaces", stacklevel=3)
+            warnings.warn("tsenor: this model already had a MaskRefresh; the new one replaces it", stacklevel=3)
             self.driver().remove()
         self.driver = weakref.ref(refresh, lambda _: self.leave())
 
@@ -64,8 +64,9 @@ class Clock:
     def warn(self):
         self.warned = True
         warnings.warn(
-            "tsenor: sparse weights have changed since their masks were found, and no MaskRefresh follows them (copies "
-            "of a model have none): call MaskRefresh(model, optimizer), refresh(model) now and then, or freeze(model)",
+            "tsenor: sparse weights have changed since their masks were found, and the model has no MaskRefresh "
+            "(copies of a model have none): call MaskRefresh(model, optimizer), or refresh(model) now and then, or "
+            "freeze(model)",
             stacklevel=3,
         )
 
@@ -82,9 +83,9 @@ class Seen:
 
 
 class Masked(torch.nn.Module):
-    """A module with a mask of ``shape``. The mask is no buffer: DDP broadcasts no buffers that it does not see, and
-    averages of models do not mix them. It moves with the module, and is in its state_dict: ``mask``, and ``pattern``,
-    the integers (N, M, N of this mask, steps of the optimizer, whether the mask is frozen)."""
+    """A module with a mask of ``shape``. The mask is not a buffer, so DDP does not broadcast it, and averages of models
+    do not mix it. It moves with the module. Its state_dict has ``mask``, and ``pattern``, the integers (N, M, N of this
+    mask, steps of the optimizer, whether the mask is frozen)."""
 
     def __init__(self, shape, n, m, device):
         super().__init__()
@@ -117,14 +118,14 @@ class Masked(torch.nn.Module):
         self.seen = Seen(weight._version if counts else None)
 
     def _usable(self, weight):
-        """Says what is wrong, and brings the mask to the weight's device, where sharding has moved that alone."""
+        """Raises or warns if the mask cannot be used. Moves it to the weight's device if only the weight was moved."""
         if not self.found and not weight.is_meta:
             raise RuntimeError(
-                "tsenor: a mask was never found, because its weight was on 'meta': call tsenor_torch.refresh(model) or "
-                "load a state_dict, when the weights are there"
+                "tsenor: a weight has no mask yet, because it was on 'meta': give it values, then call "
+                "tsenor_torch.refresh(model), or load a state_dict"
             )
         if sharding.is_sharded(weight):
-            raise RuntimeError("tsenor: a layer multiplies by a DTensor: tensor parallel layers cannot be sparsified")
+            raise RuntimeError("tsenor: a layer multiplies by a DTensor; tensor parallel layers cannot be sparse")
         if self.mask.device != weight.device:
             self.mask = self.mask.to(weight.device)
         if not (torch.compiler.is_compiling() or self.frozen or self.clock.warned) and self._outdated(weight):
@@ -159,10 +160,10 @@ class Masked(torch.nn.Module):
     def _mismatch(self, mask, pattern):
         n, m = (self.n, self.m) if pattern.is_meta else pattern[:2].tolist()
         if (n, m) != (self.n, self.m):
-            what = f"the state_dict has masks of {n}:{m}, the model of {self.n}:{self.m}"
-            return f"{what}: sparsify(model, {n}, {m}) before loading"
+            what = f"the state_dict has masks of {n}:{m}, but the model has {self.n}:{self.m}"
+            return f"{what}: call sparsify(model, {n}, {m}) before loading"
         if mask.shape != self.mask.shape:
-            return f"the mask in the state_dict has shape {tuple(mask.shape)}, the weight {tuple(self.mask.shape)}"
+            return f"the mask in the state_dict has shape {tuple(mask.shape)}, but the weight {tuple(self.mask.shape)}"
         return ""
 
     @torch.no_grad()

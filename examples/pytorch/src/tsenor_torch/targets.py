@@ -1,8 +1,8 @@
-"""Which weights of a model are pruned by default, and why the others stay dense: the one rule, for masks and for
-pruners.
+"""Which weights of a model are pruned by default, and why the others stay dense: one rule for masks and for pruners.
 
-Pruned are matrices that a layer multiplies its inputs by: ``weight`` of linear layers and of transformers' ``Conv1D``,
-the input projections of ``MultiheadAttention``, and the batches of matrices of expert layers. By default stay dense
+By default the matrices are pruned that a layer multiplies its inputs by: ``weight`` of linear layers and of
+transformers' ``Conv1D``, the input projections of ``MultiheadAttention``, and the batches of matrices of expert layers.
+By default these stay dense:
 
 - embeddings: ``Embedding`` layers, and names with ``embed``, ``wte`` or ``wpe`` in a part;
 - output heads: what the model itself calls its output embeddings, and names with a part ``head``, ``heads``,
@@ -13,9 +13,9 @@ the input projections of ``MultiheadAttention``, and the batches of matrices of 
 - adapters: names with a part that begins with ``lora_``;
 - parameters of layers that are not known to be matrix products.
 
-These are pruned where somebody names them. What cannot be pruned in any case: tied weights, vectors and biases,
-convolution kernels, the weights of recurrent layers, types that are no floating point numbers of 16 bits or more,
-shapes that no tile divides.
+They are pruned if you name them. These cannot be pruned in any case: tied weights, vectors and biases, convolution
+kernels, weights of recurrent layers, types other than floating point of 16 bits or more, and weights whose sides are no
+multiple of M.
 """
 
 import itertools
@@ -61,7 +61,8 @@ class Target(NamedTuple):
 def targets(model):
     """Yields a :class:`Target` for every parameter of ``model``, shared ones once, in the order of ``named_modules()``.
 
-    Parametrized tensors are found under the names they had before. Reads no weights, so models on 'meta' are fine.
+    Parametrized tensors have the names that they had before. The function reads no weights, so it also takes models on
+    'meta'.
     """
     modules = dict(model.named_modules())
     heads, owners = _output_embeddings(model), _owners(modules)
@@ -74,7 +75,7 @@ def targets(model):
 
 
 def misfit(shape, m, edge="reject"):
-    """Why tiles of m x m do not fit a weight of ``shape``; empty where they do."""
+    """Why tiles of m x m do not fit a weight of ``shape``; empty if they do."""
     rows, cols = shape[-2:]
     if edge == "partial" or (rows % m == 0 and cols % m == 0):
         return ""
@@ -153,7 +154,7 @@ def _other(module):
     for hook in module._forward_pre_hooks.values():
         origin = type(hook).__module__
         if origin.startswith("torch.nn.utils."):
-            return f"{origin} makes the weight anew in each forward: remove that first"
+            return f"{origin} computes the weight again in each forward pass: remove that first"
     return f"a parameter of {type(module).__name__}, not known to be a matrix product"
 
 
@@ -181,7 +182,7 @@ def _obstacle(full, module, tensor, owners):
     if stored is None or re.search(r"bias$", tensor):
         return "no matrix"
     if torch.nn.parameter.is_lazy(stored):
-        return "of no shape yet: run a batch through the model, then sparsify it"
+        return "of no shape yet: run a batch through the model first"
     if stored.dim() not in (2, 3):
         return "no matrix"
     if ties:

@@ -47,7 +47,7 @@ struct lanes : lane_values<Width> {
   // What the dykstra stage works on, in the first-level cache.
   using scaled_tile = scaled_rows<lanes>;
 
-  using hard = lanes;
+  using general = lanes;
 
   memory& mine;
   tile<float>& importance;
@@ -72,7 +72,7 @@ struct lanes : lane_values<Width> {
   TSENOR_FN static lane_value<T> lane_by_lane(const F& f) {
     lane_array<T> r;
     for (int k = 0; k < width; k++) r.x[k] = f(k);
-    return values::template load<lane_value<T> >(r.x);
+    return values::template load<lane_value<T>>(r.x);
   }
 
   // A row of the mask as bytes of 0 or 1.
@@ -131,10 +131,8 @@ struct lanes : lane_values<Width> {
     const coarse price = ((nth ^ next) >> 1) - (nth | next), most = coarse{} + 0x3fff;
     return price < most ? price : most;
   }
-  template <bool Rows>
   struct coarse_tile {
     alignas(64) std::int16_t x[width][width];
-    TSENOR_FN void cut_off(const lanes& l, int shift, int least, int most) { l.fill_coarse(*this, shift, least, most); }
     TSENOR_FN coarse get(const lanes&, int k, int s) const {
       coarse r;
       std::memcpy(&r, x[k] + s * coarse_lanes, sizeof r);
@@ -143,9 +141,10 @@ struct lanes : lane_values<Width> {
   };
   // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
   template <bool Rows>
-  TSENOR_FN void fill_coarse(coarse_tile<Rows>& r, int shift, int least, int most) const {
+  TSENOR_FN coarse_tile coarse_entries(int shift, int least, int most) const {
     using wide = typename vector_of<std::int32_t, TSENOR_VECTOR_LANES>::type;
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
+    coarse_tile r;
     const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
     std::int16_t* to = r.x[0];
     const narrow lowest = narrow{} + std::int16_t(least), highest = narrow{} + std::int16_t(most);
@@ -160,11 +159,6 @@ struct lanes : lane_values<Width> {
       x = less ? x : highest;
       std::memcpy(to + k, &x, sizeof x);
     }
-  }
-  template <bool Rows>
-  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least) const {
-    coarse_tile<Rows> r;
-    fill_coarse(r, shift, least, 0x7fff);
     return r;
   }
   struct shared_coarse {

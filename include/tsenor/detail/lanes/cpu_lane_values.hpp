@@ -31,7 +31,7 @@ struct lane_values {
   static constexpr int part_lanes = sizeof(T) == 8 && vector_lanes == TSENOR_VECTOR_LANES ? vector_lanes / 2
                                                                                           : vector_lanes;
   template <class T>
-  using lane_value = pack<T, typename vector_of<T, part_lanes<T> >::type, width / part_lanes<T> >;
+  using lane_value = pack<T, typename vector_of<T, part_lanes<T>>::type, width / part_lanes<T>>;
 
   template <class Pack, class T>
   TSENOR_FN static Pack load(const T* x) {

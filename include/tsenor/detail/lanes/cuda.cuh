@@ -1,5 +1,5 @@
-// The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A tile
-// takes Width lanes, so 32 / Width tiles share a warp.
+// The GPU as a machine of lanes: a lane value is a register of a thread (two where Width = 64: lanes i and i + 32). A
+// tile takes Width lanes, so 32 / Width tiles share a warp.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/kernels.cuh"
 #else
@@ -9,9 +9,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes. Hard: what a plain kernel
-// calls where such a tile is hard.
-enum class work { published, optimal, optimal_plain, optimal_hard };
+// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes, without
+// reports.
+enum class work { published, optimal, optimal_plain };
 
 // The memory of a warp.
 template <class L, bool HasPlan>
@@ -38,17 +38,14 @@ struct lanes : warp_lanes<Width> {
   using tile = shared_tile<base, T>;
   static constexpr bool plain = For == work::optimal_plain;
   using memory = warp_memory<base, For == work::published>;
-  using hard = lanes<Width, work::optimal_hard>;
-  // Whether rows and columns at the lower resolution are kept in registers: what a kernel calls has few beside its
-  // caller's.
-  static constexpr bool holds_coarse = holds_tile && For != work::optimal_hard;
+  using general = lanes<Width, plain ? work::optimal : For>;
   template <class T>
   struct shared_values {
     T x[width];
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
   // What the dykstra stage works on: patches in registers, or rows in the tile itself.
-  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes> >;
+  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
@@ -61,7 +58,7 @@ struct lanes : warp_lanes<Width> {
         mine(m) {}
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
-  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4> >;
+  using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;
   TSENOR_FN static bool stores_whole_rows(const std::uint8_t* to) {
     return reinterpret_cast<std::uintptr_t>(to) % sizeof(row_word) == 0;
   }
@@ -103,26 +100,16 @@ struct lanes : warp_lanes<Width> {
   // Rows or columns; in registers where they fit, else made on demand.
   template <bool Rows>
   struct coarse_tile {
-    coarse x[holds_coarse ? coarse_count : 1];
-    int shift, least, most = 0x7fff;
-    TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
-      if constexpr (holds_coarse) {
+    coarse x[holds_tile ? coarse_count : 1];
+    int shift, least, most;
+    TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_, int most_)
+        : shift(shift_), least(least_), most(most_) {
+      if constexpr (holds_tile) {
         TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
       }
     }
-    // Takes them anew, and not more than `most`.
-    TSENOR_FN void cut_off(const lanes& l, int shift_, int least_, int most_) {
-      shift = shift_, most = most_;
-      if constexpr (holds_coarse) {
-        TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) {
-          const pair16 pair = nearest_pair(l.weights.template entry_part<Rows>(k, 0) >> shift,
-                                           l.weights.template entry_part<Rows>(k + coarse_count, 0) >> shift);
-          x[k] = lower(upper(pair, pair_of(least_, least_)), pair_of(most_, most_));
-        }
-      }
-    }
     TSENOR_FN coarse get(const lanes& l, int k, int s) const {
-      if constexpr (holds_coarse)
+      if constexpr (holds_tile)
         return x[k];
       else
         return make(l, k, s);
@@ -132,18 +119,18 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
       const int a = l.weights.template entry_part<Rows>(k, s),
                 b = l.weights.template entry_part<Rows>(k + coarse_count, s);
-      if constexpr (plain) {  // neither is negative
+      if constexpr (plain) {  // neither is negative or cut off
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
       } else {
-        const pair16 x = upper(nearest_pair(a >> shift, b >> shift), pair_of(least, least));
-        return holds_coarse ? x : lower(x, pair_of(most, most));
+        const pair16 x = nearest_pair(a >> shift, b >> shift);
+        return lower(upper(x, pair_of(least, least)), pair_of(most, most));
       }
     }
   };
-  // The rows or columns of l.weights >> shift, but not less than `least`.
+  // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
   template <bool Rows>
-  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least) const {
-    return coarse_tile<Rows>(*this, shift, least);
+  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least, int most) const {
+    return coarse_tile<Rows>(*this, shift, least, most);
   }
   struct shared_pairs {
     pair16 x[coarse_count];

@@ -143,7 +143,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   }
   template <class T>
   TSENOR_FN static T tile_max(T of_this_thread) {
-    if constexpr (reduces && std::is_same_v<T, std::uint32_t>) {
+    if constexpr (reduces && (std::is_same_v<T, std::uint32_t> || std::is_same_v<T, std::int32_t>)) {
       return __reduce_max_sync(warp, of_this_thread);
     } else {
       TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {

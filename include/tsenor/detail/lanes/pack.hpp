@@ -19,14 +19,6 @@ struct fixed_bool {
 // The lowest four bits as bytes of 0 or 1.
 TSENOR_FN std::uint32_t bytes_of_four(std::uint32_t bits) { return (bits & 15u) * 0x00204081u & 0x01010101u; }
 
-// The same number, of which a compiler for GPUs knows nothing else.
-TSENOR_FN std::int64_t opaque(std::int64_t x) {
-#if defined(__CUDA_ARCH__)
-  asm volatile("" : "+l"(x));
-#endif
-  return x;
-}
-
 // A truth value per lane.
 template <class Part, int P>
 struct flags {

@@ -246,6 +246,8 @@ TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& problem, cons
                           const Put& put) {
   if constexpr (may_be_double<L, Weight>)
     if (problem.format == weight_format::binary64) return load_as<double>(l, problem, at, rows, cols, put);
+  if constexpr (std::is_same_v<Weight, any_weight> && L::plain)  // most weights are floats: straight into their lanes
+    if (problem.format == weight_format::binary32) return load_as<float>(l, problem, at, rows, cols, put);
   return load_as<Weight>(l, problem, at, rows, cols, put);
 }
 

@@ -22,8 +22,9 @@ constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 constexpr int coarse_shift = 12;
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
-constexpr int coarse_median = 600;                // enough for the median of coarse weights, and
-constexpr int coarse_mean = 700;                  // for their mean, where it is not
+constexpr int coarse_mean = 700;                  // enough for the mean of coarse weights
+template <class L>
+constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
 
 constexpr int sweeps = 4;  // more cost what they save (see bench/NOTES.md)
 
@@ -46,6 +47,22 @@ struct quotas {
   int n;
   bool at_most;
 };
+
+// The same for lanes that are not plain.
+template <class L>
+TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
+  return {quota.row, quota.col, quota.n, quota.at_most};
+}
+
+// Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M > 32. In
+// the plain kernels of narrower lanes the code for it alone would make the others slower (bench/NOTES.md). What a tile's mask is
+// must not depend on the machine or kernel, so it is one rule for all.
+template <class L>
+constexpr bool may_take_care = !L::plain || L::width > 32;
+template <class L>
+TSENOR_FN bool takes_care(const quotas<L>& quota) {
+  return L::width > 32 || quota.at_most;
+}
 
 // An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added before
 // truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24 bits. With
@@ -150,12 +167,12 @@ TSENOR_FN void make_not_positive(const quotas<L>& quota, typename L::coarse_resu
 TSENOR_FN int scarce(int n, int side) { return 2 * n < side ? 2 * n : side; }
 
 // Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of
-// Gaussian weights never are.
+// Gaussian weights are not.
 template <class L>
 TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& quota, int side) {
   using index = typename L::index;
   const int n = quota.n;
-  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median * (n - side) * scarce(n, side));
+  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median<L> * (n - side) * scarce(n, side));
   if constexpr (!L::plain) low = low & (quota.row > index(0));
   return L::count(low) * 2 > side;
 }
@@ -176,60 +193,67 @@ TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
   return within - (within > 0 && least << within > sum);
 }
 
-// coarse_column_prices() of tiles of a plain kernel, where it is too low a resolution for one.
+// Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
+// so; returns whether all were made.
+template <class L, class Rows, class Cols, class Look>
+TSENOR_FN bool coarse_sweeps(L& l, const Rows& rows, const Cols& cols, const quotas<L>& quota, const Look& look,
+                             typename L::coarse_result& col) {
+  using result = typename L::coarse_result;
+  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
+  result row = 0;
+  col = 0;
+  TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
+    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
+    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
+    if (may_take_care<L> && sweep == 0 && look(row)) return false;
+    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
+    if (!L::plain && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
+  }
+  return true;
+}
+
+// Prices of columns where the resolution was too low for `finer` tiles; those of the others are as before.
 template <class L>
-TSENOR_APART typename L::index finer_column_prices(typename L::memory& memory, int n) {
+TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side, bool finer,
+                                      typename L::index& price) {
+  using index = typename L::index;
   L l(memory);
-  bool called = false;
-  return coarse_column_prices(l, quotas<L>{n, n, n, false}, L::width, called);
+  const int fine = finer_shift(l, quota, side), shift = finer ? fine : coarse_shift;
+  const auto rows = l.template coarse_entries<true>(shift, coarse_outside, 2 * coarse_most - 1);
+  const auto cols = l.template coarse_entries<false>(shift, coarse_outside, 2 * coarse_most - 1);
+  typename L::coarse_result col;
+  coarse_sweeps(
+      l, rows, cols, quota, [](const auto&) { return false; }, col);
+  price = L::widen(col) * index(1 << shift);
 }
 
 // Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they
 // begin anew.
 template <class L>
-TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, int side, bool& called) {
+TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, int side) {
   using index = typename L::index;
-  using result = typename L::coarse_result;
-  auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
-  auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
-  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
-  int shift = coarse_shift;
-  bool looked = false;
-  result row, col = 0;
-  for (int sweep = 0; sweep < sweeps; sweep++) {
-    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
-    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
-    if (sweep == 0 && !looked) {
-      const bool finer = is_too_coarse<L>(row, quota, side);
-      if (L::any_tile(finer)) {
-        if constexpr (L::plain) {
-          called = true;
-          return finer_column_prices<typename L::hard>(l.mine, quota.n);
-        }
-        const int fine = finer_shift(l, quota, side);
-        shift = finer ? fine : shift;
-        rows.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
-        cols.cut_off(l, shift, coarse_outside, 2 * coarse_most - 1);
-        looked = true;
-        sweep = -1;
-        continue;
-      }
-    }
-    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
-    if (!L::plain && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
-  }
-  return L::widen(col) * index(1 << shift);
+  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside, 2 * coarse_most - 1);
+  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside, 2 * coarse_most - 1);
+  typename L::coarse_result col;
+  [[maybe_unused]] bool finer = false;
+  const auto look = [&](const typename L::coarse_result& row) {
+    finer = is_too_coarse<L>(row, quota, side) && takes_care(quota);
+    return L::any_tile(finer);
+  };
+  const bool all = coarse_sweeps(l, rows, cols, quota, look, col);
+  index price = L::widen(col) * index(1 << coarse_shift);
+  if constexpr (may_take_care<L>)
+    if (!all) finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, price);
+  return price;
 }
 
-// Prices of columns, from the sweeps or as they were before, and exact ones of rows for them. `called`: whether what
-// stands apart was.
+// Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier, int side,
-                                   bool& called) {
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier, int side) {
   fixed_prices<L> prices;
   prices.col = earlier.col;
   if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, quota, side, called);
+    const typename L::index col = coarse_column_prices(l, quota, side);
     if (!earlier.known) prices.col = col;
   }
   prices.row = row_prices(l, prices.col, quota);

@@ -1,4 +1,6 @@
-// prove4: prices for the mask of a 4x4 tile, and what they leave open of it (certified.hpp).
+// prove4: what is left open of the mask of a 4x4 tile (certified.hpp), and prices for it.
+//
+// What is left open is exact: integers are added up, so the search of tile4 finds the best mask of them, not one near it.
 //
 // With r = -u the prices u, v prove a mask the optimum if r_i - v_j <= w_ij for entries that it keeps and v_j - r_i <= -w_ij for
 // the others. Bellman and Ford's algorithm meets such bounds on differences if they can be met, that is if no exchange of
@@ -72,17 +74,15 @@ TSENOR_FN prices4 prices_of(const std::int64_t (&w)[4][4], const mask4& mask) {
   return prices;
 }
 
-// G of certified.hpp.
-TSENOR_FN std::int64_t left_open(const std::int64_t (&w)[4][4], const mask4& mask, const prices4& prices) {
-  std::int64_t open = 0;
-  TSENOR_UNROLL for (int i = 0; i < 4; i++) {
-    open -= mask.room_in_row(i) * prices.row[i] + mask.room_in_col(i) * prices.col[i];
-    TSENOR_UNROLL for (int j = 0; j < 4; j++) {
-      const std::int64_t surplus = w[i][j] + prices.row[i] + prices.col[j];
-      if ((surplus < 0) == mask.keeps(i, j)) open += surplus < 0 ? -surplus : surplus;
-    }
-  }
-  return open;
+TSENOR_FN std::int64_t kept_of(const std::int64_t (&w)[4][4], std::uint32_t entries) {
+  std::int64_t sum = 0;
+  TSENOR_UNROLL for (int k = 0; k < 16; k++) if (entries >> k & 1u) sum += w[k / 4][k % 4];
+  return sum;
+}
+
+// What the best mask keeps more than this one: the least G of certified.hpp, found without prices.
+TSENOR_FN std::int64_t left_open(const std::int64_t (&w)[4][4], const mask4& mask) {
+  return kept_of(w, best_of_tile4<std::uint32_t>(w, mask.n, mask.at_most)) - kept_of(w, mask.kept);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -23,7 +23,7 @@ TSENOR_FN T& element_of(const output_buffer<T>& b, const tile_position& at, int 
 template <int Width>
 using packed_word = std::conditional_t<
     Width <= 8, std::uint8_t,
-    std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t> > >;
+    std::conditional_t<Width == 16, std::uint16_t, std::conditional_t<Width == 32, std::uint32_t, std::uint64_t>>>;
 
 template <class Word, class Weight, class Importance>
 TSENOR_FN Word& packed_row(const problem<Weight, Importance>& problem, const tile_position& at, int i) {
@@ -180,7 +180,7 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& problem, co
                             const tile_scale& scale, const effort& spent) {
   using numbers = typename L::template lane_value<double>;
   const int unit = scale.unit - fixed_bits;
-  const in_units<Importance, importance_value<T> > of(scale.exponent, unit);
+  const in_units<Importance, importance_value<T>> of(scale.exponent, unit);
   const numbers v = L::template lane_by_lane<double>(
       [&](int j) { return j < at.cols ? double(L::own(prices.col, j)) : -1e30; });  // outside: no surplus
   tally<L> t;

@@ -6,76 +6,6 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What rows choose from: entries that are equally good, and how many of them to take.
-template <class L>
-struct equals {
-  typename L::bits tied;
-  typename L::index wanted;
-};
-
-// The first from column i on.
-template <class L>
-TSENOR_FN void take_first(equals<L> e, typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const bits ahead = bits(first_members<L>(L::width)) - bits::below(L::lane());
-  while (true) {
-    const auto wants = e.wanted > index(0);
-    if (!L::any_tile(L::ballot(wants) != 0)) return;
-    const bits from_here = e.tied & ahead;
-    const bits taken = where(wants, (where(from_here.any(), from_here) | where(!from_here.any(), e.tied)).lowest());
-    best = best | taken;
-    e.tied = e.tied - taken;
-    e.wanted = e.wanted - pick(wants, index(1), index(0));
-  }
-}
-
-// Where many rows choose, they do so in turn, each from its own column on, so that no two consider a column at once: a
-// row takes an entry where the share of the rest that it still has to take and the share of theirs that the column has
-// room for add up to more than 1.
-template <class L>
-TSENOR_FN void take_in_turn(equals<L> e, const quotas<L>& quota, int side, typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0, one = 1;
-  index left = L::count(e.tied), column = L::lane();
-  index room = quota.col - L::count(L::transpose(best)), rest = L::count(L::transpose(e.tied));
-  for (int k = 0; k < side; k++) {
-    const bits here = bits::one(column, e.wanted > zero) & e.tied;
-    const auto may = here.any();
-    const auto takes = may & ((room * left + e.wanted * rest > left * rest) | !(left > e.wanted));
-    const index considered = pick(may, one, zero), taken = pick(takes, one, zero);
-    best = best | where(takes, here);
-    left = left - considered;
-    e.wanted = e.wanted - taken;
-    rest = L::from_next(rest - considered, side);
-    room = L::from_next(room - taken, side);
-    column = column + one;
-    column = pick(column < index(side), column, zero);
-  }
-}
-
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for.
-template <class L>
-TSENOR_FN void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                           typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0;
-  const auto col = l.share(prices.col);
-  const bits better = bits::template negative<L::width>(
-      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
-  const auto chooses = L::count(best) > quota.row;
-  const bits tied = where(chooses, best - better);
-  best = best - tied;
-  const equals<L> all = {tied, pick(chooses, quota.row - L::count(best), zero)};
-  const bool many = L::count(chooses) * 4 > side;
-  if (L::any_tile(!many)) take_first<L>({tied, pick(typename L::flag(many), zero, all.wanted)}, best);
-  if (L::any_tile(many))
-    take_in_turn<L>({where(typename L::flag(many), tied), pick(typename L::flag(many), all.wanted, zero)}, quota, side,
-                    best);
-}
-
 // A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0.
 template <class L>
 TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, const quotas<L>& quota) {
@@ -89,6 +19,78 @@ TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, con
       bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
   const bits best = bits(first_members<L>(L::width)) - worse;
   return L::plain ? best : where(quota.row > zero, best);
+}
+
+// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
+template <class L>
+TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                              typename L::bits& best) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index zero = 0;
+  const auto col = l.share(prices.col);
+  const bits better = bits::template negative<L::width>(
+      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
+  const bits tied = best - better;
+  best = best & better;
+  index taken = L::count(best);
+  const auto fits = !(taken + L::count(tied) > quota.row);
+  best = best | where(fits, tied);
+  index column = L::lane();
+  for (int k = 0; k < side; k++) {
+    const bits candidate = bits::one(column, (!fits) & (taken < quota.row));
+    const bits took = candidate & tied;
+    best = best | took;
+    taken = taken + L::count(took);
+    column = column + index(1);
+    column = pick(column < index(side), column, zero);
+  }
+}
+
+// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Returns how many rows
+// have to choose.
+template <class L>
+TSENOR_STAGE int take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                           typename L::bits& best) {
+  best = best_entries(l, prices, quota);
+  const auto chooses = L::count(best) > quota.row;
+  const int choosing = L::count(chooses);
+  if (L::any_tile(choosing != 0)) take_better(l, prices, quota, side, best);
+  return choosing;
+}
+
+// The same with more care for columns: rows that choose do so in turn, each from its own column on, so that no two
+// consider a column at once. A row takes an entry where the share of the rest that it still has to take and the share
+// of theirs that the column has room for add up to more than 1. Returns whether a row has to choose.
+template <class L>
+TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index zero = 0, one = 1;
+  bits best = best_entries(l, prices, quota);
+  const auto chooses = L::count(best) > quota.row;
+  const auto col = l.share(prices.col);
+  const bits better = bits::template negative<L::width>(
+      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
+  const bits tied = where(chooses, best - better);
+  best = best - tied;
+  index left = L::count(tied), wanted = pick(chooses, quota.row - L::count(best), zero), column = L::lane();
+  index room = quota.col - L::count(L::transpose(best)), rest = L::count(L::transpose(tied));
+  for (int k = 0; k < side; k++) {
+    const bits here = bits::one(column, wanted > zero) & tied;
+    const auto may = here.any();
+    const auto takes = may & ((room * left + wanted * rest > left * rest) | !(left > wanted));
+    const index considered = pick(may, one, zero), taken = pick(takes, one, zero);
+    best = best | where(takes, here);
+    left = left - considered;
+    wanted = wanted - taken;
+    rest = L::from_next(rest - considered, side);
+    room = L::from_next(room - taken, side);
+    column = column + one;
+    column = pick(column < index(side), column, zero);
+  }
+  kept = {best, L::transpose(best)};
+  return L::ballot(chooses) != 0;
 }
 
 // A search over equals, breadth first from all columns with too many entries at once: what each row and column was
@@ -173,81 +175,62 @@ TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price
   return pick(typename L::flag(unit > 1 << coarse_shift), rounded, price);
 }
 
-// Columns that the sweeps at the lower resolution have left further from their quota than sweeps do where they work.
+// Whether the sweeps at the lower resolution have left a column further from its quota than sweeps do where they work.
 template <class L>
-TSENOR_FN typename L::flag far_off(const typename L::bits& cols, const fixed_prices<L>& prices, const quotas<L>& quota,
-                                   int side) {
+TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& prices, const quotas<L>& quota,
+                           int side) {
   using index = typename L::index;
   const index off = L::count(cols) - quota.col, most = side / 4, zero = 0;
   auto far = off * off > most * most;
   if constexpr (!L::plain) far = far & ((off > zero) | (prices.col < zero) | typename L::flag(!quota.at_most));
-  return far;
-}
-
-// Rows of these prices of columns take their best entries, and of equals those that columns have room for. Whether any
-// had to choose.
-template <class L>
-TSENOR_FN bool take_at(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  kept.rows = best_entries(l, prices, quota);
-  const bool chooses = L::ballot(L::count(kept.rows) > quota.row) != 0;
-  if (L::any_tile(chooses)) take_better(l, prices, quota, side, kept.rows);
-  kept.cols = L::transpose(kept.rows);
-  return chooses;
-}
-
-// With more care: where rows choose among equals, at prices where as much as can be is equal; where columns are far
-// off, at those of one more sweep, an exact one.
-template <class L>
-TSENOR_STAGE void take_with_care(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  const bool chose = L::ballot(L::count(kept.rows) > quota.row) != 0;
-  if (L::any_tile(chose)) {
-    const typename L::index col = rounded_to_unit(l, prices.col);
-    if (chose) prices.col = col;
-    prices.row = row_prices(l, prices.col, quota);
-  }
-  bool chooses = take_at(l, prices, quota, side, kept);
-  const bool far = L::ballot(far_off<L>(kept.cols, prices, quota, side)) != 0;
-  if (L::any_tile(far)) {
-    fixed_prices<L> closer = prices;
-    centre(l, quota, closer);
-    if (far) prices = closer;
-    chooses = take_at(l, prices, quota, side, kept);
-  }
-  if (L::any_tile(chooses)) move_over_equals(l, prices, quota, chooses, kept);
+  return L::ballot(far) != 0;
 }
 
 // What rows and columns keep, and the prices at which that is the rows' best.
 template <class L>
 struct taken {
-  typename L::bits rows, cols;
-  typename L::index row, col;
+  fixed_prices<L> prices;
+  mask_bits<L> kept;
 };
 
-// The same for tiles of a plain kernel.
+// What hard tiles keep, with more care: where rows choose among equals, at prices where as much as can be is equal; where
+// columns are far off, at those of one more sweep, an exact one.
 template <class L>
-TSENOR_APART taken<L> take_apart(typename L::memory& memory, taken<L> t, int n) {
+TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool hard,
+                                 taken<L>& result) {
   L l(memory);
-  fixed_prices<L> prices{t.row, t.col};
-  mask_bits<L> kept{t.rows, t.cols};
-  take_with_care(l, prices, quotas<L>{n, n, n, false}, L::width, kept);
-  return {kept.rows, kept.cols, prices.row, prices.col};
+  taken<L> t = result;
+  if constexpr (L::width > 32)
+    if (!quota.at_most) {
+      t.prices.col = rounded_to_unit(l, t.prices.col);
+      t.prices.row = row_prices(l, t.prices.col, quota);
+    }
+  bool chooses = take_in_turn(l, t.prices, quota, side, t.kept);
+  const bool far = has_far_off<L>(t.kept.cols, t.prices, quota, side) && hard;
+  if (L::any_tile(far)) {
+    fixed_prices<L> closer = t.prices;
+    centre(l, quota, closer);
+    if (far) t.prices = closer;
+    chooses = take_in_turn(l, t.prices, quota, side, t.kept);
+  }
+  chooses = chooses && hard;
+  if (L::any_tile(chooses)) move_over_equals(l, t.prices, quota, chooses, t.kept);
+  if (hard) result = t;
 }
 
-// The rows' best entries, to begin with. `called` as in price().
+// The rows' best entries, to begin with.
 template <class L>
-TSENOR_STAGE void take(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept,
-                       bool& called) {
-  kept.rows = best_entries(l, prices, quota);
+TSENOR_STAGE void take(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
+  [[maybe_unused]] const int choosing = take_best(l, prices, quota, side, kept.rows);
   kept.cols = L::transpose(kept.rows);
-  const auto chooses = L::count(kept.rows) > quota.row;
-  if (!L::any_tile(L::ballot(chooses | far_off<L>(kept.cols, prices, quota, side)) != 0)) return;
-  if constexpr (L::plain) {
-    const auto t = take_apart<typename L::hard>(l.mine, {kept.rows, kept.cols, prices.row, prices.col}, quota.n);
-    kept = {t.rows, t.cols};
-    prices = {t.row, t.col};
-    called = true;
-  } else {
-    take_with_care(l, prices, quota, side, kept);
+  if constexpr (may_take_care<L>) {
+    const bool far = has_far_off<L>(kept.cols, prices, quota, side);
+    const bool hard = (far || choosing * 4 > side) && takes_care(quota);
+    if (!L::any_tile(hard)) return;
+    taken<typename L::general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
+    take_with_care<typename L::general>(l.mine, as_general(quota), side, hard, t);
+    prices = {t.prices.row, t.prices.col};
+    kept = {t.kept.rows, t.kept.cols};
   }
 }
 

@@ -45,6 +45,10 @@ template <class Bits>
 TSENOR_FN float absolute(float x) {
   return std::fabs(x);
 }
+template <class Bits>
+TSENOR_FN std::int64_t absolute(std::int64_t x) {
+  return x < 0 ? -x : x;
+}
 template <class Bits, class V>
 TSENOR_FN V absolute(const V& x) {
   return (V)((Bits)x & 0x7fffffffu);
@@ -99,7 +103,7 @@ TSENOR_FN choice<V, Bits> parted(const V (&lead)[4], std::uint32_t upper, std::u
   return {absolute<Bits>(x), x >= V{} ? Bits{} + (upper << b | lower << c) : Bits{} + (upper << c | lower << b)};
 }
 template <class Bits, class V>
-TSENOR_FN column_pairs<choice<V, Bits> > parted_pairs(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower) {
+TSENOR_FN column_pairs<choice<V, Bits>> parted_pairs(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower) {
   return {parted<Bits>(lead, upper, lower, 0, 1), parted<Bits>(lead, upper, lower, 0, 2),
           parted<Bits>(lead, upper, lower, 0, 3), parted<Bits>(lead, upper, lower, 1, 2),
           parted<Bits>(lead, upper, lower, 1, 3), parted<Bits>(lead, upper, lower, 2, 3)};

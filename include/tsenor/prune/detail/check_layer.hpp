@@ -51,7 +51,7 @@ status check_layer(pattern nm, const sparsity& rule, const matrix_view<const T>&
   if (const status s = check_sparsity(nm, rule, w.rows, w.cols); !s) return s;
   if (w.rows == 0 || w.cols == 0) return {};
   if (out.pruned.data == nullptr || out.mask.data == nullptr)
-    return {status_code::invalid_pointer, "outputs::pruned and outputs::mask are both needed: give a buffer for each"};
+    return {status_code::invalid_pointer, "outputs::pruned and outputs::mask are both needed: give each a buffer"};
   common::byte_range pruned, mask;
   if (const status s = common::resolve(out.pruned, sizeof(T), w.rows, w.cols, 1, pruned); !s) return s;
   if (const status s = common::resolve(out.mask, 1, w.rows, w.cols, 1, mask); !s) return s;

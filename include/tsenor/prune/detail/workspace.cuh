@@ -35,7 +35,7 @@ inline status check_workspace(const workspace& memory, std::size_t needed) {
     return {status_code::invalid_pointer, "the workspace is null or not aligned to 256 bytes: use cudaMalloc"};
   if (memory.bytes < needed)
     return {status_code::invalid_pointer,
-            "the workspace is too small: ask the function's ..._workspace query (observed and required bytes)",
+            "the workspace is too small: the function's ..._workspace query says how many bytes it needs (required())",
             std::int64_t(memory.bytes), std::int64_t(needed)};
   return {};
 }

@@ -1,0 +1,151 @@
+"""Evaluates training.json of training.py: how long each kind of training took to reach the final loss of dense training.
+report.py uses it, and training.py prints it."""
+
+import statistics
+
+
+def first_time(curve, target):
+    """Seconds until the held-out loss was at ``target``, straight between evaluations; None if it never was."""
+    before = None
+    for _, seconds, loss in curve:
+        if loss <= target:
+            if before is None or before[1] <= target:
+                return seconds
+            share = (before[1] - target) / (before[1] - loss)
+            return before[0] + share * (seconds - before[0])
+        before = seconds, loss
+    return None
+
+
+def of_dense(run, dense):
+    """Against the dense run of the same seed: the time to its final loss as a share of its time, and the loss above."""
+    target = dense["curve"][-1][2]
+    seconds = first_time(run["curve"], target)
+    return None if seconds is None else seconds / dense["seconds"], run["curve"][-1][2] - target
+
+
+def groups(part):
+    """[(title, runs, the dense runs of their seeds)], one of each kind and recipe; dense first."""
+    dense = {run["seed"]: run for run in part["runs"] if run["kind"] == "dense"}
+    found = {}
+    for run in part["runs"]:
+        if run["seed"] in dense:
+            found.setdefault(run["name"].rsplit(", ", 1)[0], []).append(run)
+    return [(title, runs, [dense[run["seed"]] for run in runs])
+            for title, runs in sorted(found.items(), key=lambda item: item[0] != "dense")]
+
+
+def with_noise(values, form="+.4f"):
+    """The mean of seeds, and their standard deviation where there are several."""
+    spread = f" ± {statistics.stdev(values):{form.lstrip('+')}}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{form}}{spread}"
+
+
+def to_dense_loss(runs, dense):
+    """The time as a share of dense's, of all seeds; how many have not come to it, where some have not."""
+    shares = [share for share, _ in map(of_dense, runs, dense) if share is not None]
+    if len(shares) < len(runs):
+        return "not reached" + (f" by {len(runs) - len(shares)} of {len(runs)}" if len(runs) > 1 else "")
+    return with_noise(shares, ".3f")
+
+
+def speed(part, runs):
+    """How many times as fast as dense a sparse step is, steps taking turns; None where that was not measured."""
+    measured = [part["step_ms"][run["name"]] for run in runs if run["name"] in part["step_ms"]]
+    return statistics.mean(ms["dense"] / ms["own"] for ms in measured) if measured else None
+
+
+def flip_rate(runs):
+    """At the first and the last refresh that it was measured at, in percent of the entries."""
+    rates = [run["flips"] for run in runs if run["flips"]]
+    return " to ".join(f"{100 * statistics.mean(f[k][1] for f in rates):.2f}" for k in (0, -1)) if rates else "-"
+
+
+def products(run):
+    """Forward, input gradient and weight gradient: of how many layers."""
+    counts = run["products"]
+    numbers = [counts[name] for name in ("forward", "input_gradient", "weight_gradient")]
+    return f"{'/'.join(map(str, numbers))} of {counts['layers']}" if counts["layers"] else "-"
+
+
+def row(part, title, runs, dense):
+    faster = speed(part, runs)
+    return [title, f"{statistics.mean(run['steps'] for run in runs):.0f}",
+            f"{statistics.mean(run['seconds'] for run in runs):.1f}", products(runs[0]), "-" if faster is None else f"{faster:.2f}",
+            with_noise([run["curve"][-1][2] for run in runs], ".4f"),
+            with_noise([above for _, above in map(of_dense, runs, dense)]), to_dense_loss(runs, dense), flip_rate(runs)]
+
+
+HEAD = ["run", "steps", "seconds", "sparse products", "sparse step, times dense", "held-out loss", "above dense", "time to dense's loss",
+        "flips, %"]
+
+
+def setting(part):
+    s, parameters = part["settings"], part["runs"][0]["parameters"]
+    how = f", {s['ranks']} ranks ({'FSDP2' if s['fsdp'] else 'DDP'})" if s["ranks"] > 1 else ""
+    length = f"{s['steps']} steps" if s["steps"] else f"{s['seconds']:.0f} s"
+    return (f"a decoder of {parameters / 1e6:.1f} million parameters (hidden {s['hidden']}, {s['layers']} layers), "
+            f"{s['batch'] * s['length']} bytes a step, {length} a run, on {s['device']}{how}, PyTorch {s['torch']}")
+
+
+def agreement(part):
+    masks = [run for run in part["runs"] if run["masks_sha256"]]
+    if not masks:
+        return []
+    return [f"Each rank found its own masks, without communication. In {len(masks)} runs, all {part['settings']['ranks']} ranks "
+            "had the same hashes of masks at each evaluation, as long as there were masks.", ""]
+
+
+def section(record, table):
+    """Lines of the report; ``table(head, rows)`` makes lines of one."""
+    text = record["text"]
+    lines = ["## Time to dense's loss", "",
+             f"The text: {text['name']}, {text['bytes'] / 1e6:.1f} MB, and {text['held_out_documents']} documents of "
+             f"{text['held_out_bytes'] / 1e6:.2f} MB held out; sha256 {text['sha256'][:16]}. Losses are nats a byte, "
+             "with several seeds means and standard deviations. All kinds of a seed begin with the same weights and see "
+             "the same text. Seconds are wall time of the training only. \"Time to dense's loss\" is the time until the "
+             "held-out loss reaches the final loss of dense training with the same seed, divided by the time of dense "
+             "training. \"Sparse products\" counts the layers with sparse forward, input gradient and weight gradient.", ""]
+    for part in record["parts"]:
+        rows = [row(part, *group) for group in groups(part)]
+        lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement(part)
+    return lines
+
+
+def answer(record):
+    """The first lines of the report: the largest model's, and the noise of seeds."""
+    parts = [part for part in record["parts"] if len(groups(part)) > 1]
+    if not parts:
+        return []
+    part = max(parts, key=lambda part: part["runs"][0]["parameters"])
+    others = groups(part)[1:]
+    return [best_line(part, others), cost_line(part, others), noise_line(record)]
+
+
+def best_line(part, others):
+    reached = [(statistics.mean(share for share, _ in map(of_dense, runs, dense)), title)
+               for title, runs, dense in others if to_dense_loss(runs, dense)[0] != "n"]
+    if reached:
+        share, title = min(reached)
+        what = f"{'Yes' if share < 1 else 'No'}: '{title}' reaches dense's loss in {share:.2f} of dense's time"
+    else:
+        miss, title = min((statistics.mean(above for _, above in map(of_dense, runs, dense)), title)
+                          for title, runs, dense in others)
+        what = f"No: no recipe reaches dense's loss in its time; the nearest, '{title}', ends {miss:.4f} above it"
+    return f"- {what} ({setting(part)})."
+
+
+def cost_line(part, others):
+    costs = ", ".join(f"{title} {with_noise([above for _, above in map(of_dense, runs, dense)])}"
+                      for title, runs, dense in others)
+    return f"- Held-out loss against dense's after as long a run, in nats a byte: {costs}."
+
+
+def noise_line(record):
+    spreads = [(part["settings"]["size"], [run["curve"][-1][2] for run in groups(part)[0][1]])
+               for part in record["parts"] if groups(part)]
+    spreads = [f"{with_noise(losses, '.4f')} ({size}, {len(losses)} seeds)"
+               for size, losses in spreads if len(losses) > 2]
+    if not spreads:
+        return "- The noise of a seed was not measured: that takes three seeds."
+    return f"- The noise of seeds, as the standard deviation of dense's loss: {'; '.join(spreads)}."

@@ -1,0 +1,82 @@
+// Every check of a call that writes compressed 2:4 operands.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tsenor/detail/problem.hpp"
+#include "tsenor/detail/validate.hpp"
+#include "tsenor/matrix_view.hpp"
+#include "tsenor/options.hpp"
+#include "tsenor/sparse24/layout.hpp"
+#include "tsenor/status.hpp"
+
+namespace tsenor::detail {
+
+// A mask that the caller has already, of weights `[rows, cols]`.
+inline status check_given24(const matrix_view<const std::uint8_t>& mask, std::int64_t rows, std::int64_t cols) {
+  if (mask.rows != rows || mask.cols != cols || mask.batch != 1)
+    return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, rows};
+  if (mask.data == nullptr && rows > 0 && cols > 0)
+    return {status_code::invalid_pointer, "the mask has a null pointer: find_mask_and_compress finds one"};
+  if (const status s = check_view(mask.data, 1, 1, rows, cols, mask.row_stride, 1, 0); !s) return s;
+  if (reinterpret_cast<std::uintptr_t>(mask.data) % 4 != 0 || mask.row_stride % 4 != 0)
+    return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
+  return {};
+}
+
+// The operands' buffers against each other, and all that is written against all that is read. Of a checked problem.
+template <class Weight, class Importance>
+status check_overlaps24(problem<Weight, Importance>& problem, const matrix_view<const std::uint8_t>& given,
+                        const sparse24::operands& to) {
+  const auto& w = problem.weights;
+  const auto size = std::int64_t(sparse24::compressed_size(w.rows, w.cols));
+  const byte_range operands[] = {bytes_of(to.weights, 1, to.weights ? size : 0),
+                                 bytes_of(to.transposed, 1, to.transposed ? size : 0)};
+  byte_range written[output_count];
+  if (const status s = resolve_outputs(problem, written); !s.ok()) return s;
+  const byte_range mask = bytes_of(given.data, 1, extent(given.rows, given.cols, given.row_stride, 1, 0));
+  const byte_range read[] = {mask, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
+                             bytes_read_by(problem.importance, w.cols)};
+  if (overlap(operands[0], operands[1]))
+    return {status_code::overlapping_buffers, "the compressed operands of W and of W^T share memory"};
+  for (const byte_range& operand : operands) {
+    if (operand.begin % 16 != 0)
+      return {status_code::invalid_pointer, "a compressed operand must begin at a multiple of 16 bytes",
+              std::int64_t(operand.begin % 16), 16};
+    for (const byte_range& input : read)
+      if (overlap(operand, input))
+        return {status_code::overlapping_buffers,
+                "a compressed operand shares memory with the weights, the given mask or wanda::column_norms"};
+    for (const byte_range& output : written)
+      if (overlap(operand, output))
+        return {status_code::overlapping_buffers,
+                "a compressed operand shares memory with another output: give each a buffer of its own"};
+  }
+  for (const byte_range& output : written)
+    if (overlap(output, mask)) return {status_code::overlapping_buffers, "an output shares memory with the given mask"};
+  return {};
+}
+
+// Checks a call and completes its strides. `given` is without elements where the mask is to be found.
+template <class Weight, class Importance>
+status check_compress24(problem<Weight, Importance>& problem, const matrix_view<const std::uint8_t>& given,
+                        const sparse24::operands& to) {
+  constexpr std::int64_t most_bands = 65535;  // of a grid
+  const auto& w = problem.weights;
+  status s = check_problem(problem, options{});
+  if (!s.ok() || problem.grid.tiles == 0) return s;
+  if (w.batch != 1) return {status_code::invalid_shape, "compresses one matrix, not a batch", w.batch, 1};
+  s = sparse24::check_granularity(w.rows, w.cols);
+  if (!s.ok()) return s;
+  if (w.rows / sparse24::granularity > most_bands || w.cols / sparse24::granularity > most_bands)
+    return {status_code::invalid_shape, "too many rows or columns", w.rows > w.cols ? w.rows : w.cols,
+            most_bands * sparse24::granularity};
+  if (!problem.in_fours())
+    return {status_code::invalid_pointer,
+            "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
+  if (to.weights == nullptr && to.transposed == nullptr) s = check_wanted(problem.out);
+  return s.ok() ? check_overlaps24(problem, given, to) : s;
+}
+
+}  // namespace tsenor::detail
