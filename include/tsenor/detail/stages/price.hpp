@@ -200,7 +200,7 @@ TSENOR_FN bool coarse_sweeps(L& l, const Rows& rows, const Cols& cols, const quo
                              typename L::coarse_result& col) {
   using result = typename L::coarse_result;
   const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
-  result row = 0;
+  result row;
   col = 0;
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
     const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
@@ -240,11 +240,14 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, i
     finer = is_too_coarse<L>(row, quota, side) && takes_care(quota);
     return L::any_tile(finer);
   };
-  const bool all = coarse_sweeps(l, rows, cols, quota, look, col);
-  index price = L::widen(col) * index(1 << coarse_shift);
+  [[maybe_unused]] const bool all = coarse_sweeps(l, rows, cols, quota, look, col);
   if constexpr (may_take_care<L>)
-    if (!all) finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, price);
-  return price;
+    if (!all) {
+      index price;
+      finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, price);
+      return price;
+    }
+  return L::widen(col) * index(1 << coarse_shift);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
