@@ -198,6 +198,7 @@ struct lanes : lane_values<Width> {
     r[m] = r[0];
     return values::template load<index>(r + 1);
   }
+  TSENOR_FN static void barrier() {}
   TSENOR_FN static bool any_tile(bool f) { return f; }
   template <class T, class Part, int P>
   TSENOR_FN static T tile_largest(const pack<T, Part, P>& x) {

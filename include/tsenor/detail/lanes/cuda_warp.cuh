@@ -115,6 +115,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     else
       return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
   }
+  TSENOR_FN static void barrier() { __syncwarp(); }
   // Of a flag that is the same in all lanes of a tile.
   TSENOR_FN static bool any_tile(bool f) {
     if constexpr (one_tile)

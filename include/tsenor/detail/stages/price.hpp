@@ -217,6 +217,7 @@ template <class L>
 TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side, bool finer,
                                       typename L::index& price) {
   using index = typename L::index;
+  L::barrier();
   L l(memory);
   const int fine = finer_shift(l, quota, side), shift = finer ? fine : coarse_shift;
   const auto rows = l.template coarse_entries<true>(shift, coarse_outside, 2 * coarse_most - 1);
@@ -225,6 +226,7 @@ TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L
   coarse_sweeps(
       l, rows, cols, quota, [](const auto&) { return false; }, col);
   price = L::widen(col) * index(1 << shift);
+  L::barrier();
 }
 
 // Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they

@@ -198,6 +198,7 @@ struct taken {
 template <class L>
 TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool hard,
                                  taken<L>& result) {
+  L::barrier();
   L l(memory);
   taken<L> t = result;
   if constexpr (L::width > 32)
@@ -216,6 +217,7 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
   chooses = chooses && hard;
   if (L::any_tile(chooses)) move_over_equals(l, t.prices, quota, chooses, t.kept);
   if (hard) result = t;
+  L::barrier();
 }
 
 // The rows' best entries, to begin with.
