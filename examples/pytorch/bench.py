@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from fp8 import fp8_products
+from fp8 import fp8_layer
 from text import Text
 from training import Recipe, Training
 
-from tsenor_torch import Linear24, compress24, plans, sparsify24
+from tsenor_torch import Linear24, build_info, compress24, plans, sparsify24
 
 ops = torch.ops.tsenor
 TYPE = torch.bfloat16
@@ -275,7 +275,7 @@ def call_overhead_us():
 def environment():
     device = torch.cuda.get_device_properties(0)
     return {"gpu": device.name, "torch": torch.__version__, "cuda": torch.version.cuda,
-            "time": time.strftime("%Y-%m-%d %H:%M")}
+            "cusparselt": build_info()["sparse24"], "time": time.strftime("%Y-%m-%d %H:%M")}
 
 
 def table(record):
@@ -324,7 +324,7 @@ def main():
         "products": lambda: [product_times(*s) for s in shapes],
         "steps": lambda: [layer_step_times(*s) for s in shapes],
         "captured": lambda: [captured_step_times(*s) for s in SMALL],
-        "fp8": lambda: [fp8_products(*s, device_ms) for s in FP8],
+        "fp8": lambda: [fp8_layer(*s, device_ms, run_ms) for s in FP8],
         "training": lambda: training_runs(given.quick),
     }
     for name, measure in sections.items():

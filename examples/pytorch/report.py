@@ -116,15 +116,11 @@ def small_answer(training):
 
 
 def fp8_answer(record):
-    times = [saved_and_compress(f) for f in record["fp8"] if "error" not in f]
-    gains = sum(saved > compress for saved, compress in times)
-    return [f"- In float8 both products save more than the vendor's compress takes in {gains} of {len(times)} shapes."]
-
-
-def saved_and_compress(f):
-    """What both products in float8 save, and what writing their operands takes, in ms."""
-    times = f["forward"], f["input_gradient"]
-    return sum(t["dense_ms"] - t["sparse_ms"] for t in times), sum(t["vendors_compress_ms"] for t in times)
+    steps = [gain(f, "every_1") for f in record["fp8"] if "step_ms" in f]
+    if not steps:
+        return []
+    return [f"- In float8 a layer's steps with masks found in every one are {min(steps):.2f} to {max(steps):.2f} times as fast as "
+            "PyTorch's dense ones in float8."]
 
 
 def compress_lines(record):
@@ -193,24 +189,28 @@ def captured_lines(record):
         ["weights (out x in)", "tokens", "dense step, ms", "times dense", "products", "taken by sparsify24"], rows)
 
 
+def fp8_row(f):
+    times, compress, ms = (f["forward"], f["input_gradient"]), f["compress"], f["step_ms"]
+    return [f"{f['out']} x {f['in']}", f["tokens"], *(f"{t['dense_ms'] / t['sparse_ms']:.2f}" for t in times),
+            f"{sum(t['dense_ms'] - t['sparse_ms'] for t in times):.2f}", f"{compress['own_ms']:.3f}",
+            f"{compress['vendors_ms']:.2f}", f"{compress['copy_ms']:.3f}", f"{ms['dense']:.2f}", f"{gain(f, 'every_1'):.2f}",
+            "yes" if compress["own_form"] else "**no**",
+            "yes" if all(t["relative_error"] < 0.02 for t in times) else "**no**"]
+
+
 def fp8_lines(record):
-    """Products in float8."""
-    rows, fails = [], []
-    for f in record["fp8"]:
-        if "error" in f:
-            fails.append(f"{f['out']} x {f['in']} with {f['tokens']} tokens: {f['error']}")
-            continue
-        times = (f["forward"], f["input_gradient"])
-        saved, compress = saved_and_compress(f)
-        rows.append([f"{f['out']} x {f['in']}", f["tokens"], *(f"{t['dense_ms']:.3f}" for t in times),
-                     *(f"{t['dense_ms'] / t['sparse_ms']:.2f}" for t in times), f"{saved:.2f}", f"{compress:.2f}",
-                     "yes" if all(t["relative_error"] < 0.02 for t in times) else "**no**"])
-    head = ["weights (out x in)", "tokens", "dense forward, ms", "dense input gradient, ms", "forward", "input gradient",
-            "saved by both, ms", "vendor's compress of both, ms", "results agree"]
+    """A layer in float8."""
+    rows = [fp8_row(f) for f in record["fp8"] if "step_ms" in f]
+    fails = [f"{f['out']} x {f['in']} with {f['tokens']} tokens: {f['error']}" for f in record["fp8"] if "error" in f]
+    head = ["weights (out x in)", "tokens", "forward", "input gradient", "saved by both, ms", "mask and both operands, ms",
+            "vendor's compress of both, ms", "copy, ms", "dense step, ms", "step, times dense", "the vendor's form",
+            "results agree"]
     return ["## float8", "",
-            "The products in e4m3 with the same masks, times PyTorch's dense ones in e4m3. compress24 writes operands of 16-bit "
-            "types alone, so these need the vendor's compress in each step: where that takes longer than the products save, training "
-            "in float8 does not gain.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}.\n" for x in fails]
+            "The same in e4m3 against PyTorch's dense products in e4m3. One kernel reads the weights in bfloat16, finds the mask, "
+            "casts, and writes both operands; beside it the vendor's two compressions of a weight that is pruned and cast "
+            "already, and a copy of the weights. A step is the casts of weights, input and output gradient and all three "
+            "products, of which the weight gradient is dense in both; masks are found in every step, and steps of both kinds "
+            "take turns.", ""] + (table(head, rows) if rows else []) + [f"Does not run: {x}.\n" for x in fails]
 
 
 def training_lines(record):
@@ -260,7 +260,8 @@ def wrapped(line):
 def markdown(record, sharded, training=None):
     environment = record["environment"]
     lines = [f"# 2:4 transposable training on {environment['gpu']}", ""]
-    lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, {environment['time']}; one run of "
+    lines += [f"PyTorch {environment['torch']}, CUDA {environment['cuda']}, cuSPARSELt {environment.get('cusparselt', 'unknown')}, "
+              f"{environment['time']}; one run of "
               "[bench.py](bench.py), written by [report.py](report.py).", ""]
     lines += summary_lines(record, training) + (time_to_loss.section(training, table) if training else [])
     parts = compress_lines, step_lines, refresh_lines, slower_lines, captured_lines, fp8_lines, training_lines

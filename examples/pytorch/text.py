@@ -4,7 +4,8 @@
     python text.py usr/src/linux-source-6.1.tar.xz text.xz --share 0.2
 
 SOURCE is a folder or a tar archive. Of its files those are taken that are UTF-8 without zero bytes, of 1000 to 200,000
-bytes; of these the share whose names' hashes are smallest. FILE (.xz, .gz or .bz2) holds each followed by a zero byte.
+bytes; of these the share whose names' hashes are smallest. FILE (.xz, .gz or .bz2) holds the source's name and each of
+them, followed by a zero byte. The sources of Linux, C and English, are under the GPL 2.0.
 """
 
 import argparse
@@ -48,6 +49,7 @@ def pack(source, to, share):
     """Writes the file; how many documents and bytes it has."""
     documents = size = 0
     with OPEN[to.suffix](to, "wb") as out:
+        out.write(source.name.encode() + b"\0")
         for name, content in files(source):
             if number_of(name.encode()) < share and is_text(content):
                 out.write(content + b"\0")
@@ -83,7 +85,10 @@ class Text:
             own = (p.read_bytes() for p in sources if "packages" not in p.parts[-2])
             return cls("the sources of Python's standard library", filter(is_text, own), device)
         with OPEN[path.suffix](path) as packed:
-            return cls(path.name, filter(None, packed.read().split(b"\0")), device)
+            name, *documents = packed.read().split(b"\0")
+        if len(name) > 255:
+            raise SystemExit(f"{path}: no file that text.py wrote")
+        return cls(name.decode(), filter(None, documents), device)
 
     def batch(self, size, seed, step, part=slice(None)):
         """Pieces at random places ``[batch, length + 1]``, the same for a seed and a step on every device; of the batch

@@ -71,13 +71,14 @@ def products(run):
 def row(part, title, runs, dense):
     faster = speed(part, runs)
     return [title, f"{statistics.mean(run['steps'] for run in runs):.0f}",
-            f"{statistics.mean(run['seconds'] for run in runs):.1f}", products(runs[0]), "-" if faster is None else f"{faster:.2f}",
+            f"{statistics.mean(run['seconds'] for run in runs):.1f}", products(runs[0]),
+            "-" if faster is None else f"{faster:.2f}",
             with_noise([run["curve"][-1][2] for run in runs], ".4f"),
             with_noise([above for _, above in map(of_dense, runs, dense)]), to_dense_loss(runs, dense), flip_rate(runs)]
 
 
-HEAD = ["run", "steps", "seconds", "sparse products", "sparse step, times dense", "held-out loss", "above dense", "time to dense's loss",
-        "flips, %"]
+HEAD = ["run", "steps", "seconds", "sparse products", "sparse step, times dense", "held-out loss", "above dense",
+        "time to dense's loss", "flips, %"]
 
 
 def setting(part):
@@ -92,8 +93,9 @@ def agreement(part):
     masks = [run for run in part["runs"] if run["masks_sha256"]]
     if not masks:
         return []
-    return [f"Each rank found its own masks, without communication. In {len(masks)} runs, all {part['settings']['ranks']} ranks "
-            "had the same hashes of masks at each evaluation, as long as there were masks.", ""]
+    return [f"Each rank found its own masks, without communication. In {len(masks)} runs, all "
+            f"{part['settings']['ranks']} ranks had the same hashes of masks at each evaluation, as long as there were "
+            "masks.", ""]
 
 
 def section(record, table):
@@ -113,11 +115,12 @@ def section(record, table):
 
 
 def answer(record):
-    """The first lines of the report: the largest model's, and the noise of seeds."""
+    """The first lines of the report: the largest model's on one GPU in the same time, and the noise of seeds."""
     parts = [part for part in record["parts"] if len(groups(part)) > 1]
     if not parts:
         return []
-    part = max(parts, key=lambda part: part["runs"][0]["parameters"])
+    part = max(parts, key=lambda part: (part["settings"]["ranks"] == 1, part["settings"]["steps"] is None,
+                                        part["runs"][0]["parameters"]))
     others = groups(part)[1:]
     return [best_line(part, others), cost_line(part, others), noise_line(record)]
 

@@ -31,8 +31,7 @@ import torch.distributed as dist
 from text import Text
 from time_to_loss import HEAD, groups, row
 
-import tsenor_torch
-from tsenor_torch import Linear24, MaskRefresh, dense_phases
+from tsenor_torch import Linear24, MaskRefresh, MvueLinear, dense_phases
 
 SIZES = {
     "tiny": {"hidden": 64, "heads": 2, "layers": 1, "batch": 4, "length": 64, "rate": 3e-3},
@@ -97,12 +96,10 @@ class Decoder(torch.nn.Module):
 
 
 def layer_of(kind, recipe, **arguments):
-    """What makes a kind's layer of a linear one; SystemExit where this tsenor_torch cannot."""
+    """What makes a kind's layer of a linear one."""
     masks, mvue = KINDS[kind]
-    if mvue and not hasattr(tsenor_torch, "MvueLinear"):
-        raise SystemExit(f"training.py: the kind {kind!r} needs sparse weight gradients, which this tsenor_torch lacks")
     if not masks:
-        return functools.partial(tsenor_torch.MvueLinear.of, **arguments)
+        return functools.partial(MvueLinear.of, **arguments)
     arguments |= {"pruning": recipe.pruning} | ({"weight_gradient": "mvue"} if mvue else {})
     return functools.partial(Linear24.of, **arguments)
 
@@ -116,9 +113,9 @@ class Ranks:
         self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
         if cuda:
             torch.cuda.set_device(self.device)
-        if self.count > 1:
+        if self.count > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if cuda else "gloo")
-        elif fsdp:
+        if fsdp and self.count == 1:
             raise SystemExit("training.py: --fsdp is for torchrun")
 
     @property
@@ -130,7 +127,7 @@ class Ranks:
         if self.count == 1:
             return model
         if not self.fsdp:
-            return torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+            return torch.nn.parallel.DistributedDataParallel(model)
         from torch.distributed.fsdp import fully_shard
 
         for module in (*model.blocks, model):
@@ -182,7 +179,7 @@ class Training:
             model = Decoder(size)
         if kind != "dense":
             self.make_sparse(model.blocks, captured=captured)
-        self.mvue = [it for it in model.modules() if type(it).__name__ == "MvueLinear"]
+        self.mvue = [it for it in model.modules() if isinstance(it, MvueLinear)]
         self.phases = dense_phases(steps, start=recipe.dense_start, end=recipe.dense_end)
         self.model = self.ranks.wrapped(model)
         torch.manual_seed(seed + 1000 * self.ranks.rank)  # estimates of gradients are each rank's own
@@ -313,7 +310,8 @@ class Run:
 
     def _save(self):
         self.flips = [(step, float(rate)) for step, rate in self.flips]
-        state = {"what": self.what, "model": self.training.model.state_dict(), "optimizer": self.training.optimizer.state_dict(),
+        model, optimizer = self.training.model.state_dict(), self.training.optimizer.state_dict()
+        state = {"what": self.what, "model": model, "optimizer": optimizer,
                  "done": self.training.done, "random": torch.get_rng_state(), "mine": self._mine()}
         if self.ranks.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
@@ -415,9 +413,6 @@ def wanted_runs(given):
         for kind in sorted(given.kinds, key=lambda kind: kind != "dense"):
             for recipe in given.recipe if kind != "dense" else [Recipe()]:
                 runs[name_of(kind, recipe, seed)] = kind, recipe, seed
-    for kind, recipe, _ in runs.values():
-        if kind != "dense":
-            layer_of(kind, recipe)
     return [(name, *run) for name, run in runs.items()]
 
 

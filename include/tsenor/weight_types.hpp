@@ -84,6 +84,11 @@ TSENOR_HOST_DEVICE inline float float_of_bits(std::uint32_t bits) {
   std::memcpy(&x, &bits, sizeof x);
   return x;
 }
+TSENOR_HOST_DEVICE inline std::uint32_t bits_of(float x) {
+  std::uint32_t b;
+  std::memcpy(&b, &x, sizeof b);
+  return b;
+}
 
 // The value of a small IEEE-like format (1 sign, E exponent, P fraction bits) as a float, exactly. NaN and infinity are
 // the formats' own: an all-ones exponent, except in E4M3, where only all-ones exponent and fraction is NaN.
@@ -126,4 +131,20 @@ TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) {  // the upper hal
 }
 
 }  // namespace detail
+
+/// The nearest number of E4M3, of two equally near ones the one with an even fraction; beyond 448, also for infinity,
+/// 448 with the sign of x. NaN becomes the NaN without a sign, 0x7f. As CUDA converts with __NV_SATFINITE, and PyTorch
+/// after clamping to +-448.
+TSENOR_HOST_DEVICE inline float8_e4m3 to_e4m3(float x) {
+  constexpr std::uint32_t largest = 0x43e00000, smallest_normal = 0x3c800000, infinity = 0x7f800000;  // as floats' bits
+  const std::uint32_t all = detail::bits_of(x), sign = all >> 24 & 0x80u, magnitude = all & 0x7fffffffu;
+  if (magnitude > infinity) return {0x7f};
+  std::uint32_t bits = 0x7e;
+  if (magnitude < smallest_normal)  // a multiple of 2^-9, as floats from 2^14 on are
+    bits = detail::bits_of(detail::float_of_bits(magnitude) + 16384.f) & 0xfu;
+  else if (magnitude < largest)
+    bits = ((magnitude + 0x7ffffu + (magnitude >> 20 & 1u)) >> 20) - (120u << 3);
+  return {static_cast<std::uint8_t>(sign | bits)};
+}
+
 }  // namespace tsenor

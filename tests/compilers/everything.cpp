@@ -1,6 +1,6 @@
 // Each public function for the CPU once, for compilers and flags that no other test is compiled with.
 #include "tsenor/prune/prune.hpp"
-#include "tsenor/sparse24/layout.hpp"
+#include "tsenor/sparse24/mvue.hpp"
 #include "tsenor/tsenor.hpp"
 
 using tsenor::cpu_executor;
@@ -34,4 +34,9 @@ status pruned(const matrix_view<const float>& weights, const tsenor::prune::outp
 status compressed(const matrix_view<const tsenor::bfloat16>& weights, const matrix_view<const std::uint8_t>& mask,
                   void* to) {
   return tsenor::sparse24::compress(weights, mask, tsenor::sparse24::operand::transposed, to);
+}
+
+status estimated(const matrix_view<const tsenor::bfloat16>& gradient, void* to, tsenor::bfloat16* dense) {
+  const status s = tsenor::sparse24::compress_mvue(gradient, to, {});
+  return s.ok() ? tsenor::sparse24::decompress(to, gradient.cols, gradient.rows, dense) : s;
 }

@@ -2,6 +2,7 @@
 // need nvcc's --extended-lambda. TSENOR_TEST_LITTLE leaves out what takes longest to compile.
 #include "tsenor/prune/magnitude.cuh"
 #include "tsenor/sparse24/compress.cuh"
+#include "tsenor/sparse24/mvue.cuh"
 #include "tsenor/tsenor.cuh"
 
 using tsenor::mask_outputs;
@@ -33,4 +34,12 @@ status companions(const matrix_view<float>& weights, const matrix_view<const std
 
 status compressed(const matrix_view<__nv_bfloat16>& weights, const tsenor::sparse24::operands& to) {
   return tsenor::sparse24::find_mask_and_compress(weights, {}, to);
+}
+
+status compressed_float8(const matrix_view<float>& weights, const tsenor::sparse24::operands& to, const float* scale) {
+  return tsenor::sparse24::find_mask_and_compress(weights, {}, to, {{scale}, {scale}});
+}
+
+status estimated(const matrix_view<const __half>& gradient, void* to, cudaStream_t stream) {
+  return tsenor::sparse24::compress_mvue(gradient, to, {}, stream);
 }

@@ -81,6 +81,7 @@ void expect_results_of_cpu() {
   expect_result_of_cpu<T, 8>({4, 8});
   expect_result_of_cpu<T, 16>({5, 12});
   expect_result_of_cpu<T, 32>({16, 32});
+  expect_result_of_cpu<T, 64>({20, 40});
 }
 
 TEST(EmulatedGpu, SolvesForDoublesAmongAllTypes) { expect_results_of_cpu<double>(); }

@@ -66,7 +66,7 @@ double decoded(T weight) {
   }
 }
 
-/// Rounds to the nearest finite value of T (of two equally near ones, either).
+/// Rounds to the nearest finite value of T, of two equally near ones to that with even bits.
 template <class T>
 T encoded(double value) {
   if constexpr (std::is_floating_point_v<T>) {
@@ -84,7 +84,9 @@ T encoded(double value) {
     }();
     auto above = std::lower_bound(table.begin(), table.end(), std::pair<double, word>{value, 0});
     if (above == table.end()) return T{table.back().second};
-    if (above != table.begin() && value - (above - 1)->first < above->first - value) --above;
+    if (above == table.begin()) return T{above->second};
+    const double down = value - (above - 1)->first, up = above->first - value;
+    if (down < up || (down == up && (above - 1)->second % 2 == 0)) --above;
     return T{above->second};
   }
 }

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -13,6 +16,13 @@ namespace tsenor_torch {
 
 using at::Tensor;
 using optional_tensor = std::optional<Tensor>;
+
+inline void* data_of(const optional_tensor& t) { return t ? t->data_ptr() : nullptr; }
+
+/// Memory on the device of `like`, with anything in it.
+inline Tensor bytes(std::size_t count, const Tensor& like) {
+  return at::empty({std::int64_t(count)}, like.options().dtype(at::kByte));
+}
 
 struct asked {
   std::int64_t n, m;

@@ -85,20 +85,31 @@ Tensor product(c10::DispatchKeySet keys, const Tensor& x, const optional_tensor&
   return OfTransposed ? at::mm(x, *pruned) : at::linear(x, *pruned);
 }
 
+Tensor weight_gradient(c10::DispatchKeySet keys, const Tensor& x, const optional_tensor& dy,
+                       const optional_tensor& compressed, c10::SymInt out_features) {
+  static const auto itself = operator_named<product_signature>("tsenor::linear24_weight_gradient");
+  if (!is_tracked(x, dy)) return below_autograd(itself, keys, x, dy, compressed, out_features);
+  check_weight_gradient(x, dy, compressed, out_features);
+  TORCH_CHECK_NOT_IMPLEMENTED(dy, "the derivative of tsenor::linear24_weight_gradient needs dy");
+  return at::mm(dy->t(), x);
+}
+
 TORCH_LIBRARY_IMPL(tsenor, Autograd, library) {
   using torch::CppFunction;
   for (const char* name :
-       {"find_mask", "find_mask_", "find_mask_host_seconds", "sparse24_compress_", "linear24_vendors_compress",
-        "linear24_measure", "linear24_choice", "gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
+       {"find_mask", "find_mask_", "find_mask_host_seconds", "sparse24_compress_", "sparse24_compress_float8_",
+        "sparse24_mvue", "linear24_vendors_compress", "linear24_measure", "linear24_choice", "gram_", "magnitude_",
+        "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
     library.impl(name, CppFunction::makeFromBoxedFunction<&not_differentiable>());
   library.impl("linear24_forward", &product<false>);
   library.impl("linear24_input_gradient", &product<true>);
+  library.impl("linear24_weight_gradient", &weight_gradient);
   library.impl("prune_", &prune_);
 }
 
 TORCH_LIBRARY_IMPL(tsenor, ADInplaceOrView, library) {
-  for (const char* name : {"find_mask_", "find_mask_host_seconds", "prune_", "sparse24_compress_", "gram_",
-                           "magnitude_", "wanda_", "sparsegpt_", "alps_"})
+  for (const char* name : {"find_mask_", "find_mask_host_seconds", "prune_", "sparse24_compress_",
+                           "sparse24_compress_float8_", "gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&count_versions>());
 }
 

@@ -10,11 +10,15 @@
 
 #include "architectures.hpp"
 #endif
+#if defined(TSENOR_TORCH_SPARSE24)
+#include "linear.hpp"
+#endif
 
 namespace tsenor_torch {
 namespace {
 
-/// version, PyTorch's version, CUDA's version and architectures ("" without), whether there are 2:4 products ("1" or "").
+/// version, PyTorch's version, CUDA's version and architectures ("" without), the version of cuSPARSELt that is loaded
+/// ("" where there are no 2:4 products).
 std::vector<std::string> build_info() {
   const auto dotted = [](int major, int minor) { return std::to_string(major) + "." + std::to_string(minor); };
   const std::string version =
@@ -25,7 +29,7 @@ std::vector<std::string> build_info() {
   info[3] = cuda_architectures();
 #endif
 #if defined(TSENOR_TORCH_SPARSE24)
-  info[4] = "1";
+  info[4] = cusparselt_version();
 #endif
   return info;
 }
@@ -53,8 +57,9 @@ TORCH_LIBRARY_IMPL(tsenor, CUDA, library) {
                            "wanda_", "sparsegpt_", "alps_inputs", "alps_"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 #endif
-  for (const char* name : {"sparse24_compress_", "linear24_forward", "linear24_input_gradient", "linear24_measure",
-                           "linear24_choice", "linear24_vendors_compress"})
+  for (const char* name : {"sparse24_compress_", "sparse24_compress_float8_", "sparse24_mvue", "linear24_forward",
+                           "linear24_input_gradient", "linear24_weight_gradient", "linear24_measure", "linear24_choice",
+                           "linear24_vendors_compress"})
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse>());
 }
 #endif

@@ -7,6 +7,7 @@
 
 #include "tsenor/sparse24/compress.cuh"
 #include "tsenor/sparse24/linear24.cuh"
+#include "tsenor/sparse24/mvue.cuh"
 
 namespace tsenor_torch {
 namespace {
@@ -14,15 +15,16 @@ namespace {
 using tsenor::status;
 namespace sparse24 = tsenor::sparse24;
 
-template <class T>
-status compress(const compress_request& r, cudaStream_t stream) {
+/// `scales`: none for operands of the weights' own type.
+template <class T, class... Scales>
+status compress(const compress_request& r, cudaStream_t stream, const Scales&... scales) {
   const tsenor::matrix_view<T> weights(static_cast<T*>(r.weights), r.rows, r.cols, r.row_stride);
   const sparse24::operands to{r.compressed, r.transposed};
   tsenor::mask_outputs<T> out;
   out.mask = r.mask;
   out.pruned = static_cast<T*>(r.pruned);
-  if (r.keep) return sparse24::compress(weights, {r.keep, r.rows, r.cols}, out.pruned, to, stream);
-  return sparse24::find_mask_and_compress(weights, out, to, tsenor::magnitude{}, stream);
+  if (r.keep) return sparse24::compress(weights, {r.keep, r.rows, r.cols}, out.pruned, to, scales..., stream);
+  return sparse24::find_mask_and_compress(weights, out, to, scales..., tsenor::magnitude{}, stream);
 }
 
 template <class T>
@@ -38,7 +40,7 @@ class products_of : public linear_products {
   bool choice(const layer_sizes& s, double* numbers, std::size_t* workspace) const override {
     sparse24::linear_choice c;
     if (!layers_->choice(shape(s), &c)) return false;
-    for (const sparse24::product_choice* p : {&c.forward, &c.input_gradient}) {
+    for (const sparse24::product_choice* p : {&c.forward, &c.input_gradient, &c.weight_gradient}) {
       *numbers++ = p->sparse;
       *numbers++ = p->own_form;
       *numbers++ = double(p->sparse_ms);
@@ -55,6 +57,10 @@ class products_of : public linear_products {
   status input_gradient(const layer_sizes& s, const void* dy, const void* pruned, const void* transposed, void* dx,
                         void* workspace, cudaStream_t stream) const override {
     return layers_->input_gradient(shape(s), dy, {pruned, nullptr, transposed}, dx, workspace, stream);
+  }
+  status weight_gradient(const layer_sizes& s, const void* x, const void* dy, const void* compressed, void* dw,
+                         void* workspace, cudaStream_t stream) const override {
+    return layers_->weight_gradient(shape(s), {dy, compressed}, x, dw, workspace, stream);
   }
   status vendors_size(const layer_sizes& s, bool of_transposed, std::size_t* compressed,
                       std::size_t* buffer) const override {
@@ -96,6 +102,30 @@ linear_products* products_on(int device, status* why) {
 
 status compress_on_cuda(const compress_request& r, bool brain, CUstream_st* stream) {
   return brain ? compress<__nv_bfloat16>(r, stream) : compress<__half>(r, stream);
+}
+
+status compress_float8_on_cuda(const compress_request& r, weight_type type, const sparse24::scales& by,
+                               CUstream_st* stream) {
+  if (type == weight_type::float32) return compress<float>(r, stream, by);
+  return type == weight_type::bfloat16 ? compress<__nv_bfloat16>(r, stream, by) : compress<__half>(r, stream, by);
+}
+
+std::string cusparselt_version() {
+  std::string dotted;
+  for (const libraryPropertyType part : {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL}) {
+    int number = 0;
+    cusparseLtGetProperty(part, &number);
+    dotted += (part == MAJOR_VERSION ? "" : ".") + std::to_string(number);
+  }
+  return dotted;
+}
+
+status compress_mvue_on_cuda(const void* gradient, std::int64_t tokens, std::int64_t features, void* compressed,
+                             const sparse24::random_state& random, bool brain, CUstream_st* stream) {
+  const auto call = [&](auto* typed) {
+    return sparse24::compress_mvue(tsenor::matrix_view(typed, tokens, features), compressed, random, stream);
+  };
+  return brain ? call(static_cast<const __nv_bfloat16*>(gradient)) : call(static_cast<const __half*>(gradient));
 }
 
 linear_products* linear_products_of(int device, bool brain, status* why) {

@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "tsenor/matrix_view.hpp"
+#include "tsenor/sparse24/layout.hpp"
+#include "tsenor/sparse24/mvue.hpp"
 #include "tsenor/status.hpp"
 
 struct CUstream_st;
@@ -22,12 +25,24 @@ struct compress_request {
 };
 tsenor::status compress_on_cuda(const compress_request& r, bool brain, CUstream_st* stream);
 
+/// The same of weights of that type, with operands in E4M3.
+enum class weight_type { float32, float16, bfloat16 };
+tsenor::status compress_float8_on_cuda(const compress_request& r, weight_type type, const tsenor::sparse24::scales& by,
+                                       CUstream_st* stream);
+
+/// Of cuSPARSELt, as it is loaded.
+std::string cusparselt_version();
+
+/// Of a dense gradient [tokens, features].
+tsenor::status compress_mvue_on_cuda(const void* gradient, std::int64_t tokens, std::int64_t features, void* compressed,
+                                     const tsenor::sparse24::random_state& random, bool brain, CUstream_st* stream);
+
 /// A layer's products, of the device that is current when it is made; see linear24.cuh.
 struct layer_sizes {
   std::int64_t out_features, in_features, tokens;
 };
-/// sparse, own form, sparse ms, dense ms, vendor's compress ms: for forward, and the same for the input gradient.
-constexpr int choice_numbers = 10;
+/// sparse, own form, sparse ms, dense ms, vendor's compress ms: for forward, input gradient and weight gradient.
+constexpr int choice_numbers = 15;
 
 class linear_products {
  public:
@@ -42,6 +57,9 @@ class linear_products {
   virtual tsenor::status input_gradient(const layer_sizes& s, const void* dy, const void* pruned,
                                         const void* transposed, void* dx, void* workspace,
                                         CUstream_st* stream) const = 0;
+  /// Of `compressed`, or where it is null of `dy`.
+  virtual tsenor::status weight_gradient(const layer_sizes& s, const void* x, const void* dy, const void* compressed,
+                                         void* dw, void* workspace, CUstream_st* stream) const = 0;
   /// Of W, or of W^T (`of_transposed`), dense row-major.
   virtual tsenor::status vendors_size(const layer_sizes& s, bool of_transposed, std::size_t* compressed,
                                       std::size_t* buffer) const = 0;

@@ -26,10 +26,6 @@ prune::handles current_handles(bool with_solver) {
   return on;
 }
 
-Tensor bytes(std::size_t count, const Tensor& like) {
-  return at::empty({std::int64_t(count)}, like.options().dtype(at::kByte));
-}
-
 /// A call, its arguments checked. The pruners want contiguous rows: other weights are pruned in a copy, which finish
 /// writes back. What PyTorch's allocator gives is reused in the order of the current stream.
 struct call {

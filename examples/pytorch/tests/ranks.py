@@ -183,6 +183,24 @@ def shard24(model):
     return model
 
 
+TINY = ["--size", "tiny", "--steps", "6", "--tests", "2", "--kinds", "dense", "masks"]
+
+
+def training(folder):
+    """What training.py records by DDP and by FSDP2, but for the clock."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    import training as script
+
+    script.Ranks.end = lambda _: dist.barrier()
+    result = {}
+    for how in ("ddp", "fsdp"):
+        sys.argv = ["training.py", "--out", str(folder / how), *TINY, *(["--fsdp"] if how == "fsdp" else [])]
+        script.main()
+        runs = json.loads((folder / how / "training.json").read_text())["parts"][0]["runs"]
+        result[how] = [[loss for *_, loss in run["curve"]] for run in runs], [run["masks_sha256"] for run in runs]
+    return result
+
+
 def refusals(folder):
     mesh = init_device_mesh("cpu", (2,))
     sharded = fully_shard(Model())
@@ -209,7 +227,7 @@ def refusals(folder):
 
 def main(folder):
     dist.init_process_group("gloo")
-    seen = {case.__name__: case(folder) for case in (ddp, fsdp2, decay, linear24, checkpoints, refusals)}
+    seen = {case.__name__: case(folder) for case in (ddp, fsdp2, decay, linear24, training, checkpoints, refusals)}
     (folder / f"rank{dist.get_rank()}.json").write_text(json.dumps(seen))
     dist.barrier()
     dist.destroy_process_group()

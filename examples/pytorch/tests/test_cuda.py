@@ -6,7 +6,9 @@ import time
 import pytest
 import torch
 
-from tsenor_torch import Linear24, MaskRefresh, compress24, find_mask, keep, plans, prune_, sparsify
+from tsenor_torch import (
+    Linear24, MaskRefresh, MvueLinear, compress24, find_mask, keep, mvue24, plans, prune_, sparsify
+)
 from tsenor_torch.forms import Plan
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -209,3 +211,78 @@ def test_new_shapes_say_that_they_cannot_be_captured():
     with pytest.raises(RuntimeError, match="measured"):
         with torch.cuda.graph(torch.cuda.CUDAGraph()):
             layer(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("tokens, features", [(64, 64), (192, 128), (1024, 1344)])
+def test_an_estimate_has_the_bits_of_the_cpus(dtype, tokens, features):
+    gradient = torch.randn(tokens, features, dtype=torch.float64).exp().sub(1).to(dtype)
+    gradient[torch.rand(tokens, features) < 0.3] = 0
+    for value in (float("inf"), float("nan"), torch.finfo(dtype).max, torch.finfo(dtype).smallest_normal / 16):
+        gradient[torch.rand(tokens, features) < 0.01] = value
+    assert torch.equal(mvue24(gradient.cuda(), seed=5).cpu(), mvue24(gradient, seed=5))
+    generator = torch.Generator("cuda").manual_seed(5)
+    first, second = (mvue24(gradient.cuda(), generator=generator).cpu() for _ in range(2))
+    assert torch.equal(first, mvue24(gradient, seed=5)) and not torch.equal(first, second)
+
+
+def test_replays_draw_anew_as_eager_steps_do():
+    gradient = torch.randn(256, 192, device="cuda").bfloat16()
+    graph, generator = torch.cuda.CUDAGraph(), torch.cuda.default_generators[torch.cuda.current_device()]
+    with torch.cuda.graph(graph):
+        first, second = mvue24(gradient), mvue24(gradient)
+    torch.manual_seed(3)
+    replayed = []
+    for _ in range(2):
+        graph.replay()
+        replayed += [first.clone(), second.clone()]
+    torch.manual_seed(3)
+    eager = [mvue24(gradient) for _ in range(4)]
+    assert all(torch.equal(r, e) for r, e in zip(replayed, eager)) and generator.get_offset() > 0
+    assert len({tuple(e.flatten().tolist()) for e in eager}) == 4
+
+
+def test_the_weight_gradients_product_is_that_of_the_estimate():
+    dy, x = (torch.randn(4096, k, device="cuda").bfloat16() for k in (1024, 2048))
+    estimate = mvue24(dy, seed=1)
+    for _ in range(2):  # the second time in other memory
+        got = ops.linear24_weight_gradient(x, None, estimate, 1024)
+        dense = ops.linear24_weight_gradient(x.cpu(), None, estimate.cpu(), 1024)  # decompressed
+        torch.testing.assert_close(got.cpu().float(), dense.float(), rtol=2e-2, atol=2e-2 * float(dense.abs().max()))
+    exact = ops.linear24_weight_gradient(x, dy, None, 1024)
+    torch.testing.assert_close(exact.float(), dy.float().t() @ x.float(), rtol=2e-2, atol=2.0)
+
+
+@pytest.mark.parametrize("kind", [Linear24, MvueLinear])
+def test_large_layers_have_a_sparse_weight_gradient(kind):
+    arguments = {"weight_gradient": "mvue"} if kind is Linear24 else {}
+    layer = kind(4096, 4096, bias=False, device="cuda", dtype=torch.bfloat16, **arguments)
+    x, dy = (torch.randn(16384, 4096, device="cuda").bfloat16() for _ in range(2))
+    choice = layer.choice(len(x))
+    if not choice.plan.weight_gradient:
+        pytest.skip(f"dense is faster here: {choice}")
+
+    def gradient(seed):
+        layer.weight.grad = None
+        torch.manual_seed(seed)
+        layer(x).backward(dy)
+        return layer.weight.grad.float()
+
+    exact, drawn = dy.float().t() @ x.float(), [gradient(seed) for seed in range(9)]
+    one, mean = (float((g - exact).norm()) for g in (drawn[0], sum(drawn) / len(drawn)))
+    assert torch.equal(gradient(0), drawn[0]) and 2.5 < one / mean < 3.5  # independent, and right in the mean
+
+
+def test_a_captured_layer_draws_anew_in_each_replay():
+    layer = Linear24(256, 256, bias=False, weight_gradient="mvue", device="cuda", dtype=torch.bfloat16)
+    x, dy = (torch.randn(256, 256, device="cuda").bfloat16() for _ in range(2))
+    plans.known[plans.key_of(layer, 256)] = layer.choice(256)._replace(plan=Plan(weight_gradient=True))
+    layer(x).backward(dy)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        gradient = torch.autograd.grad(layer(x), layer.weight, dy)[0]
+    graph.replay()
+    first = gradient.clone()
+    graph.replay()
+    del plans.known[plans.key_of(layer, 256)]
+    assert not torch.equal(gradient, first)

@@ -1,4 +1,4 @@
-"""The README's script, sharded pruning and timed training with processes of their own."""
+"""The README's script, sharded pruning with processes of its own, and timed training."""
 
 import json
 import os
@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 
@@ -36,7 +35,7 @@ def test_readme_prunes_a_model(capsys):
     assert "14 pruned, 0 of them by magnitude" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "COMING_FROM.md"])
+@pytest.mark.parametrize("page", ["README.md", "COMING_FROM.md", "LINEAR24.md"])
 def test_the_pages_snippets_run_and_the_readme_is_short(page):
     text = (EXAMPLES / page).read_text()
     for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
@@ -57,19 +56,13 @@ def test_the_report_is_what_the_newest_records_give(monkeypatch):
     assert (EXAMPLES / "REPORT.md").read_text() == report.markdown(*records)
 
 
-def launched(ranks, script, folder, *arguments):
+def prune(folder, ranks, *arguments):
     # By address: on a machine without a network its own name may have none.
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    command = command + ["--nproc-per-node", ranks] if ranks else [sys.executable]
-    command += [EXAMPLES / script, "--out", folder, *arguments]
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent, env=environment
-    )
-
-
-def prune(folder, ranks, *arguments):
-    done = launched(ranks, "prune_sharded.py", folder, "--device", "cpu", "--digest", *arguments)
+    command += ["--nproc-per-node", str(ranks)]
+    command += [EXAMPLES / "prune_sharded.py", "--out", folder, "--device", "cpu", "--digest", *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent,
+                          env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"})
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return done, lines
 
@@ -97,8 +90,9 @@ def test_shards_that_cut_tiles_are_refused(tmp_path, ranks, pattern):
 
 @pytest.fixture
 def words(tmp_path, monkeypatch):
-    """A packed text of 300 documents."""
+    """A packed text of 300 documents; training on it is the CPU's, where all sums come out the same."""
     monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     import text
 
     (tmp_path / "words").mkdir()
@@ -137,6 +131,7 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
     arguments = "--text", words, "--recipe", "dense_end=0.3", "decay=1e-3,pruning=soft,every=2"
     whole = trained(tmp_path / "whole", *arguments)
     (part,) = whole["parts"]
+    assert whole["text"]["name"] == "words" and whole["text"]["bytes"] > 300_000
     names = ["dense", "masks, dense_end=0.3", "masks, every=2, decay=0.001, pruning=soft"]
     assert [run["name"] for run in part["runs"]] == [f"{name}, seed 0" for name in names]
     stops = ("dense", "", 2, 3), ("masks", arguments[3], 4, 5), ("masks", arguments[4], 3, 4)
@@ -156,19 +151,32 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
         trained(tmp_path / "whole")
 
 
-@pytest.mark.skipif(
-    not hasattr(torch.cpu.Stream, "record_event"), reason="fully_shard of this PyTorch runs on GPUs only"
-)
-@pytest.mark.parametrize("how", [[], ["--fsdp"]])
-def test_ranks_find_the_same_masks_and_train_as_one_process(tmp_path, words, how):
-    one = trained(tmp_path / "one", "--text", words)
-    done = launched(2, "training.py", tmp_path / "two", *TINY, *how, "--text", words)
-    assert done.returncode == 0, done.stderr
-    two = json.loads((tmp_path / "two" / "training.json").read_text())
-    for alone, together in zip(one["parts"][0]["runs"], two["parts"][0]["runs"]):
-        losses = [[loss for *_, loss in run["curve"]] for run in (alone, together)]
-        assert losses[0] == pytest.approx(losses[1], rel=3e-3)
-    assert [bool(run["masks_sha256"]) for run in two["parts"][0]["runs"]] == [False, True]
+@pytest.mark.parametrize("kind", ["mvue", "both"])
+def test_sparse_weight_gradients_go_on_with_their_random_numbers_and_end_dense(tmp_path, words, monkeypatch, kind):
+    from tsenor_torch import linear24, plans
+
+    def choose(layer, tokens):
+        return plans.Choice(plans.Plan(weight_gradient=layer.may_be_sparse.weight_gradient))
+
+    dense = trained(tmp_path / "dense", "--text", words, "--kinds", "dense" if kind == "mvue" else "masks")
+    monkeypatch.setattr(linear24, "choose", choose)
+    arguments = "--text", words, "--kinds", kind, "--recipe", "dense_end=0.34"
+    whole = trained(tmp_path / "whole", *arguments)
+    with pytest.raises(SystemExit, match="stopped after step 3"):
+        trained(tmp_path / "again", *arguments, "--checkpoint-every", 2, "--stop-after", 3)
+    again = trained(tmp_path / "again", *arguments)
+    (run,), (other,) = (untimed(record["parts"][0]) for record in (whole, dense))
+    assert untimed(again["parts"][0]) == [run] and run["products"]["weight_gradient"] == 5
+    assert run["curve"][0] != other["curve"][0]  # what it estimates is another gradient
+
+
+def test_the_dense_end_of_a_training_is_dense(words):
+    import training
+
+    text = training.Text.of(words)
+    run = training.Training(text, training.SIZES["tiny"], "mvue", training.Recipe(dense_end=0.5), 4)
+    seen = [(run.sparse, run.step() is not None, {layer.weight_gradient for layer in run.mvue}) for _ in range(4)]
+    assert seen == [(True, True, {"mvue"})] * 2 + [(False, True, {"dense"})] * 2
 
 
 def test_the_time_to_a_loss_is_between_evaluations(monkeypatch):

@@ -86,17 +86,36 @@ def wrong24(where):
     def room(size):
         return torch.empty(size, dtype=torch.uint8, device=where)
 
+    def number(size):
+        return torch.ones(size, device=where)
+
     full = compressed_size(64, 64)
     return {
         "size": lambda: ops.sparse24_compress_(room(full), room(5), half(64, 64)),
         "shape": lambda: ops.sparse24_compress_(None, None, half(64, 96)),
         "type": lambda: ops.sparse24_compress_(None, None, half(64, 64).float()),
         "rows": lambda: ops.sparse24_compress_(None, None, half(64, 128)[:, ::2]),
+        "float8 size": lambda: ops.sparse24_compress_float8_(room(64 * 40), None, half(64, 64), number(1)),
+        "float8 shape": lambda: ops.sparse24_compress_float8_(None, None, half(96, 64), number(1)),
+        "float8 type": lambda: ops.sparse24_compress_float8_(None, None, half(64, 64).double(), number(1)),
+        "scale": lambda: ops.sparse24_compress_float8_(None, None, half(64, 128), number(128)),
+        "scale type": lambda: ops.sparse24_compress_float8_(None, None, half(64, 128), half(64)),
+        "transposed scale": lambda: ops.sparse24_compress_float8_(None, None, half(64, 128), number(1), number(64)),
         "nothing": lambda: ops.linear24_forward(half(4, 64), None, None, 64),
         "features": lambda: ops.linear24_forward(half(4, 64), half(64, 128), None, 64),
         "gradient": lambda: ops.linear24_input_gradient(half(4, 128), half(64, 64), None, 64),
         "layer": lambda: ops.linear24(half(4, 32), half(64, 64), None, half(64, 64), None, None, None, torch.half),
         "forms": lambda: ops.linear24(half(4, 64), half(64, 64), None, None, room(full), None, None, torch.half),
+        "tokens": lambda: ops.sparse24_mvue(half(48, 64)),
+        "gradient's features": lambda: tsenor_torch.mvue24(half(64, 96)),
+        "gradient's type": lambda: tsenor_torch.mvue24(half(64, 64).float()),
+        "gradient's rows": lambda: tsenor_torch.mvue24(half(64, 128)[:, ::2]),
+        "batch": lambda: tsenor_torch.mvue24(half(2, 64, 64)),
+        "no gradient": lambda: ops.linear24_weight_gradient(half(64, 64), None, None, 64),
+        "gradient's form": lambda: ops.linear24_weight_gradient(half(64, 64), None, room(5), 64),
+        "tokens of a step": lambda: ops.linear24(
+            half(4, 64), half(64, 64), None, half(64, 64), None, None, None, torch.half, True
+        ),
         "keep": lambda: tsenor_torch.keep(half(64, 64), half(64, 64) > 0, "zzz"),
         "mask": lambda: tsenor_torch.apply_mask(half(64, 64), half(64, 32) > 0),
         "bytes": lambda: tsenor_torch.apply_mask(half(64, 64), half(64, 64)),

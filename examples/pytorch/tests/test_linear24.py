@@ -3,7 +3,16 @@ import torch
 from oracle import all_tiles24, counts_of
 
 import tsenor_torch
-from tsenor_torch import Linear24, MaskRefresh, compress24, dense_phases, finalize, plans, sparsify24
+from tsenor_torch import (
+    Linear24,
+    MaskRefresh,
+    MvueLinear,
+    compress24,
+    dense_phases,
+    finalize,
+    plans,
+    sparsify24,
+)
 from tsenor_torch.forms import Forms, Plan, soft24
 
 ops = torch.ops.tsenor
@@ -36,6 +45,65 @@ def test_operands_hold_what_the_mask_keeps(device, dtype, rows, cols):
     pruned = torch.where(mask, weight, 0).cpu()
     assert torch.equal(decompressed(compressed, rows, cols, dtype), pruned)
     assert torch.equal(decompressed(transposed, cols, rows, dtype), pruned.t())
+
+
+def decompressed_float8(compressed, rows, cols):
+    """The same of a float8 operand, its shape [rows, cols // 8 * 5]."""
+    assert compressed.shape == (rows, cols // 8 * 5) and compressed.dtype == torch.float8_e4m3fn
+    stored = compressed.cpu().view(torch.uint8).flatten()
+    values = stored[: rows * cols // 2].reshape(rows, cols // 4, 2)
+    row, group = torch.meshgrid(torch.arange(rows), torch.arange(cols // 4), indexing="ij")
+    places = [(group, 0), (row, 3), (group, 3), (group, 1), (group, 2)] + [(row, k) for k in (0, 1, 2, 4, 5)]
+    tile = row // 64 * (cols // 64) + group // 16
+    address = tile * 1024 + sum((x >> bit & 1) << k for k, (x, bit) in enumerate(places))
+    nibble = stored[rows * cols // 2 :].int()[address // 2] >> address % 2 * 4
+    kept = torch.stack([nibble & 3, nibble >> 2 & 3], 2).long()
+    return torch.zeros(rows, cols // 4, 4, dtype=torch.uint8).scatter_(2, kept, values).reshape(rows, cols)
+
+
+def cast_float8(weight, scale, mask):
+    """The bytes of what is kept, scaled, clamped and cast by PyTorch, 0 elsewhere."""
+    cast = (weight.cpu().float() * scale.cpu()).clamp(-448, 448).to(torch.float8_e4m3fn)
+    return torch.where(mask.cpu(), cast.view(torch.uint8), 0)
+
+
+@pytest.mark.parametrize("dtype", TYPES + [torch.float32])
+@pytest.mark.parametrize("rows, cols", [(64, 64), (192, 128), (128, 448)])
+@pytest.mark.parametrize("wise", ["tensor", "rows", "mixed"])
+def test_float8_operands_hold_what_the_mask_keeps(device, dtype, rows, cols, wise):
+    weight = torch.randn(rows, cols, device=device).to(dtype)
+    weight[5:9, 8:12] *= 1e4  # beyond 448
+    weight[20:24, 4:8] *= 1e-4  # below the least
+    scale = torch.rand(rows if wise == "rows" else 1, device=device) + 0.5
+    transposed_scale = None if wise == "tensor" else torch.rand(cols, device=device) + 0.5
+    compressed, transposed, mask = compress24(weight, scale, transposed_scale)
+    assert torch.equal(mask, ops.find_mask(weight, 2, 4)[0])
+    assert torch.equal(decompressed_float8(compressed, rows, cols), cast_float8(weight, scale[:, None], mask))
+    by = scale if transposed_scale is None else transposed_scale
+    assert torch.equal(decompressed_float8(transposed, cols, rows), cast_float8(weight, by, mask).t())
+
+
+def test_float8_keeps_a_given_mask_and_has_the_same_outputs(device):
+    weight, other = (torch.randn(128, 192, device=device) for _ in range(2))
+    scale = torch.tensor(3.0, device=device)
+    mask, pruned = compress24(other.half())[2], torch.empty_like(weight)
+    compressed, transposed = torch.empty_like(compress24(weight, scale)[0]), None
+    ops.sparse24_compress_float8_(compressed, transposed, weight, scale, keep=mask, pruned=pruned)
+    assert torch.equal(decompressed_float8(compressed, 128, 192), cast_float8(weight, scale, mask))
+    assert torch.equal(pruned, torch.where(mask, weight, 0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("rows, cols", [(64, 64), (192, 320), (1024, 512), (4096, 14336)])
+def test_float8_operands_are_the_vendors_byte_for_byte(rows, cols):
+    if torch.cuda.get_device_capability() != (9, 0):
+        pytest.skip("the form is that of compute capability 9.0")
+    weight = torch.randn(rows, cols, device="cuda").bfloat16()
+    weight += weight.sign()  # none is cast to 0, for the vendor finds what is kept by that
+    compressed, transposed, mask = compress24(weight, torch.ones(1, device="cuda"))
+    pruned = torch.where(mask, weight, 0).to(torch.float8_e4m3fn)
+    for own, matrix in ((compressed, pruned), (transposed, pruned.t().contiguous())):
+        assert torch.equal(own.view(torch.uint8), torch._cslt_compress(matrix).view(torch.uint8))
 
 
 def test_keeps_a_given_mask(device):
@@ -72,22 +140,20 @@ def test_says_what_is_wrong(device):
         call(64, 64, torch.float32)
     with pytest.raises(ValueError, match="compressed must be"):
         call(64, 64, size=100)
+    with pytest.raises(TypeError, match="float32, float16 or bfloat16"):
+        compress24(torch.randn(64, 64, device=device).double(), torch.ones(1, device=device))
+    with pytest.raises(ValueError, match="give transposed_scale"):
+        compress24(torch.randn(64, 64, device=device), torch.ones(64, device=device))
     with pytest.raises(ValueError, match="none to find"):
         mask = torch.ones(64, 64, dtype=torch.bool, device=device)
         ops.sparse24_compress_(None, None, torch.ones(64, 64, device=device).half(), keep=mask, mask=mask.clone())
 
 
-def test_operators_pass_opcheck(device):
-    weight = torch.randn(64, 128, device=device).half()
-    outputs = [torch.empty(64 * 128 // 8 * 9, dtype=torch.uint8, device=device) for _ in range(2)]
-    torch.library.opcheck(ops.sparse24_compress_.default, (*outputs, weight))
-    pruned = torch.empty_like(weight)
-    torch.library.opcheck(ops.sparse24_compress_.default, (None, None, weight), {"pruned": pruned})
-    compressed, transposed, mask = compress24(weight)
-    pruned = torch.where(mask, weight, 0)
-    x, dy = torch.randn(64, 128, device=device).half(), torch.randn(64, 64, device=device).half()
-    torch.library.opcheck(ops.linear24_forward.default, (x, pruned, compressed, 64))
-    torch.library.opcheck(ops.linear24_input_gradient.default, (dy, pruned, transposed, 128))
+def test_float8_operands_pass_opcheck(device):
+    weight, scale = torch.randn(64, 128, device=device).half(), torch.ones(64, device=device)
+    float8 = torch.empty(64, 80, dtype=torch.float8_e4m3fn, device=device)
+    tests = "test_autograd_registration", "test_faketensor"  # others compare results, which float8 tensors cannot
+    torch.library.opcheck(ops.sparse24_compress_float8_.default, (float8, None, weight, scale), test_utils=tests)
 
 
 def test_forms_are_written_once_and_stay_where_they_are(device):
@@ -222,16 +288,17 @@ def decoder(device):
     return torch.nn.ModuleDict({"block": torch.nn.Sequential(*block)}).to(device, torch.bfloat16)
 
 
-def test_sparsify24_takes_the_layers_that_gain(device, monkeypatch):
+@pytest.mark.parametrize("kind, arguments", [(Linear24, {"gradient": "masked"}), (MvueLinear, {"weights": "dense"})])
+def test_sparsify24_takes_the_layers_that_gain(device, monkeypatch, kind, arguments):
     model = decoder(device)
     parameters = dict(model.named_parameters())
     gains = plans.Choice(Plan(True, True), sparse_step_ms=1.0, dense_step_ms=2.0, linear_step_ms=1.5)
     loses = gains._replace(linear_step_ms=0.9)  # than Linear, though sparse products are faster than dense ones
-    for shape, choice in (((64, 128), gains), ((128, 64), loses)):
-        monkeypatch.setitem(plans.known, (model["block"][0].weight.device, torch.bfloat16, *shape, 256, False), choice)
-    assert sparsify24(model, 256, gradient="masked") == ["block.0"]
-    kinds = [Linear24, torch.nn.ReLU, torch.nn.Linear, torch.nn.Linear]
-    assert [type(m) for m in model["block"]] == kinds and not model["block"][0].straight_through
+    for layer, choice in ((model["block"][0], gains), (model["block"][2], loses)):
+        monkeypatch.setitem(plans.known, plans.key_of(kind.of(layer), 256), choice)
+    assert sparsify24(model, 256, **arguments) == ["block.0"]
+    assert [type(m) for m in model["block"]] == [kind, torch.nn.ReLU, torch.nn.Linear, torch.nn.Linear]
+    assert kind is MvueLinear or not model["block"][0].straight_through
     assert all(parameters[name] is p for name, p in model.named_parameters())
 
 
@@ -242,6 +309,69 @@ def test_sparsify24_leaves_layers_alone_where_dense_is_faster(device):
     if device == "cuda":
         choice = Linear24.of(model["block"][0]).choice(64)
         assert not choice.beats_linear
+
+
+def estimating(monkeypatch, layer, tokens):
+    """The layer, as if its weight gradient alone had been found faster sparse."""
+    monkeypatch.setitem(plans.known, plans.key_of(layer, tokens), plans.Choice(Plan(weight_gradient=True)))
+    return layer
+
+
+@pytest.mark.parametrize("kind", [Linear24, MvueLinear])
+def test_estimated_weight_gradients_are_right_in_the_mean(device, monkeypatch, kind):
+    arguments = {"weight_gradient": "mvue"} if kind is Linear24 else {}
+    layer = estimating(monkeypatch, kind(128, 64, device=device, **arguments), 128)
+    x, dy = torch.randn(2, 64, 128, device=device), torch.randn(2, 64, 64, device=device)
+
+    def gradients(seed):
+        torch.manual_seed(seed)
+        with torch.autocast(device, torch.bfloat16):
+            y = layer(x.requires_grad_())
+        return torch.autograd.grad(y, (layer.weight, x, layer.bias), dy.to(y.dtype))
+
+    drawn = torch.stack([gradients(seed)[0] for seed in range(100)])
+    exact = torch.einsum("bto,bti->oi", dy.bfloat16().float(), x.detach().bfloat16().float())
+    error, deviation = (drawn.mean(0) - exact).abs(), drawn.std(0)
+    assert (error <= 5.5 * deviation / 10 + 0.01 * exact.abs().max()).all() and (deviation > 0).all()
+    dx, db = gradients(0)[1:]
+    if kind is Linear24:  # all weights are kept
+        layer.keep(4)
+        layer.compress()
+        assert torch.equal(gradients(0)[0], gradients(1)[0])
+        layer.keep(2)
+        layer.compress()
+        assert not torch.equal(gradients(0)[0], gradients(1)[0])
+    layer.weight_gradient = "dense"
+    assert torch.equal(gradients(0)[0], gradients(1)[0])
+    assert torch.equal(gradients(2)[1], dx) and torch.equal(gradients(2)[2], db)
+
+
+def test_estimates_are_those_of_the_seed_whatever_recomputes_the_layer(device, monkeypatch):
+    layer = Linear24(128, 64, weight_gradient="mvue", gradient="masked", device=device, dtype=torch.bfloat16)
+    estimating(monkeypatch, layer, 128)
+    x, checkpoint = torch.randn(128, 128, device=device).bfloat16().requires_grad_(), torch.utils.checkpoint.checkpoint
+
+    def gradient(call):
+        layer.weight.grad = None
+        torch.manual_seed(5)
+        call(x).sum().backward()
+        return layer.weight.grad
+
+    eager = gradient(layer)
+    assert (eager[~layer.mask] == 0).all()
+    assert torch.equal(gradient(lambda x: checkpoint(layer, x, use_reentrant=False)), eager)
+    assert torch.equal(gradient(torch.compile(layer, backend="aot_eager", fullgraph=True)), eager)
+
+
+def test_a_mvue_linear_is_torchs_where_dense_is_faster(device):
+    dense = torch.nn.Linear(64, 64, device=device)
+    layer, x = MvueLinear.of(dense), torch.randn(3, 64, device=device)
+    assert torch.equal(layer(x), dense(x)) and layer.state_dict().keys() == dense.state_dict().keys()
+    assert layer.weight is dense.weight
+    with pytest.raises(ValueError, match="weights must be"):
+        sparsify24(torch.nn.Sequential(dense), 64, weights="mvue")
+    with pytest.raises(ValueError, match="weight_gradient must be"):
+        Linear24(64, 64, weight_gradient="sparse", device=device)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -53,7 +53,10 @@ def check_arguments_of(name, device):
         "check_keep": lambda: (leaf(OUT, IN, **f32), mask, "masked"),
         "check_in_place": lambda: (leaf(32, 32, **f32),),
         "check_compress": lambda: (None, None, leaf(OUT, IN, **bf16)),
+        "check_compress_float8": lambda: (None, None, leaf(OUT, IN, **bf16), leaf(1, **f32)),
         "check_product": lambda: (leaf(4, IN, **bf16), dense, None, OUT, False),
+        "check_mvue": lambda: (leaf(64, OUT, **bf16),),
+        "check_weight_gradient": lambda: (leaf(64, IN, **bf16), leaf(64, OUT, **bf16), None, OUT),
         "check_linear24": lambda: (leaf(4, IN, **f32), *layer24(device)),
         "check_linear24_backward": lambda: (
             dense[:4, :OUT].contiguous(), dense[:4], leaf(OUT, IN, **f32), dense, None, None
@@ -82,6 +85,10 @@ def arguments_of(name, device):
         "sparse24_compress_": lambda: (
             *room, leaf(OUT, IN, **bf16), None, torch.empty(OUT, IN, dtype=torch.bool, device=device)
         ),
+        "sparse24_compress_float8_": lambda: (  # without operands, for opcheck cannot compare float8 tensors
+            None, None, leaf(OUT, IN, **bf16), leaf(1, **f32), None, None,
+            torch.empty(OUT, IN, dtype=torch.bool, device=device)
+        ),
         "linear24": lambda: (leaf(4, IN, **f32), *layer24(device)),
         "linear24_backward": lambda: (
             leaf(4, OUT, **bf16), leaf(4, IN, **bf16), leaf(OUT, IN, **f32), torch.ones(OUT, IN, **bf16), None,
@@ -89,14 +96,20 @@ def arguments_of(name, device):
         ),
         "linear24_forward": lambda: (leaf(64, IN, **bf16), leaf(OUT, IN, **bf16), next(room).zero_(), OUT),
         "linear24_input_gradient": lambda: (leaf(64, OUT, **bf16), leaf(OUT, IN, **bf16), next(room).zero_(), IN),
+        "linear24_weight_gradient": lambda: (
+            leaf(64, IN, **bf16), leaf(64, OUT, **bf16), ops.sparse24_mvue(torch.ones(64, OUT, **bf16)), OUT
+        ),
+        "sparse24_mvue": lambda: (leaf(64, OUT, **bf16),),
     }[name]()
 
 
 PRUNERS = ["gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_inputs", "alps_"]
 FUNCTIONAL = ["find_mask", "keep", "linear24", "linear24_backward", "linear24_forward", "linear24_input_gradient"]
-FUNCTIONAL += ["alps_inputs"]
-IN_PLACE = ["find_mask_", "prune_", "sparse24_compress_", "gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_"]
+FUNCTIONAL += ["linear24_weight_gradient", "sparse24_mvue", "alps_inputs"]
+IN_PLACE = ["find_mask_", "prune_", "sparse24_compress_", "sparse24_compress_float8_"]
+IN_PLACE += ["gram_", "magnitude_", "wanda_", "sparsegpt_", "alps_"]
 CHECKS = ["check_pattern", "check_arguments", "check_keep", "check_in_place", "check_compress", "check_product"]
+CHECKS += ["check_compress_float8", "check_mvue", "check_weight_gradient"]
 CHECKS += ["check_linear24", "check_linear24_backward", "check_prune", "check_alps", "check_gram", "check_alps_inputs"]
 # Clocks, and what cuSPARSELt makes of a weight: no graph may hold them, so that they have no fakes.
 MEASURES = {

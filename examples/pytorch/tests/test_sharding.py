@@ -67,6 +67,22 @@ def test_sharded_2_4_layers_find_the_masks_of_one_process_in_their_products(seen
     assert seen["linear24"] == dict.fromkeys(["hard", "soft", "hard, dense end", "soft, dense end"], True)
 
 
+def test_ranks_train_as_one_process_with_the_same_masks(seen, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(HERE.parent)
+    import training
+    from ranks import TINY
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # as for the ranks
+    monkeypatch.setattr(sys, "argv", ["training.py", "--out", str(tmp_path), *TINY])
+    training.main()
+    runs = json.loads((tmp_path / "training.json").read_text())["parts"][0]["runs"]
+    assert all(run["masks_sha256"] is None for run in runs)
+    for losses, masks in seen["training"].values():
+        for run, curve in zip(runs, losses):
+            assert [loss for *_, loss in run["curve"]] == pytest.approx(curve, rel=3e-3)
+        assert masks[0] is None and len(masks[1]) == 64  # of the dense run, and of the other
+
+
 @pytest.mark.parametrize(
     "case, says",
     [

@@ -10,11 +10,6 @@
 
 namespace tsenor::detail {
 
-TSENOR_HOST_DEVICE inline std::uint32_t bits_of(float x) {
-  std::uint32_t b;
-  std::memcpy(&b, &x, sizeof b);
-  return b;
-}
 TSENOR_HOST_DEVICE inline std::uint64_t bits_of(double x) {
   std::uint64_t b;
   std::memcpy(&b, &x, sizeof b);

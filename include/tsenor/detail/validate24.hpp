@@ -25,19 +25,26 @@ inline status check_given24(const matrix_view<const std::uint8_t>& mask, std::in
   return {};
 }
 
+// The numbers that a wanted operand of so many rows is multiplied by; without a pointer, none.
+inline byte_range bytes_of_scale(const sparse24::scale& by, const void* operand, std::int64_t rows) {
+  return bytes_of(by.data, sizeof(float), operand == nullptr || by.data == nullptr ? 0 : by.by_row ? rows : 1);
+}
+
 // The operands' buffers against each other, and all that is written against all that is read. Of a checked problem.
 template <class Weight, class Importance>
 status check_overlaps24(problem<Weight, Importance>& problem, const matrix_view<const std::uint8_t>& given,
-                        const sparse24::operands& to) {
+                        const sparse24::operands& to, int value_bytes, const sparse24::scales& by) {
   const auto& w = problem.weights;
-  const auto size = std::int64_t(sparse24::compressed_size(w.rows, w.cols));
+  const auto size = std::int64_t(sparse24::compressed_size(w.rows, w.cols, value_bytes));
   const byte_range operands[] = {bytes_of(to.weights, 1, to.weights ? size : 0),
                                  bytes_of(to.transposed, 1, to.transposed ? size : 0)};
   byte_range written[output_count];
   if (const status s = resolve_outputs(problem, written); !s.ok()) return s;
   const byte_range mask = bytes_of(given.data, 1, extent(given.rows, given.cols, given.row_stride, 1, 0));
+  const byte_range scales[] = {bytes_of_scale(by.weights, to.weights, w.rows),
+                               bytes_of_scale(by.transposed, to.transposed, w.cols)};
   const byte_range read[] = {mask, bytes_of(w.data, sizeof(Weight), extent(w.rows, w.cols, w.row_stride, 1, 0)),
-                             bytes_read_by(problem.importance, w.cols)};
+                             bytes_read_by(problem.importance, w.cols), scales[0], scales[1]};
   if (overlap(operands[0], operands[1]))
     return {status_code::overlapping_buffers, "the compressed operands of W and of W^T share memory"};
   for (const byte_range& operand : operands) {
@@ -47,21 +54,32 @@ status check_overlaps24(problem<Weight, Importance>& problem, const matrix_view<
     for (const byte_range& input : read)
       if (overlap(operand, input))
         return {status_code::overlapping_buffers,
-                "a compressed operand shares memory with the weights, the given mask or wanda::column_norms"};
+                "a compressed operand shares memory with the weights, the given mask, a scale or wanda::column_norms"};
     for (const byte_range& output : written)
       if (overlap(operand, output))
         return {status_code::overlapping_buffers,
                 "a compressed operand shares memory with another output: give each a buffer of its own"};
   }
   for (const byte_range& output : written)
-    if (overlap(output, mask)) return {status_code::overlapping_buffers, "an output shares memory with the given mask"};
+    if (overlap(output, mask) || overlap(output, scales[0]) || overlap(output, scales[1]))
+      return {status_code::overlapping_buffers, "an output shares memory with the given mask or a scale"};
   return {};
 }
 
-// Checks a call and completes its strides. `given` is without elements where the mask is to be found.
+// The scales of operands in float8, where these are wanted.
+inline status check_scales24(const sparse24::operands& to, const sparse24::scales& by) {
+  constexpr const char* message =
+      "the scale of an operand is null or not aligned: give one number, or one for each row of the operand";
+  if (to.weights != nullptr)
+    if (const status s = check_pointer(by.weights.data, alignof(float), message); !s) return s;
+  return to.transposed == nullptr ? status{} : check_pointer(by.transposed.data, alignof(float), message);
+}
+
+// Checks a call and completes its strides. `given` is without elements where the mask is to be found; values of one
+// byte have scales.
 template <class Weight, class Importance>
 status check_compress24(problem<Weight, Importance>& problem, const matrix_view<const std::uint8_t>& given,
-                        const sparse24::operands& to) {
+                        const sparse24::operands& to, int value_bytes = 2, const sparse24::scales& by = {}) {
   constexpr std::int64_t most_bands = 65535;  // of a grid
   const auto& w = problem.weights;
   status s = check_problem(problem, options{});
@@ -76,7 +94,8 @@ status check_compress24(problem<Weight, Importance>& problem, const matrix_view<
     return {status_code::invalid_pointer,
             "weights, mask and pruned must begin at multiples of four elements, and so must their rows"};
   if (to.weights == nullptr && to.transposed == nullptr) s = check_wanted(problem.out);
-  return s.ok() ? check_overlaps24(problem, given, to) : s;
+  if (s.ok() && value_bytes == 1) s = check_scales24(to, by);
+  return s.ok() ? check_overlaps24(problem, given, to, value_bytes, by) : s;
 }
 
 }  // namespace tsenor::detail

@@ -1,11 +1,13 @@
 /// \file
-/// Whether compress.cuh's form is the installed cuSPARSELt's on the current GPU, byte for byte.
+/// Whether compress.cuh's form is the installed cuSPARSELt's on the current GPU, byte for byte; and how to time it.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "tsenor/detail/abi.hpp"
 #include "tsenor/detail/device_status.cuh"
@@ -46,6 +48,27 @@ status fill(T* to, std::size_t count, cudaStream_t stream) {
   fill_kernel<<<check_blocks, check_threads, 0, stream>>>(reinterpret_cast<stored*>(to), count,
                                                           std::is_same_v<stored, bfloat16>);
   return tsenor::detail::launch_status();
+}
+
+/// The least device time of a few calls, which return a status.
+template <class Call>
+status device_ms(const Call& call, cudaStream_t stream, float* least) {
+  constexpr int untimed = 2, timed = 5;
+  cudaEvent_t events[2] = {};
+  for (cudaEvent_t& e : events) cudaEventCreate(&e);
+  status s;
+  *least = std::numeric_limits<float>::infinity();
+  for (int k = 0; k < untimed + timed && s.ok(); ++k) {
+    float ms = 0;
+    cudaEventRecord(events[0], stream);
+    s = call();
+    cudaEventRecord(events[1], stream);
+    cudaEventSynchronize(events[1]);
+    cudaEventElapsedTime(&ms, events[0], events[1]);
+    if (k >= untimed) *least = std::min(*least, ms);
+  }
+  for (const cudaEvent_t e : events) cudaEventDestroy(e);
+  return s.ok() ? tsenor::detail::launch_status() : s;
 }
 
 /// What check_format works with: device memory of the caller's, each 16-byte aligned.

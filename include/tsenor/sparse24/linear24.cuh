@@ -1,6 +1,7 @@
 /// \file
-/// The products of a linear layer with a 2:4 transposable weight matrix: forward and input gradient on sparse tensor
-/// cores where that is faster, by measurement, and the weight gradient dense.
+/// The products of a linear layer on sparse tensor cores where that is faster, by measurement: forward and input
+/// gradient with a 2:4 transposable weight matrix, the weight gradient with an estimate of the output gradient
+/// (mvue.hpp).
 #pragma once
 
 #include <cublas_v2.h>
@@ -19,6 +20,7 @@
 #include "tsenor/detail/abi.hpp"
 #include "tsenor/sparse24/dense_product.cuh"
 #include "tsenor/sparse24/format_check.cuh"
+#include "tsenor/sparse24/mvue.cuh"
 #include "tsenor/sparse24/sparse_product.cuh"
 
 namespace tsenor {
@@ -29,14 +31,15 @@ inline namespace TSENOR_ABI {
 struct product_choice {
   bool sparse = false;    ///< sparse tensor cores are used; else the dense product, with the pruned weights
   bool own_form = false;  ///< compress.cuh's form is the library's, byte for byte; else use linear24::vendors_compress
-  float sparse_ms = std::numeric_limits<float>::infinity();  ///< infinite where cuSPARSELt refuses the shape
+  /// Of the weight gradient with compressing, which it needs each time; infinite where cuSPARSELt refuses the shape.
+  float sparse_ms = std::numeric_limits<float>::infinity();
   float dense_ms = 0;
   float vendors_compress_ms = 0;
   status outcome;  ///< why cuSPARSELt refuses the shape, where it does
 };
 struct linear_choice {
-  product_choice forward, input_gradient;
-  std::size_t workspace = 0;  ///< bytes that forward() and input_gradient() may use
+  product_choice forward, input_gradient, weight_gradient;
+  std::size_t workspace = 0;  ///< bytes that each product may use
 };
 
 /// A weight matrix in the forms that its products read; those that are not chosen may be null.
@@ -44,6 +47,13 @@ struct weight_forms {
   const void* pruned = nullptr;      ///< `[out_features, in_features]`, 0 where not kept: for dense products
   const void* weights = nullptr;     ///< compressed W, for forward()
   const void* transposed = nullptr;  ///< compressed W^T, for input_gradient()
+};
+
+/// The output gradient `[tokens, out_features]`: itself for a dense weight gradient, else what compress_mvue() makes of
+/// it.
+struct gradient_forms {
+  const void* dense = nullptr;
+  const void* compressed = nullptr;
 };
 
 /// Plans, searched algorithms and choices, kept for each shape. The handles are the caller's and must outlive this.
@@ -63,8 +73,11 @@ class linear24 {
     auto& e = entries_[key(shape)];
     e = std::make_unique<entry>();
     plan(e->forward, forward_of(shape));
-    plan(e->input_gradient, gradient_of(shape));
-    *scratch = std::max(layout(e->forward, forward_of(shape)).end, layout(e->input_gradient, gradient_of(shape)).end);
+    plan(e->input_gradient, input_gradient_of(shape));
+    plan(e->weight_gradient, weight_gradient_of(shape), product_layout::a_first);
+    *scratch =
+        std::max({layout(e->forward, forward_of(shape)).end, layout(e->input_gradient, input_gradient_of(shape)).end,
+                  layout(e->weight_gradient, weight_gradient_of(shape)).end});
     return {};
   }
 
@@ -77,15 +90,24 @@ class linear24 {
   status measure(const linear_shape& shape, void* scratch, cudaStream_t stream, double steps_per_compress = 1) {
     entry* const e = find(shape);
     if (e == nullptr) return not_planned();
-    status s = measure(e->forward, forward_of(shape), scratch, stream, &dense_products::forward, shape);
-    if (s.ok())
-      s = measure(e->input_gradient, gradient_of(shape), scratch, stream, &dense_products::input_gradient, shape);
+    const auto forward = [&](const void* w, const void* x, void* y) { return blas_.forward(shape, x, w, y, stream); };
+    const auto input_gradient = [&](const void* w, const void* dy, void* dx) {
+      return blas_.input_gradient(shape, dy, w, dx, stream);
+    };
+    const auto weight_gradient = [&](const void* dy, const void* x, void* dw) {
+      return blas_.weight_gradient(shape, dy, x, dw, stream);
+    };
+    status s = measure(e->forward, forward_of(shape), scratch, stream, forward);
+    if (s.ok()) s = measure(e->input_gradient, input_gradient_of(shape), scratch, stream, input_gradient);
+    if (s.ok()) s = measure(e->weight_gradient, weight_gradient_of(shape), scratch, stream, weight_gradient);
     if (!s.ok()) return s;
     for (direction* d : {&e->forward, &e->input_gradient}) {
       product_choice& c = d->choice;
       const double compress = c.own_form ? 0 : c.vendors_compress_ms / std::max(1.0, steps_per_compress);
       c.sparse = c.outcome.ok() && c.sparse_ms + compress <= c.dense_ms;
     }
+    product_choice& c = e->weight_gradient.choice;
+    c.sparse = c.outcome.ok() && c.sparse_ms <= c.dense_ms;
     e->measured = true;
     return {};
   }
@@ -95,8 +117,8 @@ class linear24 {
     const entry* const e = find(shape);
     if (e == nullptr || !e->measured) return false;
     const auto workspace = [](const direction& d) { return d.choice.sparse ? d.product.workspace() : 0; };
-    *result = {e->forward.choice, e->input_gradient.choice,
-               std::max(workspace(e->forward), workspace(e->input_gradient))};
+    *result = {e->forward.choice, e->input_gradient.choice, e->weight_gradient.choice,
+               std::max({workspace(e->forward), workspace(e->input_gradient), workspace(e->weight_gradient)})};
     return true;
   }
 
@@ -117,10 +139,15 @@ class linear24 {
       return w.pruned ? blas_.input_gradient(shape, dy, w.pruned, dx, stream) : no_form();
     return w.transposed ? e->input_gradient.product.run(w.transposed, dy, dx, workspace, stream) : no_form();
   }
-  /// dw `[out_features, in_features]` = dy^T x, dense.
-  status weight_gradient(const linear_shape& shape, const void* dy, const void* x, void* dw,
+  /// dw `[out_features, in_features]` = dy^T x; on sparse tensor cores if choice() says so and there is a compressed
+  /// form.
+  status weight_gradient(const linear_shape& shape, const gradient_forms& dy, const void* x, void* dw, void* workspace,
                          cudaStream_t stream) const {
-    return blas_.weight_gradient(shape, dy, x, dw, stream);
+    const entry* const e = find(shape);
+    if (e == nullptr || !e->measured) return not_planned();
+    if (dy.compressed == nullptr) return dy.dense ? blas_.weight_gradient(shape, dy.dense, x, dw, stream) : no_form();
+    if (!e->weight_gradient.choice.outcome.ok()) return e->weight_gradient.choice.outcome;
+    return e->weight_gradient.product.run(dy.compressed, x, dw, workspace, stream);
   }
 
   /// The vendor's compress, for where product_choice::own_form is false: of the pruned W `[out_features, in_features]`
@@ -149,9 +176,10 @@ class linear24 {
   struct direction {
     sparse_product product;
     product_choice choice;
+    product_layout layout = product_layout::a_last;  // a_first: of the weight gradient
   };
   struct entry {
-    direction forward, input_gradient;
+    direction forward, input_gradient, weight_gradient;
     bool measured = false;
   };
   struct sizes {
@@ -161,7 +189,8 @@ class linear24 {
 
   static shape_key key(const linear_shape& s) { return {s.out_features, s.in_features, s.tokens}; }
   static sizes forward_of(const linear_shape& s) { return {s.out_features, s.in_features, s.tokens}; }
-  static sizes gradient_of(const linear_shape& s) { return {s.in_features, s.out_features, s.tokens}; }
+  static sizes input_gradient_of(const linear_shape& s) { return {s.in_features, s.out_features, s.tokens}; }
+  static sizes weight_gradient_of(const linear_shape& s) { return {s.out_features, s.tokens, s.in_features}; }
   static const direction& of(const entry& e, operand which) {
     return which == operand::weights ? e.forward : e.input_gradient;
   }
@@ -171,6 +200,11 @@ class linear24 {
   }
   static status not_planned() {
     return {status_code::invalid_option, "this shape has no plan: call linear24::plan and linear24::measure first"};
+  }
+  static status not_the_own_form() {
+    return {status_code::not_divisible,
+            "the weight gradient is dense: compress_mvue's form is not the library's, or features or tokens are no "
+            "multiples of 64"};
   }
   static status no_form() {
     return {
@@ -204,8 +238,9 @@ class linear24 {
 
   /// A shape that the library refuses is a dense one. So is float16: the kernels that cuSPARSELt 0.8 finds fastest for
   /// it give wrong results once the workspace is not the one of its search.
-  void plan(direction& d, const sizes& n) const {
-    d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n);
+  void plan(direction& d, const sizes& n, product_layout layout = product_layout::a_last) const {
+    d.layout = layout;
+    d.choice.outcome = d.product.plan(library_, type, n.m, n.k, n.n, layout);
     if (d.choice.outcome.ok() && type == CUDA_R_16F)
       d.choice.outcome = {status_code::invalid_option,
                           "float16 products are dense: cuSPARSELt's give wrong results; use bfloat16 for sparse ones"};
@@ -215,15 +250,13 @@ class linear24 {
   static void* part(void* scratch, std::size_t offset) { return static_cast<char*>(scratch) + offset; }
 
   template <class Dense>
-  status measure(direction& d, const sizes& n, void* scratch, cudaStream_t stream, Dense dense,
-                 const linear_shape& shape) {
+  status measure(direction& d, const sizes& n, void* scratch, cudaStream_t stream, const Dense& dense) {
     const scratch_layout at = layout(d, n);
     T *const a = static_cast<T*>(part(scratch, at.a)), *const x = static_cast<T*>(part(scratch, at.x));
     void* const y = part(scratch, at.y);
     status s = fill(a, std::size_t(n.m * n.k), stream);
     if (s.ok()) s = fill(x, std::size_t(n.n * n.k), stream);
-    const auto run_dense = [&] { return (blas_.*dense)(shape, x, a, y, stream); };
-    if (s.ok()) s = device_ms(run_dense, stream, &d.choice.dense_ms);
+    if (s.ok()) s = device_ms([&] { return dense(a, x, y); }, stream, &d.choice.dense_ms);
     if (s.ok() && d.choice.outcome.ok()) d.choice.outcome = measure_sparse(d, n, at, scratch, stream);
     return s;
   }
@@ -240,30 +273,16 @@ class linear24 {
     const auto compress = [&] { return d.product.compress(a, compressed, buffer, stream); };
     if (s.ok()) s = device_ms(compress, stream, &c.vendors_compress_ms);
     if (s.ok()) s = d.product.search(compressed, x, y, workspace, stream);
-    if (s.ok() && d.product.workspace() > at.workspace_bytes) s = d.product.plan(library_, type, n.m, n.k, n.n);
-    const auto run = [&] { return d.product.run(compressed, x, y, workspace, stream); };
+    if (s.ok() && d.product.workspace() > at.workspace_bytes)
+      s = d.product.plan(library_, type, n.m, n.k, n.n, d.layout);
+    const bool of_gradient = d.layout == product_layout::a_first;
+    if (s.ok() && of_gradient && !c.own_form) return not_the_own_form();
+    const auto run = [&] {  // a as the gradient [k, m], which it has the size of
+      const matrix_view<const T> gradient(a, n.k, n.m);
+      const status drawn = of_gradient ? compress_mvue(gradient, compressed, random_state{}, stream) : status{};
+      return drawn.ok() ? d.product.run(compressed, x, y, workspace, stream) : drawn;
+    };
     return s.ok() ? device_ms(run, stream, &c.sparse_ms) : s;
-  }
-
-  /// The least device time of a few calls.
-  template <class Call>
-  static status device_ms(const Call& call, cudaStream_t stream, float* least) {
-    constexpr int untimed = 2, timed = 5;
-    cudaEvent_t events[2] = {};
-    for (cudaEvent_t& e : events) cudaEventCreate(&e);
-    status s;
-    *least = std::numeric_limits<float>::infinity();
-    for (int k = 0; k < untimed + timed && s.ok(); ++k) {
-      float ms = 0;
-      cudaEventRecord(events[0], stream);
-      s = call();
-      cudaEventRecord(events[1], stream);
-      cudaEventSynchronize(events[1]);
-      cudaEventElapsedTime(&ms, events[0], events[1]);
-      if (k >= untimed) *least = std::min(*least, ms);
-    }
-    for (const cudaEvent_t e : events) cudaEventDestroy(e);
-    return s.ok() ? tsenor::detail::launch_status() : s;
   }
 
   const cusparseLtHandle_t& library_;

@@ -23,8 +23,14 @@ inline status status_of(cusparseStatus_t error) {
           error};
 }
 
-/// y = x a^T with a sparse `a` `[m, k]`, `x` `[n, k]` and `y` `[n, m]`, all dense row-major in device memory, of one
-/// 16-bit type, with sums in float. Neither copied nor moved, as the library's descriptors point to each other.
+/// How the dense matrices lie of a product with a sparse `a` `[m, k]`, all row-major.
+enum class product_layout {
+  a_last,  ///< y `[n, m]` = x a^T with x `[n, k]`
+  a_first  ///< y `[m, n]` = a x with x `[k, n]`
+};
+
+/// A product with a sparse matrix, all in device memory, of one 16-bit type, with sums in float. Neither copied nor
+/// moved, as the library's descriptors point to each other.
 class sparse_product {
  public:
   sparse_product() = default;
@@ -33,10 +39,11 @@ class sparse_product {
   ~sparse_product() { release(); }
 
   /// Plans for a shape, with the library's default algorithm. `library` must outlive the product.
-  status plan(const cusparseLtHandle_t& library, cudaDataType type, std::int64_t m, std::int64_t k, std::int64_t n) {
+  status plan(const cusparseLtHandle_t& library, cudaDataType type, std::int64_t m, std::int64_t k, std::int64_t n,
+              product_layout layout = product_layout::a_last) {
     release();
     library_ = &library;
-    if (const status s = describe(type, m, k, n); !s) return s;
+    if (const status s = describe(type, m, k, n, layout == product_layout::a_last); !s) return s;
     status s =
         status_of(cusparseLtMatmulAlgSelectionInit(library_, &algorithm_, &product_, CUSPARSELT_MATMUL_ALG_DEFAULT));
     has_algorithm_ = s.ok();
@@ -72,21 +79,25 @@ class sparse_product {
   }
 
  private:
-  /// y^T = a x^T, where y^T is column-major.
-  status describe(cudaDataType type, std::int64_t m, std::int64_t k, std::int64_t n) {
+  /// y^T = a x^T, where y^T is column-major; or y = a x.
+  status describe(cudaDataType type, std::int64_t m, std::int64_t k, std::int64_t n, bool a_last) {
     constexpr std::uint32_t alignment = 16;  // bytes
     constexpr auto row = CUSPARSE_ORDER_ROW, col = CUSPARSE_ORDER_COL;
+    constexpr auto as_it_is = CUSPARSE_OPERATION_NON_TRANSPOSE, transposed = CUSPARSE_OPERATION_TRANSPOSE;
     status s = status_of(cusparseLtStructuredDescriptorInit(library_, &a_, m, k, k, alignment, type, row,
                                                             CUSPARSELT_SPARSITY_50_PERCENT));
     has_a_ = s.ok();
-    if (s.ok()) s = status_of(cusparseLtDenseDescriptorInit(library_, &x_, n, k, k, alignment, type, row));
+    const std::int64_t x_rows = a_last ? n : k, x_cols = a_last ? k : n;
+    if (s.ok())
+      s = status_of(cusparseLtDenseDescriptorInit(library_, &x_, x_rows, x_cols, x_cols, alignment, type, row));
     has_x_ = s.ok();
-    if (s.ok()) s = status_of(cusparseLtDenseDescriptorInit(library_, &y_, m, n, m, alignment, type, col));
+    if (s.ok())
+      s = status_of(
+          cusparseLtDenseDescriptorInit(library_, &y_, m, n, a_last ? m : n, alignment, type, a_last ? col : row));
     has_y_ = s.ok();
     if (s.ok())
-      s = status_of(cusparseLtMatmulDescriptorInit(library_, &product_, CUSPARSE_OPERATION_NON_TRANSPOSE,
-                                                   CUSPARSE_OPERATION_TRANSPOSE, &a_, &x_, &y_, &y_,
-                                                   CUSPARSE_COMPUTE_32F));
+      s = status_of(cusparseLtMatmulDescriptorInit(library_, &product_, as_it_is, a_last ? transposed : as_it_is, &a_,
+                                                   &x_, &y_, &y_, CUSPARSE_COMPUTE_32F));
     return s;
   }
 

@@ -1,7 +1,8 @@
 """Transposable N:M sparse masks for PyTorch.
 
 :func:`find_mask`, :func:`prune_`, :func:`check_mask` and :func:`apply_mask` are for tensors. :func:`sparsify` and
-:class:`MaskRefresh` are for models that train. :class:`Linear24` runs 2:4 products on sparse tensor cores.
+:class:`MaskRefresh` are for models that train. :class:`Linear24` and :class:`MvueLinear` run 2:4 products on sparse
+tensor cores.
 
 >>> import torch, tsenor_torch
 >>> mask = tsenor_torch.find_mask(torch.randn(64, 128), 8, 16)
@@ -18,6 +19,9 @@ The operators are in ``torch.ops.tsenor``:
   weights cheaper.
 - The functions ``prune_`` and ``keep`` call ``prune_(weight, n, m, ..., mask=None)`` and
   ``keep(weight, mask, gradient)``.
+- ``sparse24_mvue(dy, *, generator=None, seed=None)`` is what :func:`mvue24` calls.
+  ``linear24_weight_gradient(x, dy, compressed, out_features)`` multiplies ``compressed``, such an estimate, by ``x``
+  ``[tokens, in]``; without one, the transpose of ``dy``.
 - ``tsenor_torch.pruners`` describes the pruners' operators.
 
 They behave like PyTorch's own operators: under autograd, inference mode, torch.compile, export, torch.func and CUDA
@@ -46,7 +50,7 @@ from . import alps, pruners  # noqa: E402,F401  the pruners' operators
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
 from .ao import TransposableSparsifier  # noqa: E402
 from .build import build_info  # noqa: E402
-from .linear24 import Linear24, compress24, sparsify24  # noqa: E402
+from .linear24 import Linear24, MvueLinear, compress24, mvue24, sparsify24  # noqa: E402
 from .masks import (  # noqa: E402
     MaskViolations,
     TileReports,
@@ -74,6 +78,7 @@ __all__ = [
     "Linear24",
     "MaskRefresh",
     "MaskViolations",
+    "MvueLinear",
     "PruneReport",
     "TileReports",
     "TransposableSparsifier",
@@ -88,6 +93,7 @@ __all__ = [
     "find_mask",
     "freeze",
     "keep",
+    "mvue24",
     "plain_state_dict",
     "prune_",
     "prune_model",

@@ -3,6 +3,8 @@ tensors, which refuse what the operators refuse."""
 
 import torch
 
+from .forms import compressed_size
+
 _ops = torch.ops.tsenor
 
 
@@ -38,17 +40,22 @@ def _(compressed, transposed, weight, keep=None, mask=None, pruned=None):
     _ops.check_compress(compressed, transposed, weight, keep, mask, pruned)
 
 
+@torch.library.register_fake("tsenor::sparse24_compress_float8_")
+def _(compressed, transposed, weight, scale, transposed_scale=None, keep=None, mask=None, pruned=None):
+    _ops.check_compress_float8(compressed, transposed, weight, scale, transposed_scale, keep, mask, pruned)
+
+
 @torch.library.register_fake("tsenor::linear24")
-def _(x, weight, bias, pruned, compressed, transposed, mask, type):
-    _ops.check_linear24(x, weight, bias, pruned, compressed, transposed, mask, type)
+def _(x, weight, bias, pruned, compressed, transposed, mask, type, mvue=False):
+    _ops.check_linear24(x, weight, bias, pruned, compressed, transposed, mask, type, mvue)
     device = x.device.type
     autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     return x.new_empty((*x.shape[:-1], weight.shape[0]), dtype=type if autocast else x.dtype)
 
 
 @torch.library.register_fake("tsenor::linear24_backward")
-def _(dy, x, weight, pruned, transposed, mask, wanted):
-    _ops.check_linear24_backward(dy, x, weight, pruned, transposed, mask)
+def _(dy, x, weight, pruned, transposed, mask, wanted, mvue=False):
+    _ops.check_linear24_backward(dy, x, weight, pruned, transposed, mask, mvue)
     shapes = x.shape, weight.shape, weight.shape[:1]
     return tuple(dy.new_empty(shape if want else (0,)) for shape, want in zip(shapes, wanted))
 
@@ -63,6 +70,18 @@ def _(x, pruned, compressed, out_features):
 def _(dy, pruned, transposed, in_features):
     _ops.check_product(dy, pruned, transposed, in_features, True)
     return dy.new_empty((dy.shape[0], in_features))
+
+
+@torch.library.register_fake("tsenor::linear24_weight_gradient")
+def _(x, dy, compressed, out_features):
+    _ops.check_weight_gradient(x, dy, compressed, out_features)
+    return x.new_empty((out_features, x.shape[1]))
+
+
+@torch.library.register_fake("tsenor::sparse24_mvue")
+def _(dy, *, generator=None, seed=None):
+    _ops.check_mvue(dy)
+    return dy.new_empty((compressed_size(*dy.shape),), dtype=torch.uint8)
 
 
 @torch.library.register_fake("tsenor::gram_")

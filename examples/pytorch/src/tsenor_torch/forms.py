@@ -15,6 +15,7 @@ class Plan(NamedTuple):
     forward: bool = False  # on sparse tensor cores; else dense, with the pruned weights
     input_gradient: bool = False
     own_form: bool = True  # the operands are compress24's; else the vendor's compress makes them
+    weight_gradient: bool = False  # on sparse tensor cores, with the output gradient's estimate (mvue24)
 
     @property
     def takes_pruned(self):
@@ -22,7 +23,7 @@ class Plan(NamedTuple):
 
 
 def compressed_size(rows, cols):
-    """Bytes of a compressed operand, see tsenor/sparse24/layout.hpp."""
+    """Bytes of a compressed operand of 16-bit values, see tsenor/sparse24/layout.hpp."""
     return rows * cols // 8 * 9
 
 

@@ -1,23 +1,53 @@
-"""2:4 transposable linear layers: forward and input gradient on sparse tensor cores, where that is faster."""
+"""Linear layers on 2:4 sparse tensor cores, where that is faster: forward and input gradient with 2:4 transposable
+weights, the weight gradient with an estimate of the output gradient."""
 
 import torch
 
 from . import sharding
-from .forms import Forms, best_scale, compressed_size, product_type, soft24, soft_values
+from .forms import Forms, Plan, best_scale, compressed_size, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
 _ops = torch.ops.tsenor
 
 
-def compress24(weight):
+def compress24(weight, scale=None, transposed_scale=None):
     """The optimal 2:4 transposable mask of a 16-bit ``weight`` ``[rows, cols]``, multiples of 64, and the compressed
-    operands of it and of its transpose: ``(compressed, transposed, mask)``."""
-    size = compressed_size(*weight.shape)
-    compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
+    operands of it and of its transpose: ``(compressed, transposed, mask)``, by one kernel.
+
+    With a ``scale`` the operands are of float8 (e4m3fn), as ``torch._cslt_compress`` has them on compute capability
+    9.0, for ``torch._cslt_sparse_mm``; the weight may be float32 too. They hold ``weight.float() * scale``, clamped to
+    448 and cast; the mask is that of the weight as it is. ``scale`` is a float32 tensor of one number or ``[rows]``,
+    and ``transposed_scale`` of one number or ``[cols]``, for the transpose. Without it the transpose has ``scale`` too,
+    which is then one number."""
     mask = weight.new_empty(weight.shape, dtype=torch.bool)
-    _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
+    if scale is None:
+        size = compressed_size(*weight.shape)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
+        _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
+    else:
+        rows, cols = weight.shape
+        sizes = (rows, cols // 8 * 5), (cols, rows // 8 * 5)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.float8_e4m3fn) for size in sizes)
+        _ops.sparse24_compress_float8_(compressed, transposed, weight, scale, transposed_scale, mask=mask)
     return compressed, transposed, mask
+
+
+def mvue24(gradient, *, generator=None, seed=None):
+    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``,
+    multiples of 64: what a weight gradient on sparse tensor cores reads.
+
+    >>> gradient = torch.randn(64, 128).bfloat16()
+    >>> mvue24(gradient).shape  # bytes: 64 * 128 / 2 values, and their places
+    torch.Size([9216])
+
+    Two of each four tokens are drawn and made larger, so that each entry is right in the mean, and the variance is the
+    least there is (MVUE, arXiv 2203.10991). Random numbers are those of ``generator``, by default PyTorch's for the
+    device: replays of a CUDA graph draw anew. With ``seed`` they are that seed's, and the bits the same on every
+    device. What is NaN or infinite is kept first, so that the product is not finite where the dense one is not. On a
+    GPU one kernel, enqueued; TypeError and ValueError for other types and shapes.
+    """
+    return _ops.sparse24_mvue(gradient, generator=generator, seed=seed)
 
 
 class Linear24(Masked):
@@ -41,12 +71,17 @@ class Linear24(Masked):
     Under ``fully_shard`` every rank finds the mask, the same one, of the whole weight that it has for the next forward
     pass: nothing is sent, and each rank keeps the mask and the operands, 3.25 bytes a weight where all is sparse.
 
-    A schedule of :class:`MaskRefresh` may keep 2 of 4, or all: then the layer is dense, with the products of its type.
+    A schedule of :class:`MaskRefresh` may keep 2 of 4, or all: then all three products are dense, in their type.
+
+    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are a
+    multiple of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a
+    variance that costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second
+    derivatives, and those under ``torch.func.vmap``, are dense. The attribute may be changed between steps.
     """
 
     def __init__(
-        self, in_features, out_features, *, bias=True, gradient="straight_through", pruning="hard", captured=False,
-        device=None, dtype=None
+        self, in_features, out_features, *, bias=True, gradient="straight_through", weight_gradient="dense",
+        pruning="hard", captured=False, device=None, dtype=None
     ):
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
@@ -61,7 +96,19 @@ class Linear24(Masked):
         self.soft = pruning == "soft"
         self.register_buffer("scale", best_scale(self.weight) if self.soft else None)
         self._forget()
+        self.weight_gradient = weight_gradient
         self.compress()
+
+    @property
+    def weight_gradient(self):
+        return "mvue" if self.may_be_sparse.weight_gradient else "dense"
+
+    @weight_gradient.setter
+    def weight_gradient(self, value):
+        if value not in ("dense", "mvue"):
+            raise ValueError(f"weight_gradient must be 'dense' or 'mvue', not {value!r}")
+        self.may_be_sparse = Plan(True, True, weight_gradient=value == "mvue")
+        self.tokens = None  # the next product chooses anew
 
     @classmethod
     def of(cls, linear, **arguments):
@@ -131,7 +178,19 @@ class Linear24(Masked):
             self.tokens, self.plan = tokens, plan
             self._write(keep_mask=True)
         mask = None if self.straight_through else self.mask
-        return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type)
+        mvue = self.plan.weight_gradient and self.now != self.m
+        return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type, mvue)
+
+    def operands(self, weight, tokens):
+        """A function of a plan: writes what its products read of a weight, and returns that."""
+        forms = Forms()
+
+        def write(plan):
+            forms.outdate()
+            forms.write(plan, weight.to(self.type), self.mask, tokens=tokens, keep_mask=True)
+            return forms.arguments(plan)
+
+        return write
 
     @torch.no_grad()
     def _write(self, keep_mask):
@@ -179,19 +238,76 @@ class Linear24(Masked):
         return f"in_features={self.weight.shape[1]}, out_features={self.weight.shape[0]}, bias={self.bias is not None}"
 
 
-def sparsify24(model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, **arguments):
-    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step.
+class MvueLinear(torch.nn.Linear):
+    """A ``torch.nn.Linear`` whose weight gradient may be sparse, as that of :class:`Linear24` with
+    ``weight_gradient='mvue'``; the weights and the other products are dense.
+
+    It is sparse where products are in bfloat16, because the weight is or under autocast; tokens and features are
+    multiples of 64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere,
+    on the CPU and where the weight needs no gradient, it is ``torch.nn.Linear`` as it is, and while its attribute
+    ``weight_gradient`` is set to 'dense'. ``captured`` is Linear24's.
+    """
+
+    weight_gradient = "mvue"
+    may_be_sparse, type = Plan(weight_gradient=True), torch.bfloat16
+
+    def __init__(self, in_features, out_features, bias=True, *, captured=False, device=None, dtype=None):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.captured, self.tokens, self.plan = captured, None, None
+
+    @classmethod
+    def of(cls, linear, **arguments):
+        """A layer with the parameters of a ``torch.nn.Linear``."""
+        layer = cls(linear.in_features, linear.out_features, linear.bias is not None, device="meta", **arguments)
+        layer.weight, layer.bias = linear.weight, linear.bias
+        return layer.train(linear.training)
+
+    def choice(self, tokens):
+        """How the products of so many tokens are done, and the times that follows from (plans.Choice)."""
+        return choose(self, tokens)
+
+    def forward(self, x):
+        device, weight = x.device.type, self.weight
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+        learns = self.weight_gradient == "mvue" and weight.requires_grad and torch.is_grad_enabled()
+        if dtype != self.type or not learns:
+            return super().forward(x)
+        tokens = x.numel() // x.shape[-1]
+        if tokens != self.tokens:
+            self.tokens, self.plan = tokens, choose(self, tokens).plan
+        if not self.plan.weight_gradient:
+            return super().forward(x)
+        return _ops.linear24(x, weight, self.bias, weight.detach().to(dtype), None, None, None, dtype, True)
+
+    def operands(self, weight, tokens):
+        """A function of a plan: what its products read of a weight."""
+        return lambda plan: (weight.to(self.type), None, None)
+
+    def _apply(self, fn, recurse=True):
+        self.tokens = None  # on another device the choice may be another one
+        return super()._apply(fn, recurse)
+
+
+def sparsify24(
+    model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
+):
+    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step; or
+    with ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
 
     The other layers stay dense, so no step becomes slower. Each new shape is measured, which takes a few seconds.
     ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by
-    default all linear ones. Further arguments are Linear24's. Parameters stay the same tensors, so optimizers keep
-    working. Returns the names of the replaced layers: none on the CPU.
+    default all linear ones. Further arguments are those of the layer. Parameters stay the same tensors, so optimizers
+    keep working. Returns the names of the replaced layers: none on the CPU.
     """
+    if weights not in ("sparse", "dense"):
+        raise ValueError(f"weights must be 'sparse' or 'dense', not {weights!r}")
+    kind = Linear24 if weights == "sparse" else MvueLinear
     replaced = []
     for name, module in list(model.named_modules()):
         if not name or not select(name, module) or module.weight.shape[0] % 64 or module.weight.shape[1] % 64:
             continue
-        layer = Linear24.of(module, **arguments)
+        layer = kind.of(module, **arguments)
         if layer.choice(tokens).beats_linear:
             model.set_submodule(name, layer)
             replaced.append(name)

@@ -1,4 +1,4 @@
-"""Whether a 2:4 layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
+"""Whether a layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
 
 import functools
 import time
@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 
 import torch
 
-from .forms import Forms, Plan
+from .forms import Plan
 
 _ops = torch.ops.tsenor
 DENSE = Plan()
@@ -17,7 +17,7 @@ class Product(NamedTuple):
 
     sparse: float  # whether sparse is faster
     own_form: float  # whether compress24's form is the library's
-    sparse_ms: float
+    sparse_ms: float  # of the weight gradient with compressing the output gradient
     dense_ms: float
     vendors_compress_ms: float
 
@@ -28,6 +28,7 @@ class Choice(NamedTuple):
     plan: Plan
     forward: Optional[Product] = None
     input_gradient: Optional[Product] = None
+    weight_gradient: Optional[Product] = None
     sparse_step_ms: Optional[float] = None  # with writing the forms; None where no product was faster sparse
     dense_step_ms: Optional[float] = None  # the same with dense products of the pruned weights
     linear_step_ms: Optional[float] = None  # of a torch.nn.Linear
@@ -39,11 +40,11 @@ class Choice(NamedTuple):
         return self.plan != DENSE and self.sparse_step_ms < self.linear_step_ms
 
 
-known = {}  # (device, type, out features, in features, tokens, captured) -> Choice
+known = {}  # (device, type, out features, in features, tokens, products that may be sparse, captured) -> Choice
 
 
 def key_of(layer, tokens):
-    return (layer.weight.device, layer.type, *layer.weight.shape, tokens, layer.captured)
+    return (layer.weight.device, layer.type, *layer.weight.shape, tokens, layer.may_be_sparse, layer.captured)
 
 
 def choose(layer, tokens):
@@ -59,22 +60,32 @@ def _measure(layer, tokens):
         return Choice(DENSE)
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            f"tsenor: Linear24 has not been measured with {tokens} tokens: run a step before the capture"
+            f"tsenor: {type(layer).__name__} has not been measured with {tokens} tokens: run a step before the capture"
         )
-    shape = (layer.mask.new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
+    shape = (layer.weight.detach().new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
     numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)
-    products = Product(*numbers[:5]), Product(*numbers[5:])
-    own_form = all(p.own_form or not p.sparse for p in products)
-    plan = Plan(*(bool(p.sparse) for p in products), own_form)
-    if plan == DENSE:
+    products = [Product(*numbers[k : k + 5]) for k in (0, 5, 10)]
+    plans = _plans(products, layer.may_be_sparse)
+    if not plans:
         return Choice(DENSE, *products)
-    times = _wall_ms(_steps(layer, (plan, DENSE), tokens), layer.weight.device, layer.captured)
-    return Choice(plan if times[0] < times[1] else DENSE, *products, *times)
+    *sparse, dense, linear = _wall_ms(_steps(layer, (*plans, DENSE), tokens), layer.weight.device, layer.captured)
+    least = min(sparse)
+    return Choice(plans[sparse.index(least)] if least < dense else DENSE, *products, least, dense, linear)
+
+
+def _plans(products, may_be_sparse):
+    """What to try: each product that may be sparse and by itself is faster so, and the same with a dense weight
+    gradient."""
+    forward, input_gradient, weight_gradient = (bool(p.sparse) for p in products)
+    forward, input_gradient = forward and may_be_sparse.forward, input_gradient and may_be_sparse.input_gradient
+    own_form = all(p.own_form or not sparse for p, sparse in zip(products, (forward, input_gradient)))
+    plan = Plan(forward, input_gradient, own_form, weight_gradient and may_be_sparse.weight_gradient)
+    return [p for p in dict.fromkeys((plan, plan._replace(weight_gradient=False))) if p != DENSE]
 
 
 def _steps(layer, plans, tokens):
-    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own. A step is the forms, and the three
-    products through autograd."""
+    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own. A step is what the products read,
+    and the three of them through autograd."""
     generator = torch.Generator(layer.weight.device).manual_seed(0)  # the program's random numbers stay as they are
     with torch.inference_mode(False):
         weight = layer.weight.detach().clone().requires_grad_()
@@ -83,12 +94,10 @@ def _steps(layer, plans, tokens):
             for k in reversed(weight.shape)
         )
         x.requires_grad_()
-    forms = Forms()
+    operands_of = layer.operands(weight.detach(), tokens)
 
     def by_plan(plan):
-        forms.outdate()
-        forms.write(plan, weight.detach().to(layer.type), layer.mask, tokens=tokens, keep_mask=True)
-        return _ops.linear24(x, weight, None, *forms.arguments(plan), None, layer.type)
+        return _ops.linear24(x, weight, None, *operands_of(plan), None, layer.type, plan.weight_gradient)
 
     def linear():
         return torch.nn.functional.linear(x, weight.to(layer.type))

@@ -63,10 +63,10 @@ def _(info, in_dims, weight, mask, *gradient):
 
 
 @torch.library.register_vmap("tsenor::linear24")
-def _(info, in_dims, x, weight, bias, pruned, compressed, transposed, mask, type):
+def _(info, in_dims, x, weight, bias, pruned, compressed, transposed, mask, type, mvue=False):
     x = _leading(x, in_dims[0], info.batch_size)
     if _is_one_layer(in_dims[1:]):
-        return _ops.linear24(x, weight, bias, pruned, compressed, transposed, mask, type), 0
+        return _ops.linear24(x, weight, bias, pruned, compressed, transposed, mask, type, mvue), 0
     size, device = info.batch_size, x.device.type
     operand = _dense(size, (in_dims[1], in_dims[3], in_dims[6]), weight, pruned, mask)
     y = x.to(type).reshape(size, -1, x.shape[-1]) @ operand.mT
@@ -77,8 +77,8 @@ def _(info, in_dims, x, weight, bias, pruned, compressed, transposed, mask, type
 
 
 @torch.library.register_vmap("tsenor::linear24_backward")
-def _(info, in_dims, dy, x, weight, pruned, transposed, mask, wanted):
-    size = info.batch_size
+def _(info, in_dims, dy, x, weight, pruned, transposed, mask, wanted, mvue=False):
+    size = info.batch_size  # of weight gradients, which are dense: what is right is also right in the mean
     dy, x = (_leading(t, dim, size) for t, dim in zip((dy, x), in_dims))
     dx, dw, db = (dy.new_empty(size, 0) for _ in range(3))
     if wanted[0] and _is_one_layer(in_dims[2:]):

@@ -116,8 +116,9 @@ TSENOR_FN importance_value<T> importance_at(const problem<Weight, Importance>& p
       problem.importance(to_arithmetic(weight_at<T>(problem, at, i, j)), at.row + i, at.col + j, at.batch));
 }
 
-// The importances of a tile of weights of type T as they are, 0 outside it, a row at a time: kept where a machine has room for
-// them, or in l.importance, where lanes find their own columns again; doubles have no room there and are asked for again.
+// The importances of a tile of weights of type T as they are, 0 outside it, a row at a time: held where a machine has
+// room for them, or in l.importance, where lanes find their own columns again; doubles have no room there and are asked
+// for again.
 template <class L, class T, class Weight, class Importance>
 struct raw_importances {
   using value = importance_value<T>;
@@ -127,9 +128,11 @@ struct raw_importances {
   L& l;
   const detail::problem<Weight, Importance>& problem;
   const tile_position& at;
-  row kept[L::holds_tile ? L::width : 1];
-  bits top =
-      0;  // the largest of a lane; of numbers that are not negative ordered as the numbers, NaN and negative ones above
+  // Rows that are read before the first of them is written: a branch is made of each read if writes are between them.
+  static constexpr int rows_at_once = L::one_at_a_time ? 1 : L::holds_tile ? L::width : 16;
+  row held[L::holds_tile ? L::width : rows_at_once];
+  // The largest of a lane; of numbers that are not negative ordered as the numbers, NaN and negative ones above.
+  bits top = 0;
 
   TSENOR_FN raw_importances(L& l_, const detail::problem<Weight, Importance>& problem_, const tile_position& at_)
       : l(l_), problem(problem_), at(at_) {}
@@ -142,8 +145,9 @@ struct raw_importances {
         return inside(i, j) ? importance_at<decltype(weight)>(problem, at, i, j) : value(0);
       });
   }
-  TSENOR_FN void keep(int i, const row& x) {
-    if constexpr (L::holds_tile) kept[i] = x;
+  // Of row first + i, one of those that are read at once.
+  TSENOR_FN row& place(int first, int i) { return held[L::holds_tile ? first + i : i]; }
+  TSENOR_FN void take_in(int i, const row& x) {
     if constexpr (in_tile) l.importance.set_col_entry(i, x);
     top = largest(top, same_bits<bits>(x));
   }
@@ -153,10 +157,13 @@ struct raw_importances {
 template <bool Whole, class L, class T, class Weight, class Importance>
 TSENOR_FN void fill(raw_importances<L, T, Weight, Importance>& raw) {
   using value = importance_value<T>;
-  TSENOR_UNROLL for (int i = 0; i < L::width; i++)
-      raw.keep(i, L::template lane_by_lane<value>([&](int j) {
-                 return Whole || raw.inside(i, j) ? importance_at<T>(raw.problem, raw.at, i, j) : value(0);
-               }));
+  constexpr int rows = raw_importances<L, T, Weight, Importance>::rows_at_once;
+  for (int first = 0; first < L::width; first += rows) {
+    TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.place(first, i) = L::template lane_by_lane<value>([&](int j) {
+      return Whole || raw.inside(first + i, j) ? importance_at<T>(raw.problem, raw.at, first + i, j) : value(0);
+    });
+    TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.take_in(first + i, raw.place(first, i));
+  }
 }
 // The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
 // treated as floats.
@@ -164,7 +171,7 @@ template <bool Whole, class L, class Importance>
 TSENOR_STAGE void fill(raw_importances<L, any_weight, any_weight, Importance>& raw) {
   const auto& problem = raw.problem;
   const tile_position& at = raw.at;
-  constexpr int rows = L::one_at_a_time ? 1 : L::width < 32 ? L::width : 32;
+  constexpr int rows = raw_importances<L, any_weight, any_weight, Importance>::rows_at_once;
   for (int first = 0; first < L::width; first += rows) {
     typename L::template lane_value<float> w[rows];
     with_weight_type<any_weight>(problem, [&](auto weight) {
@@ -173,11 +180,14 @@ TSENOR_STAGE void fill(raw_importances<L, any_weight, any_weight, Importance>& r
         return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(problem, at, first + i, j)) : 0.f;
       });
     });
-    TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.keep(
-        first + i, L::template lane_by_lane<float>([&](int j) {
-          const bool inside = Whole || raw.inside(first + i, j);
-          return inside ? float(problem.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
-        }));
+    TSENOR_UNROLL for (int i = 0; i < rows; i++) {
+      auto& x = raw.place(first, i);
+      x = L::template lane_by_lane<float>([&](int j) {
+        const bool inside = Whole || raw.inside(first + i, j);
+        return inside ? float(problem.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
+      });
+      raw.take_in(first + i, x);
+    }
   }
 }
 
@@ -232,9 +242,9 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
     for (int i = 0; i < L::width; i++)
       put_scaled(i, L::template lane_by_lane<value>([&](int j) { return clean(raw.ask(i, j)); }));
   } else if (whole) {  // no test in the loop
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put(i, square(scaled_lanes<L>(raw.kept[i], exponent)));
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put(i, square(scaled_lanes<L>(raw.held[i], exponent)));
   } else {
-    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw.kept[i]);
+    TSENOR_UNROLL for (int i = 0; i < L::width; i++) put_scaled(i, raw.held[i]);
   }
   return scale;
 }
