@@ -54,9 +54,9 @@ TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
   return {quota.row, quota.col, quota.n, quota.at_most};
 }
 
-// Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M > 32. In
-// the plain kernels of narrower lanes the code for it alone would make the others slower (bench/NOTES.md). What a tile's mask is
-// must not depend on the machine or kernel, so it is one rule for all.
+// Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M
+// > 32. In the plain kernels of narrower lanes the code for it alone would make the others slower (bench/NOTES.md).
+// What a tile's mask is must not depend on the machine or kernel, so it is one rule for all.
 template <class L>
 constexpr bool may_take_care = !L::plain || L::width > 32;
 template <class L>

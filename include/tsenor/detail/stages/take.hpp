@@ -193,8 +193,8 @@ struct taken {
   mask_bits<L> kept;
 };
 
-// What hard tiles keep, with more care: where rows choose among equals, at prices where as much as can be is equal; where
-// columns are far off, at those of one more sweep, an exact one.
+// What hard tiles keep, with more care: where rows choose among equals, at prices where as much as can be is equal;
+// where columns are far off, at those of one more sweep, an exact one.
 template <class L>
 TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool hard,
                                  taken<L>& result) {
