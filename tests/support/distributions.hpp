@@ -19,26 +19,29 @@ enum class distribution {
   mostlyzero,  ///< 7 of 8 are zero, the others Gaussian
   lognormal,   ///< sigma 2
   constant,
-  tiny,       ///< Gaussian * 1e-30
-  huge,       ///< Gaussian * 1e30
-  rank1,      ///< an outer product with 1 % noise
-  additive,   ///< u_i + v_j: all masks with exactly N are equally good, but for the rounding of the sums
-  outer,      ///< u_i v_j, rounded
-  integers,   ///< about 2^23, 3/4 2^24 and 2^24
-  last_bits,  ///< 1, and the next two numbers
-  two_scales  ///< Gaussian, half of them times 2^-20
+  tiny,        ///< Gaussian * 1e-30
+  huge,        ///< Gaussian * 1e30
+  rank1,       ///< an outer product with 1 % noise
+  additive,    ///< u_i + v_j: all masks with exactly N are equally good, but for the rounding of the sums
+  outer,       ///< u_i v_j, rounded
+  integers,    ///< about 2^23, 3/4 2^24 and 2^24
+  last_bits,   ///< 1, and the next two numbers
+  two_scales,  ///< Gaussian, half of them times 2^-20
+  scaled,      ///< Gaussian, times lognormal scales of rows and of columns
+  outliers     ///< Gaussian, one column in 16 times 30
 };
 
-inline constexpr std::array<distribution, 15> all_distributions = {
-    distribution::gaussian,   distribution::student4,  distribution::uniform,   distribution::ties,
-    distribution::mostlyzero, distribution::lognormal, distribution::constant,  distribution::tiny,
-    distribution::huge,       distribution::rank1,     distribution::additive,  distribution::outer,
-    distribution::integers,   distribution::last_bits, distribution::two_scales};
+inline constexpr std::array<distribution, 17> all_distributions = {
+    distribution::gaussian,   distribution::student4,  distribution::uniform,    distribution::ties,
+    distribution::mostlyzero, distribution::lognormal, distribution::constant,   distribution::tiny,
+    distribution::huge,       distribution::rank1,     distribution::additive,   distribution::outer,
+    distribution::integers,   distribution::last_bits, distribution::two_scales, distribution::scaled,
+    distribution::outliers};
 
 constexpr const char* name_of(distribution d) {
-  constexpr const char* names[] = {"gaussian",  "student4", "uniform",  "ties",      "mostlyzero",
-                                   "lognormal", "constant", "tiny",     "huge",      "rank1",
-                                   "additive",  "outer",    "integers", "last_bits", "two_scales"};
+  constexpr const char* names[] = {"gaussian", "student4",  "uniform",    "ties",   "mostlyzero", "lognormal",
+                                   "constant", "tiny",      "huge",       "rank1",  "additive",   "outer",
+                                   "integers", "last_bits", "two_scales", "scaled", "outliers"};
   return names[static_cast<int>(d)];
 }
 
@@ -49,9 +52,11 @@ inline void PrintTo(distribution d, std::ostream* out) { *out << name_of(d); }
 class magnitude_source {
  public:
   magnitude_source(distribution d, std::int64_t rows, std::int64_t cols, std::uint64_t seed) : d_(d), bits_(seed) {
-    if (d != distribution::rank1 && d != distribution::additive && d != distribution::outer) return;
-    for (std::int64_t i = 0; i < rows; ++i) left_.push_back(std::abs(gaussian_(bits_)));
-    for (std::int64_t j = 0; j < cols; ++j) right_.push_back(std::abs(gaussian_(bits_)));
+    const bool scales = d == distribution::scaled;
+    if (!scales && d != distribution::rank1 && d != distribution::additive && d != distribution::outer) return;
+    const auto draw = [&] { return scales ? std::exp(gaussian_(bits_)) : std::abs(gaussian_(bits_)); };
+    for (std::int64_t i = 0; i < rows; ++i) left_.push_back(draw());
+    for (std::int64_t j = 0; j < cols; ++j) right_.push_back(draw());
   }
 
   double operator()(std::int64_t row, std::int64_t col) {
@@ -86,6 +91,10 @@ class magnitude_source {
         return 1 + 0x1p-23 * double(bits_() % 3);
       case distribution::two_scales:
         return std::abs(gaussian_(bits_)) * (bits_() % 2 == 0 ? 1 : 0x1p-20);
+      case distribution::scaled:
+        return std::abs(gaussian_(bits_)) * left_[row] * right_[col];
+      case distribution::outliers:
+        return std::abs(gaussian_(bits_)) * (col % 16 == 5 ? 30 : 1);
     }
     return 0;
   }

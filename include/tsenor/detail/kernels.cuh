@@ -17,6 +17,8 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #define TSENOR_MACHINE cuda
 #define TSENOR_FN __device__ __forceinline__
+#define TSENOR_APART __device__ __noinline__
+#define TSENOR_ROLLED _Pragma("unroll 1")
 #define TSENOR_UNROLL _Pragma("unroll")
 #define TSENOR_UNROLL_PARTS _Pragma("unroll")
 #include "tsenor/detail/cuda_machine.cuh"
@@ -43,13 +45,14 @@ inline constexpr int resident_blocks8 = 9;
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
 // bench/NOTES.md).
 template <int Width, work For>
-inline constexpr int resident_blocks = Width == 64 || For == work::optimal ? 1
-                                       : For == work::published            ? (Width == 32   ? 4
-                                                                              : Width == 16 ? 5
-                                                                                            : 7)
-                                       : Width == 8                        ? resident_blocks8
-                                       : Width == 16                       ? 8
-                                                                           : 5;
+inline constexpr int resident_blocks = Width == 64              ? 1
+                                       : For == work::optimal   ? (Width == 32 ? 4 : 7)
+                                       : For == work::published ? (Width == 32   ? 4
+                                                                   : Width == 16 ? 5
+                                                                                 : 7)
+                                       : Width == 8             ? resident_blocks8
+                                       : Width == 16            ? 8
+                                                                : 5;
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>

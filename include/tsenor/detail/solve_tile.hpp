@@ -93,10 +93,9 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
                         L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
   const earlier_prices<L> earlier =
       problem.warm ? read_prices(l, problem, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
-  fixed_prices<L> prices = price(l, quota, earlier);
+  fixed_prices<L> prices = price(l, quota, earlier, problem.nm.m);
   partial_mask<L> mask;
-  take_best(l, prices, quota, problem.nm.m, mask.kept.rows);
-  mask.kept.cols = L::transpose(mask.kept.rows);
+  take(l, prices, quota, problem.nm.m, mask.kept);
   mask.row_slack = L::plain ? zero : quota.row - L::count(mask.kept.rows);
   mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
   effort spent{0, 0};

@@ -47,10 +47,13 @@ struct lanes : lane_values<Width> {
   // What the dykstra stage works on, in the first-level cache.
   using scaled_tile = scaled_rows<lanes>;
 
+  using general = lanes;
+
+  memory& mine;
   tile<float>& importance;
   tile<float>& plan;
   tile<std::int32_t>& weights;
-  TSENOR_FN explicit lanes(memory& m) : importance(m.importance), plan(m.plan), weights(m.weights) {}
+  TSENOR_FN explicit lanes(memory& m) : mine(m), importance(m.importance), plan(m.plan), weights(m.weights) {}
 
   TSENOR_FN static index lane() {
     index r;
@@ -136,15 +139,15 @@ struct lanes : lane_values<Width> {
       return r;
     }
   };
-  // The rows or columns of l.weights >> shift, but not less than `least`.
+  // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
   template <bool Rows>
-  TSENOR_FN coarse_tile coarse_entries(int shift, int least) const {
+  TSENOR_FN coarse_tile coarse_entries(int shift, int least, int most) const {
     using wide = typename vector_of<std::int32_t, TSENOR_VECTOR_LANES>::type;
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
     coarse_tile r;
     const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
     std::int16_t* to = r.x[0];
-    const narrow lowest = narrow{} + std::int16_t(least);
+    const narrow lowest = narrow{} + std::int16_t(least), highest = narrow{} + std::int16_t(most);
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
       std::memcpy(&a, from + k, sizeof a);
@@ -152,6 +155,8 @@ struct lanes : lane_values<Width> {
       narrow x = both_narrowed(a >> shift, b >> shift);
       const narrow more = x > lowest;  // by its name: nvcc 11 takes no other vector for a condition
       x = more ? x : lowest;
+      const narrow less = x < highest;
+      x = less ? x : highest;
       std::memcpy(to + k, &x, sizeof x);
     }
     return r;
@@ -179,11 +184,21 @@ struct lanes : lane_values<Width> {
     if constexpr (width == 64) r |= tile_set(element<std::uint32_t>(x.word[1], k)) << 32;
     return r;
   }
+  TSENOR_FN static int count(const flag& f) { return __builtin_popcountll(ballot(f)); }
+  using values::count;
   TSENOR_FN static tile_set ballot(const flag& f) {
     tile_set r = 0;
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r |= tile_set(sign_bits(f.part[s])) << (s * vector_lanes);
     return r;
   }
+  // Of the next lane, the first m of them in a ring.
+  TSENOR_FN static index from_next(const index& x, int m) {
+    alignas(64) std::int32_t r[width + 1];
+    copy(r, x);
+    r[m] = r[0];
+    return values::template load<index>(r + 1);
+  }
+  TSENOR_FN static void barrier() {}
   TSENOR_FN static bool any_tile(bool f) { return f; }
   template <class T, class Part, int P>
   TSENOR_FN static T tile_largest(const pack<T, Part, P>& x) {

@@ -13,6 +13,19 @@ namespace tsenor::detail::TSENOR_MACHINE {
 // reports.
 enum class work { published, optimal, optimal_plain };
 
+// The memory of a warp.
+template <class L, bool HasPlan>
+struct alignas(16) warp_memory {
+  static constexpr int tile_size = L::tiles_per_warp * L::width * (L::width + 1);
+  float shared[2][L::tiles_per_warp * L::width];
+  std::int32_t shared_index[2][L::tiles_per_warp * L::width];
+  union {
+    float importance[tile_size];
+    std::int32_t weights[tile_size];  // of the optimal method, in place of the importances
+  };
+  float plan[HasPlan ? tile_size : 1];
+};
+
 template <int Width, work For>
 struct lanes : warp_lanes<Width> {
   using base = warp_lanes<Width>;
@@ -24,16 +37,8 @@ struct lanes : warp_lanes<Width> {
   template <class T>
   using tile = shared_tile<base, T>;
   static constexpr bool plain = For == work::optimal_plain;
-  static constexpr int tile_size = tiles_per_warp * width * (width + 1);
-  struct alignas(16) memory {  // of one warp
-    float shared[2][tiles_per_warp * width];
-    std::int32_t shared_index[2][tiles_per_warp * width];
-    union {
-      float importance[tile_size];
-      std::int32_t weights[tile_size];  // of the optimal method, in place of the importances
-    };
-    float plan[For == work::published ? tile_size : 1];
-  };
+  using memory = warp_memory<base, For == work::published>;
+  using general = lanes<Width, plain ? work::optimal : For>;
   template <class T>
   struct shared_values {
     T x[width];
@@ -96,8 +101,9 @@ struct lanes : warp_lanes<Width> {
   template <bool Rows>
   struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
-    int shift, least;
-    TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_) : shift(shift_), least(least_) {
+    int shift, least, most;
+    TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_, int most_)
+        : shift(shift_), least(least_), most(most_) {
       if constexpr (holds_tile) {
         TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
       }
@@ -113,16 +119,18 @@ struct lanes : warp_lanes<Width> {
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
       const int a = l.weights.template entry_part<Rows>(k, s),
                 b = l.weights.template entry_part<Rows>(k + coarse_count, s);
-      if constexpr (plain)  // neither is negative
+      if constexpr (plain) {  // neither is negative or cut off
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
-      else
-        return pair_of(a >> shift > least ? a >> shift : least, b >> shift > least ? b >> shift : least);
+      } else {
+        const pair16 x = nearest_pair(a >> shift, b >> shift);
+        return lower(upper(x, pair_of(least, least)), pair_of(most, most));
+      }
     }
   };
-  // The rows or columns of l.weights >> shift, but not less than `least`.
+  // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
   template <bool Rows>
-  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least) const {
-    return coarse_tile<Rows>(*this, shift, least);
+  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least, int most) const {
+    return coarse_tile<Rows>(*this, shift, least, most);
   }
   struct shared_pairs {
     pair16 x[coarse_count];

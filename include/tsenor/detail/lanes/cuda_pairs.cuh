@@ -13,6 +13,17 @@ struct pair16 {
   std::uint32_t x;
 };
 TSENOR_FN pair16 pair_of(int low, int high) { return {__byte_perm(std::uint32_t(low), std::uint32_t(high), 0x5410)}; }
+// What has more than 16 bits becomes the nearest that has not.
+TSENOR_FN pair16 nearest_pair(int low, int high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 720
+  pair16 r;
+  asm("cvt.pack.sat.s16.s32 %0, %1, %2;" : "=r"(r.x) : "r"(high), "r"(low));
+  return r;
+#else
+  const auto nearest = [](int x) { return x < -0x8000 ? -0x8000 : x > 0x7fff ? 0x7fff : x; };
+  return pair_of(nearest(low), nearest(high));
+#endif
+}
 TSENOR_FN pair16 swapped(const pair16& a) { return {__byte_perm(a.x, a.x, 0x1032)}; }
 TSENOR_FN int low_half(const pair16& a) { return std::int32_t(__byte_perm(a.x, 0u, 0x1044)) >> 16; }
 TSENOR_FN int high_half(const pair16& a) { return std::int32_t(a.x) >> 16; }

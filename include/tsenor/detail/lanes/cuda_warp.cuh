@@ -93,6 +93,20 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     if constexpr (parts == 2) r |= tile_set(at(x.word[1], k)) << 32;
     return r;
   }
+  // Of the next lane, the first m of them in a ring.
+  TSENOR_FN static index from_next(const index& x, int m) {
+    const int next = my_lane() + 1;
+    if constexpr (parts == 1) {
+      return __shfl_sync(warp, x.part[0], next == m ? 0 : next, group);
+    } else {
+      const int low = __shfl_sync(warp, x.part[0], next & 31), high = __shfl_sync(warp, x.part[1], next & 31),
+                first = __shfl_sync(warp, x.part[0], 0);
+      index r;
+      r.part[0] = next == 32 ? high : low;
+      r.part[1] = next + 32 == m ? first : high;
+      return r;
+    }
+  }
   TSENOR_FN static tile_set ballot(const flag& f) {
     if constexpr (parts == 2)
       return __ballot_sync(warp, f.part[0]) | tile_set(__ballot_sync(warp, f.part[1])) << 32;
@@ -101,6 +115,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     else
       return __ballot_sync(warp, f.part[0]) >> first_lane() & ((1u << group) - 1u);
   }
+  TSENOR_FN static void barrier() { __syncwarp(); }
   // Of a flag that is the same in all lanes of a tile.
   TSENOR_FN static bool any_tile(bool f) {
     if constexpr (one_tile)
@@ -129,7 +144,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   }
   template <class T>
   TSENOR_FN static T tile_max(T of_this_thread) {
-    if constexpr (reduces && std::is_same_v<T, std::uint32_t>) {
+    if constexpr (reduces && (std::is_same_v<T, std::uint32_t> || std::is_same_v<T, std::int32_t>)) {
       return __reduce_max_sync(warp, of_this_thread);
     } else {
       TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
@@ -141,6 +156,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   }
   template <class T>
   TSENOR_FN static T tile_sum(T of_this_thread) {
+    if constexpr (reduces && std::is_same_v<T, std::uint32_t>) return __reduce_add_sync(warp, of_this_thread);
     TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) of_this_thread += __shfl_xor_sync(warp, of_this_thread, h);
     return of_this_thread;
   }
@@ -173,6 +189,12 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     TSENOR_UNROLL_PARTS for (int h = 0; h < parts; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] +=
         __popc(x.word[h].part[s]);
     return r;
+  }
+  TSENOR_FN static int count(const flag& f) {
+    if constexpr (parts == 2)
+      return __popcll(ballot(f));
+    else
+      return __popc(ballot(f));
   }
   TSENOR_FN static int first(tile_set x) {
     if constexpr (parts == 2)

@@ -7,7 +7,9 @@
 //   TSENOR_MACHINE   the namespace
 //   TSENOR_FN        what precedes a function
 //   TSENOR_STAGE     what precedes a stage, which is the same for all weight types: on the CPU one function for all of them
+//   TSENOR_APART     what precedes a function that is called where a tile is hard, so that its registers are its own
 //   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers where they can
+//   TSENOR_ROLLED    what precedes a loop that is to stay one
 //   TSENOR_UNROLL_PARTS  what precedes a loop over the parts of a lane value
 //   TSENOR_VECTOR_LANES  on the CPU, 32-bit numbers in a hardware vector
 // The defaults of those that a machine may leave out are below; end_machine.hpp ends a machine.
@@ -17,6 +19,12 @@
 
 #if !defined(TSENOR_STAGE)
 #define TSENOR_STAGE TSENOR_FN
+#endif
+#if !defined(TSENOR_APART)
+#define TSENOR_APART TSENOR_STAGE
+#endif
+#if !defined(TSENOR_ROLLED)
+#define TSENOR_ROLLED
 #endif
 #if !defined(TSENOR_UNROLL)
 #define TSENOR_UNROLL

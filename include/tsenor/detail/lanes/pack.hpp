@@ -67,6 +67,11 @@ struct pack {
   TSENOR_LANE_BY_LANE(-, pack)
   TSENOR_LANE_BY_LANE(*, pack)
   TSENOR_LANE_BY_LANE(/, pack)
+  TSENOR_LANE_BY_LANE(|, pack)
+  TSENOR_FN friend pack operator>>(pack a, int by) {
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) a.part[s] = a.part[s] >> by;
+    return a;
+  }
   TSENOR_LANE_BY_LANE(<, flag)
   TSENOR_LANE_BY_LANE(>, flag)
   TSENOR_LANE_BY_LANE(==, flag)
@@ -160,6 +165,30 @@ struct lane_bits {
       const Part low = word[0].part[s], high = word[Words - 1].part[s];
       r.part[s] = ((Words == 1 || k < 32 ? low : high) & (1u << (k & 31))) != Part{};
     }
+    return r;
+  }
+  // {0 .. k - 1}
+  TSENOR_FN static lane_bits below(const index& k) {
+    lane_bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+      const auto shift = k.part[s] - 32 * h;
+      const auto some = ((Part{} + 1u) << (Part)(shift & 31)) - 1u;
+      r.word[h].part[s] = shift > 31 ? ~Part{} : shift > 0 ? some : Part{};
+    }
+    return r;
+  }
+  // The least member of each set that has one.
+  TSENOR_FN lane_bits lowest() const {
+    lane_bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+      const Part w = word[h].part[s], first = w & (Part{} - w);
+      r.word[h].part[s] = h == 0 || word[0].part[s] == Part{} ? first : Part{};
+    }
+    return r;
+  }
+  TSENOR_FN flag any() const {
+    flag r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = (word[0].part[s] | word[Words - 1].part[s]) != Part{};
     return r;
   }
   TSENOR_FN friend lane_bits operator|(lane_bits a, const lane_bits& b) {

@@ -16,9 +16,15 @@ constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are c
 constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 
-constexpr int coarse_shift = 12;  // coarse weights are below 2^13, prices of columns within +-2^13 and of rows within
-constexpr int coarse_most = 1 << (weight_bits - coarse_shift);  // [-2^14, 2^13], so that sums stay within 16 bits
-constexpr int coarse_outside = -2 * coarse_most;                // below all sums inside, and 16 bits with any price
+// Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums
+// stay within 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives
+// way to a lesser one, and what is beyond 2^14 then is cut off: it is kept in any case.
+constexpr int coarse_shift = 12;
+constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
+constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
+constexpr int coarse_mean = 700;                  // enough for the mean of coarse weights
+template <class L>
+constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
 
 constexpr int sweeps = 4;  // more cost what they save (see bench/NOTES.md)
 
@@ -41,6 +47,22 @@ struct quotas {
   int n;
   bool at_most;
 };
+
+// The same for lanes that are not plain.
+template <class L>
+TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
+  return {quota.row, quota.col, quota.n, quota.at_most};
+}
+
+// Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M
+// > 32. In the plain kernels of narrower lanes the code for it alone would make the others slower (bench/NOTES.md).
+// What a tile's mask is must not depend on the machine or kernel, so it is one rule for all.
+template <class L>
+constexpr bool may_take_care = !L::plain || L::width > 32;
+template <class L>
+TSENOR_FN bool takes_care(const quotas<L>& quota) {
+  return L::width > 32 || quota.at_most;
+}
 
 // An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added before
 // truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24 bits. With
@@ -90,6 +112,13 @@ TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const 
   return midprice<L>(nth, next, Rows ? quota.row : quota.col);
 }
 
+// Exact prices of rows.
+template <class L>
+TSENOR_FN typename L::index row_prices(L& l, const typename L::index& col, const quotas<L>& quota) {
+  const typename L::index row = balance<true>(l, col, quota);
+  return quota.at_most ? smallest(row, typename L::index(0)) : row;
+}
+
 // A quarter further than from `price` to `target`, within [least, most].
 template <class L>
 TSENOR_FN typename L::coarse_result over_relaxed(const typename L::coarse_result& price,
@@ -118,49 +147,121 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
   price = over_relaxed<L>(first ? target : price, target, least, most);
 }
 
-// Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal, and what is
-// still positive is cut off.
+// Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal,
+// and what is still positive is cut off; later sweeps keep it so. Sweeps that are cut off from the start leave the
+// constant to the rows.
 template <class L>
-TSENOR_FN typename L::index not_positive(const typename L::index& row, const typename L::index& col,
-                                         const quotas<L>& quota) {
+TSENOR_FN void make_not_positive(const quotas<L>& quota, typename L::coarse_result& row,
+                                 typename L::coarse_result& col) {
   using index = typename L::index;
-  const index zero = 0, least = -2 * coarse_most;
-  const int row_top = L::tile_largest(pick(quota.row > zero, row, least));
-  const int col_top = L::tile_largest(pick(quota.col > zero, col, least));
-  return pick(quota.col > zero, smallest(col - index((col_top - row_top) >> 1), zero), zero);
+  const index zero = 0, least = -2 * coarse_most, u = L::widen(row), v = L::widen(col);
+  const int row_top = L::tile_largest(pick(quota.row > zero, u, least));
+  const int col_top = L::tile_largest(pick(quota.col > zero, v, least));
+  if (!quota.at_most) return;
+  const index up = (col_top - row_top) >> 1;
+  row = L::narrow(pick(quota.row > zero, largest(smallest(u + up, zero), least + index(1)), zero));
+  col = L::narrow(pick(quota.col > zero, largest(smallest(v - up, zero), index(-coarse_most)), zero));
 }
 
+// Where less than half of the entries are kept, prices are larger beside the weights' mean: this of `side`.
+TSENOR_FN int scarce(int n, int side) { return 2 * n < side ? 2 * n : side; }
+
+// Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of
+// Gaussian weights are not.
 template <class L>
-TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota) {
+TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  const int n = quota.n;
+  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median<L> * (n - side) * scarce(n, side));
+  if constexpr (!L::plain) low = low & (quota.row > index(0));
+  return L::count(low) * 2 > side;
+}
+
+// By how many bits weights are shifted where coarse_shift is too coarse: so that their mean is at least coarse_mean.
+template <class L>
+TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  index sums = 0;
+  for (int k = 0; k < L::width; k++) sums = sums + (largest(l.weights.row_entry(k), index(0)) >> 6);
+  std::uint32_t sum = 0;
+  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
+  sum = L::tile_sum(sum);
+  const int entries = L::count(quota.row > index(0)) * L::count(quota.col > index(0));
+  const std::uint32_t least = std::uint32_t(entries * coarse_mean * scarce(quota.n, side) / side) >> 6;
+  const int shift = exponent_of(float(sum)) - exponent_of(float(least));
+  const int within = shift > coarse_shift ? coarse_shift : shift > 0 ? shift : 0;
+  return within - (within > 0 && least << within > sum);
+}
+
+// Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
+// so; returns whether all were made.
+template <class L, class Rows, class Cols, class Look>
+TSENOR_FN bool coarse_sweeps(L& l, const Rows& rows, const Cols& cols, const quotas<L>& quota, const Look& look,
+                             typename L::coarse_result& col) {
   using result = typename L::coarse_result;
-  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside);
-  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside);
   const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
-  result row, col = 0;
-  for (int sweep = 0; sweep < sweeps; sweep++) {
-    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, coarse_most, row);
-    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, coarse_most, col);
+  result row;
+  col = 0;
+  TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
+    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
+    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
+    if (may_take_care<L> && sweep == 0 && look(row)) return false;
+    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
+    if (!L::plain && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
-  typename L::index price = L::widen(col);
-  if (!L::plain && L::any_tile(quota.at_most)) {
-    const typename L::index cut_off =
-        largest(not_positive(L::widen(row), price, quota), typename L::index(-coarse_most));
-    if (quota.at_most) price = cut_off;
-  }
-  return price * typename L::index(1 << coarse_shift);
+  return true;
+}
+
+// Prices of columns where the resolution was too low for `finer` tiles; those of the others are as before.
+template <class L>
+TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side, bool finer,
+                                      typename L::index& price) {
+  using index = typename L::index;
+  L::barrier();
+  L l(memory);
+  const int fine = finer_shift(l, quota, side), shift = finer ? fine : coarse_shift;
+  const auto rows = l.template coarse_entries<true>(shift, coarse_outside, 2 * coarse_most - 1);
+  const auto cols = l.template coarse_entries<false>(shift, coarse_outside, 2 * coarse_most - 1);
+  typename L::coarse_result col;
+  coarse_sweeps(
+      l, rows, cols, quota, [](const auto&) { return false; }, col);
+  price = L::widen(col) * index(1 << shift);
+  L::barrier();
+}
+
+// Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they
+// begin anew.
+template <class L>
+TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside, 2 * coarse_most - 1);
+  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside, 2 * coarse_most - 1);
+  typename L::coarse_result col;
+  [[maybe_unused]] bool finer = false;
+  const auto look = [&](const typename L::coarse_result& row) {
+    finer = is_too_coarse<L>(row, quota, side) && takes_care(quota);
+    return L::any_tile(finer);
+  };
+  [[maybe_unused]] const bool all = coarse_sweeps(l, rows, cols, quota, look, col);
+  if constexpr (may_take_care<L>)
+    if (!all) {
+      index price;
+      finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, price);
+      return price;
+    }
+  return L::widen(col) * index(1 << coarse_shift);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier) {
+TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier, int side) {
   fixed_prices<L> prices;
   prices.col = earlier.col;
   if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, quota);
+    const typename L::index col = coarse_column_prices(l, quota, side);
     if (!earlier.known) prices.col = col;
   }
-  prices.row = balance<true>(l, prices.col, quota);
-  if (quota.at_most) prices.row = smallest(prices.row, typename L::index(0));
+  prices.row = row_prices(l, prices.col, quota);
   return prices;
 }
 
@@ -171,52 +272,7 @@ TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) 
   const typename L::index zero = 0;
   prices.col = balance<false>(l, prices.row, quota);
   if (quota.at_most) prices.col = smallest(prices.col, zero);
-  prices.row = balance<true>(l, prices.col, quota);
-  if (quota.at_most) prices.row = smallest(prices.row, zero);
-}
-
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
-template <class L>
-TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                              typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0;
-  const auto col = l.share(prices.col);
-  const bits better = bits::template negative<L::width>(
-      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
-  const bits tied = best - better;
-  best = best & better;
-  index taken = L::count(best);
-  const auto fits = !(taken + L::count(tied) > quota.row);
-  best = best | where(fits, tied);
-  index column = L::lane();
-  for (int k = 0; k < side; k++) {
-    const bits candidate = bits::one(column, (!fits) & (taken < quota.row));
-    const bits took = candidate & tied;
-    best = best | took;
-    taken = taken + L::count(took);
-    column = column + index(1);
-    column = pick(column < index(side), column, zero);
-  }
-}
-
-// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Where rows may keep fewer, a
-// row of price 0 leaves the entries of surplus 0.
-template <class L>
-TSENOR_STAGE void take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                            typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0;
-  const auto col = l.share(prices.col);
-  const index least = quota.at_most ? pick(prices.row < zero, zero, index(1)) : zero;  // that a row takes at once
-  const index row = prices.row - least;
-  const bits worse =
-      bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
-  best = bits(first_members<L>(L::width)) - worse;
-  if (!L::plain) best = where(quota.row > zero, best);
-  if (L::any_tile(L::ballot(L::count(best) > quota.row) != 0)) take_better(l, prices, quota, side, best);
+  prices.row = row_prices(l, prices.col, quota);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE
