@@ -10,8 +10,8 @@
 
 #include "checkpoint.hpp"
 #include "convert.hpp"
-#include "expect.hpp"
 #include "index.hpp"
+#include "input.hpp"
 #include "selection.hpp"
 
 namespace tsenor_fuzz {

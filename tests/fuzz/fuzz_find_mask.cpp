@@ -10,7 +10,7 @@
 
 #include "call.hpp"
 #include "certificate.hpp"
-#include "expect.hpp"
+#include "input.hpp"
 #include "float_problem.hpp"
 #include "solve_fixed.hpp"
 #include "tsenor/detail/cpu_machines.hpp"

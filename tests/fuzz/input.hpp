@@ -1,12 +1,22 @@
 /// \file
-/// The bytes of a fuzzer's input as numbers, one after the other; past their end all are 0.
+/// The bytes of a fuzzer's input as numbers, one after the other, past their end all 0; and how a target says that a promise
+/// is broken.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace tsenor_fuzz {
+
+/// Ends the program where `holds` is false, which the fuzzer takes for a crash and keeps the input of.
+inline void expect(bool holds, const char* broken) {
+  if (holds) return;
+  std::fprintf(stderr, "broken promise: %s\n", broken);
+  std::abort();
+}
 
 class input {
  public:
