@@ -362,8 +362,8 @@ TYPED_TEST(Mvue, IsInTheCompressedFormOfItsTranspose) {
     std::vector<four_words> form;
     const auto dense = estimate(gradient, tokens, features, {seed, 0}, &form);
     const auto bits_at = [&](std::int64_t r, std::int64_t c) { return int{dense[r * tokens + c].bits}; };
-    const auto expected =
-        naive_compressed(features, tokens, bits_at, [&](std::int64_t r, std::int64_t c) { return bits_at(r, c) != 0; });
+    const auto expected = naive_compressed(features, tokens, 2, bits_at,
+                                           [&](std::int64_t r, std::int64_t c) { return bits_at(r, c) != 0; });
     ASSERT_EQ(expected.size(), form.size() * sizeof(four_words));
     EXPECT_EQ(std::memcmp(expected.data(), form.data(), expected.size()), 0) << tokens << " x " << features;
     for (std::int64_t k = 0; k < tokens * features; ++k) {

@@ -258,7 +258,8 @@ def test_large_layers_have_a_sparse_weight_gradient(kind):
     arguments = {"weight_gradient": "mvue"} if kind is Linear24 else {}
     layer = kind(4096, 4096, bias=False, device="cuda", dtype=torch.bfloat16, **arguments)
     x, dy = (torch.randn(16384, 4096, device="cuda").bfloat16() for _ in range(2))
-    choice = layer.choice(len(x))
+    state, choice = torch.cuda.get_rng_state(), layer.choice(len(x))
+    assert torch.equal(torch.cuda.get_rng_state(), state)
     if not choice.plan.weight_gradient:
         pytest.skip(f"dense is faster here: {choice}")
 

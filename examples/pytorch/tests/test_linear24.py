@@ -311,6 +311,21 @@ def test_sparsify24_leaves_layers_alone_where_dense_is_faster(device):
         assert not choice.beats_linear
 
 
+def test_what_is_faster_by_itself_and_may_be_sparse_is_tried():
+    fast, slow = plans.Product(1, 1, 1.0, 2.0, 9.0), plans.Product(0, 1, 2.0, 1.0, 9.0)
+    vendors, everything = fast._replace(own_form=0), Plan(True, True, weight_gradient=True)
+    cases = [
+        ((fast, fast, fast), everything, [everything, Plan(True, True)]),
+        ((fast, fast, fast), Plan(True, True), [Plan(True, True)]),
+        ((slow, slow, fast), everything, [Plan(weight_gradient=True)]),
+        ((vendors, slow, fast), Plan(weight_gradient=True), [Plan(weight_gradient=True)]),
+        ((vendors, slow, slow), everything, [Plan(True, own_form=False)]),
+        ((slow, slow, slow), everything, []),
+    ]
+    for products, may_be_sparse, expected in cases:
+        assert plans.candidates(products, may_be_sparse) == expected
+
+
 def estimating(monkeypatch, layer, tokens):
     """The layer, as if its weight gradient alone had been found faster sparse."""
     monkeypatch.setitem(plans.known, plans.key_of(layer, tokens), plans.Choice(Plan(weight_gradient=True)))

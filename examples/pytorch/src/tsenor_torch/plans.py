@@ -65,15 +65,17 @@ def _measure(layer, tokens):
     shape = (layer.weight.detach().new_empty(0, dtype=layer.type), *layer.weight.shape, tokens)
     numbers = _ops.linear24_choice(*shape) or _ops.linear24_measure(*shape)
     products = [Product(*numbers[k : k + 5]) for k in (0, 5, 10)]
-    plans = _plans(products, layer.may_be_sparse)
+    plans = candidates(products, layer.may_be_sparse)
     if not plans:
         return Choice(DENSE, *products)
-    *sparse, dense, linear = _wall_ms(_steps(layer, (*plans, DENSE), tokens), layer.weight.device, layer.captured)
+    device = layer.weight.device
+    with torch.random.fork_rng([device]):  # estimated weight gradients draw from PyTorch's generator
+        *sparse, dense, linear = _wall_ms(_steps(layer, (*plans, DENSE), tokens), device, layer.captured)
     least = min(sparse)
     return Choice(plans[sparse.index(least)] if least < dense else DENSE, *products, least, dense, linear)
 
 
-def _plans(products, may_be_sparse):
+def candidates(products, may_be_sparse):
     """What to try: each product that may be sparse and by itself is faster so, and the same with a dense weight
     gradient."""
     forward, input_gradient, weight_gradient = (bool(p.sparse) for p in products)
