@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <type_traits>
 #include <vector>
 
 #include "support/distributions.hpp"
@@ -71,7 +72,8 @@ void expect_result_of_cpu(pattern nm) {
     opts.constraint = kept;
     opts.edge = tsenor::edge::partial;
     expect_result_of_cpu<T, Width, work::optimal>(nm, weights, opts);
-    if (kept == tsenor::constraint::exactly && nm.m == Width && rows % Width == 0 && cols % Width == 0)
+    const bool whole = nm.m == Width && rows % Width == 0 && cols % Width == 0;
+    if (!std::is_same_v<T, double> && kept == tsenor::constraint::exactly && whole)  // doubles have no plain lanes
       expect_result_of_cpu<T, Width, work::optimal_plain>(nm, weights, opts);
   }
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "distributions.hpp"
@@ -114,6 +115,28 @@ TEST(Optimal, IsNeverWorseThanThePublishedMethod) {
       const solution published = solve_tiles(p, weights, published_options(c));
       for (std::size_t t = 0; t < best.reports.size(); ++t)
         EXPECT_GE(best.reports[t].value, published.reports[t].value * (1 - 1e-6)) << "tile " << t;
+    }
+}
+
+// Vertices that searches for shortest paths settle in a tile, on average.
+double settled(pattern nm, constraint c, distribution d) {
+  const int side = 4 * nm.m;
+  const solution s = solve(nm, make_weights(d, side, side, 3), side, side, optimal_options(c));
+  double sum = 0;
+  for (const auto& report : s.reports) sum += report.iterations;
+  return sum / double(s.reports.size());
+}
+
+// Where the sweeps alone leave much to be mended, see "hard" in include/tsenor/HOW_IT_WORKS.md.
+TEST(Optimal, HardTilesTakeLittleMoreSearchingThanGaussianOnes) {
+  const std::pair<pattern, constraint> cases[] = {{{32, 64}, constraint::exactly},
+                                                  {{32, 64}, constraint::at_most},
+                                                  {{16, 32}, constraint::at_most},
+                                                  {{8, 16}, constraint::at_most}};
+  for (const auto& [nm, c] : cases)
+    for (const distribution d : {distribution::lognormal, distribution::scaled, distribution::additive}) {
+      SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d));
+      EXPECT_LT(settled(nm, c, d), 5 * settled(nm, c, distribution::gaussian));
     }
 }
 

@@ -167,16 +167,6 @@ struct lane_bits {
     }
     return r;
   }
-  // {0 .. k - 1}
-  TSENOR_FN static lane_bits below(const index& k) {
-    lane_bits r;
-    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
-      const auto shift = k.part[s] - 32 * h;
-      const auto some = ((Part{} + 1u) << (Part)(shift & 31)) - 1u;
-      r.word[h].part[s] = shift > 31 ? ~Part{} : shift > 0 ? some : Part{};
-    }
-    return r;
-  }
   // The least member of each set that has one.
   TSENOR_FN lane_bits lowest() const {
     lane_bits r;
