@@ -156,9 +156,12 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   }
   template <class T>
   TSENOR_FN static T tile_sum(T of_this_thread) {
-    if constexpr (reduces && std::is_same_v<T, std::uint32_t>) return __reduce_add_sync(warp, of_this_thread);
-    TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) of_this_thread += __shfl_xor_sync(warp, of_this_thread, h);
-    return of_this_thread;
+    if constexpr (reduces && std::is_same_v<T, std::uint32_t>) {
+      return __reduce_add_sync(warp, of_this_thread);
+    } else {
+      TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) of_this_thread += __shfl_xor_sync(warp, of_this_thread, h);
+      return of_this_thread;
+    }
   }
   // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k the
   // combination of value k over all lanes.
