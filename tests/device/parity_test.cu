@@ -66,8 +66,10 @@ TEST_P(Parity, WithTheCpuInValueBoundAndMask) {
   const auto cpu = solve_on_cpu(l, weights, opts, poison);
   const auto gpu = solve_on_gpu(l, weights, opts);
 
-  EXPECT_NEAR(gpu.value(), cpu.value(), 2e-4 * cpu.value());
-  EXPECT_NEAR(gpu.bound(), cpu.bound(), 2e-4 * cpu.bound());
+  // Among equal weights the last digits of a plan decide, which differ between machines; few tiles do not level that out.
+  const double part = weights_from == distribution::ties && reduced() ? 1e-3 : 2e-4;
+  EXPECT_NEAR(gpu.value(), cpu.value(), part * cpu.value());
+  EXPECT_NEAR(gpu.bound(), cpu.bound(), part * cpu.bound());
   if (weights_from == distribution::gaussian && !reduced()) {  // few tiles say little
     EXPECT_GE(part_of_equal_tiles(l, cpu.mask, gpu.mask), 0.99);
   }
