@@ -169,6 +169,8 @@ def test_problems_are_named_together_and_nothing_changes():
         ([{"inputs_embeds": torch.full((4, 64, 64), torch.nan)}], "calibration batch 0: 16384 of 16384 values are NaN"),
         ([{"input_ids": torch.ones(2, 64, dtype=torch.long), "attention_mask": torch.ones(2, 64).triu()}], "padding"),
         (["text"], "must be a tensor"),
+        ([torch.ones(64, dtype=torch.long)], r"token ids must be \[sequences, tokens\]"),
+        (torch.ones(2, 64, dtype=torch.long), r"write \[batches\]"),
     ],
 )
 def test_bad_calibration_data_gets_a_clear_answer(batches, message):

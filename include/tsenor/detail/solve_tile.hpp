@@ -79,7 +79,7 @@ TSENOR_FN typename L::bits zero_entries(const L& l) {
   return L::bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) - typename L::index(1); });
 }
 
-// load, price, repair, store.
+// load, price, take, repair, store.
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;

@@ -16,8 +16,15 @@ namespace sparse24 {
 namespace detail {
 inline namespace TSENOR_ABI {
 
+// Blocks that a multiprocessor should have room for; before sm_80 it has room for 1024 threads.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+inline constexpr int mvue_blocks = 4;
+#else
+inline constexpr int mvue_blocks = 5;
+#endif
+
 template <class T>
-__global__ void __launch_bounds__(mvue_threads, 5) mvue_kernel(const mvue_problem problem) {
+__global__ void __launch_bounds__(mvue_threads, mvue_blocks) mvue_kernel(const mvue_problem problem) {
   __shared__ mvue_memory memory;
   const mvue_block at{std::int64_t(blockIdx.y) * mvue_tokens, std::int64_t(blockIdx.x) * mvue_features};
   draw_part<T>(problem, at, int(threadIdx.x), memory);

@@ -122,6 +122,8 @@ def _check(model, settings, batches):
         problems.append(f"structure must be one of {', '.join(STRUCTURES)}, not {settings.structure!r}")
     if batches is None and settings.method != "magnitude":
         problems.append(f"{settings.method} needs calibration batches")
+    if isinstance(batches, torch.Tensor):
+        problems.append("batches must be a list of batches, not one tensor: write [batches]")
     if settings.search["edge"] not in ("reject", "partial"):
         problems.append(f"edge must be 'reject' or 'partial', not {settings.search['edge']!r}")
     devices = {str(p.device) for p in model.parameters()}

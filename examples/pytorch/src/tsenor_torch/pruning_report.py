@@ -36,16 +36,11 @@ class PruneReport(list):
 
     def __str__(self):
         rows = [_row(x) for x in self]
-        head = ("layer", "shape", "pattern", "method", "error", "kept", "dead", "s", "")
+        head = ("layer", "shape", "pattern", "method", "error", "kept", "dead inputs", "s", "")
         widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
-        return "\n".join(
-            [
-                *lines,
-                f"{len(self.pruned)} pruned, {len(self.fallen_back)} of them by magnitude because of too few tokens; "
-                f"{len(self.dense)} dense",
-            ]
-        )
+        few = f", {len(self.fallen_back)} of them by magnitude because of too few tokens" if self.fallen_back else ""
+        return "\n".join([*lines, f"{len(self.pruned)} pruned{few}; {len(self.dense)} dense"])
 
 
 def _row(x):

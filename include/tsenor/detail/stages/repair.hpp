@@ -106,8 +106,8 @@ TSENOR_FN ways<L> ways_through(L& l, const search_frame<L>& f, const vertex<Bool
 
 // Columns, or rows, take the ways through x that are shorter than theirs; what is settled is looked for no more.
 template <class L>
-TSENOR_FN void take(const ways<L>& through, int x, const typename L::index& kind, const typename L::flag& settled,
-                    paths_to<L>& to) {
+TSENOR_FN void take_shorter(const ways<L>& through, int x, const typename L::index& kind,
+                            const typename L::flag& settled, paths_to<L>& to) {
   using index = typename L::index;
   const index unit = 4;
   to.length = pick(through.shorter, through.length, to.length);
@@ -132,8 +132,8 @@ TSENOR_FN void settle(L& l, const search_frame<L>& f, const vertex<Bool>& v, pat
   const int price = L::at(v.is_row ? f.prices.row : f.prices.col, v.x);
   const ways<L> on = ways_through(l, f, v, price, d);
   const auto settled = (L::lane() == typename L::index(v.x)) & v.open;
-  take<L>({on.length, on.shorter & bool(v.is_row)}, v.x, f.col_kind, settled & !v.is_row, d.col);
-  take<L>({on.length, on.shorter & !v.is_row}, v.x, a_row, settled & bool(v.is_row), d.row);
+  take_shorter<L>({on.length, on.shorter & bool(v.is_row)}, v.x, f.col_kind, settled & !v.is_row, d.col);
+  take_shorter<L>({on.length, on.shorter & !v.is_row}, v.x, a_row, settled & bool(v.is_row), d.row);
   if constexpr (!L::plain) reach_hub(f, v, price, d);
 }
 

@@ -21,7 +21,8 @@ TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, con
   return L::plain ? best : where(quota.row > zero, best);
 }
 
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for, the first from column i on.
+// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for: in row i the first
+// from column i on, round to column i - 1.
 template <class L>
 TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                               typename L::bits& best) {
