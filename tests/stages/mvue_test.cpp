@@ -84,7 +84,9 @@ TYPED_TEST(Mvue, IsInTheCompressedFormOfItsTranspose) {
     for (auto& e : gradient) e = encoded<TypeParam>(std::copysign(0.01, normal(bits)) + normal(bits));
     std::vector<four_words> form;
     const auto dense = estimate(gradient, tokens, features, {seed, 0}, &form);
-    const auto bits_at = [&](std::int64_t r, std::int64_t c) { return int{dense[r * tokens + c].bits}; };
+    const auto bits_at = [&, across = tokens](std::int64_t r, std::int64_t c) {
+      return int{dense[r * across + c].bits};
+    };
     const auto expected = naive_compressed(features, tokens, 2, bits_at,
                                            [&](std::int64_t r, std::int64_t c) { return bits_at(r, c) != 0; });
     ASSERT_EQ(expected.size(), form.size() * sizeof(four_words));
