@@ -1,10 +1,10 @@
-"""What 2:4 transposable masks cost and gain in training, on a GPU: one JSON, and a table.
+"""What 2:4 products and masks cost and gain in training, on a GPU: FOLDER/linear24.json, for report.py.
 
-    python bench.py --out folder [--quick]
+    python bench.py --out FOLDER [--only SECTION ...] [--seconds 200]
 
-Kernel times are medians of device-event timings with a filled stream; buffers are larger than the L2 or rotated beyond it.
-Steps are timed as runs of them by the wall, the host's time included, beside runs of dense ones; nothing is put together from
-parts.
+Sections are measured in order of their importance: layers (whole steps), decoders, mvue and compress (kernels), float8,
+captured (CUDA graphs), call_overhead, float16. Each measurement is written at once. A second call with the same folder
+measures what is not there yet. After --seconds no further measurement begins.
 """
 
 import argparse
@@ -15,54 +15,32 @@ import time
 from pathlib import Path
 
 import torch
-
-from fp8 import fp8_layer
+from layers import captured_times, device_ms, float8_times, float16_errors, layer_times, normal
 from text import Text
-from training import Recipe, Training
+from training import KINDS, Recipe, Training
 
-from tsenor_torch import Linear24, build_info, compress24, plans, sparsify24
+from tsenor_torch import Linear24, MvueLinear, build_info, compress24, mvue24, sparsify24
 
 ops = torch.ops.tsenor
-TYPE = torch.bfloat16
-# Out and in features with numbers of tokens: the layers of decoders of 4096, 5120 and 8192.
-DECODERS = [
-    ((4096, 4096), (8192, 32768)),
-    ((4096, 14336), (8192, 16384, 32768)),
-    ((14336, 4096), (8192, 16384, 32768)),
-    ((5120, 5120), (8192,)),
-    ((5120, 13824), (16384,)),
-    ((13824, 5120), (16384,)),
-    ((8192, 8192), (8192, 16384)),
-    ((28672, 8192), (8192,)),
-    ((8192, 28672), (8192,)),
-]
+# Out and in features and tokens: first those that the goals are set for.
+GOALS = [(4096, 14336, 16384), (14336, 4096, 16384), (8192, 8192, 16384)]
 SMALL = [(2048, 2048, 4096), (1024, 1024, 2048), (512, 512, 1024)]
-DECODER = {"hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256, "rate": 3e-4}
-LARGE_DECODER = {"hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048, "rate": 3e-4}
-FP8 = [(4096, 14336, 16384), (14336, 4096, 16384), (8192, 8192, 16384)]
-QUICK = [(4096, 4096, 8192), (4096, 14336, 16384), (14336, 4096, 16384), (1024, 1024, 2048)]
-
-
-def device_ms(call, repeats=9):
-    """The median device time of a call. Calls before it keep the stream filled, so that launching is hidden."""
-    for _ in range(3):
-        call()
-    times = []
-    for _ in range(repeats):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        call()
-        begin.record()
-        call()
-        end.record()
-        end.synchronize()
-        times.append(begin.elapsed_time(end))
-    return statistics.median(times)
+OTHERS = [
+    (4096, 4096, 8192), (4096, 4096, 32768), (5120, 5120, 8192), (5120, 13824, 16384), (13824, 5120, 16384),
+    (8192, 8192, 8192), (28672, 8192, 8192), (8192, 28672, 8192), (4096, 14336, 8192), (14336, 4096, 8192),
+    (4096, 14336, 32768), (14336, 4096, 32768),
+]
+DECODERS = {
+    "large": {"hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048, "rate": 3e-4},
+    "small": {"hidden": 1024, "heads": 16, "layers": 4, "batch": 16, "length": 256, "rate": 3e-4},
+}
+STEPS = 24  # of each decoder
 
 
 def compress_times(rows, cols):
-    """The mask and both operands of one weight, what it adds over the mask alone, and the vendor's compress of one operand."""
+    """Kernels of the masks and both operands of one weight, and a copy of the weight."""
     copies = 1 + 3 * 60 * 2**20 // (rows * cols * 2)  # beyond the L2
-    weights = [torch.randn(rows, cols, device="cuda").to(TYPE) for _ in range(copies)]
+    weights = [normal(rows, cols) for _ in range(copies)]
     compressed, transposed, mask = compress24(weights[0])
     turn = iter(range(10**9))
 
@@ -84,123 +62,36 @@ def compress_times(rows, cols):
     }
 
 
-def product_times(out_features, in_features, tokens):
-    """Each product of a layer by itself: what linear24 measured, and PyTorch's own dense products in the same run."""
-    layer = Linear24(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
-    choice = layer.choice(tokens)
-    x, dy = (torch.randn(tokens, k, device="cuda").to(TYPE) for k in (in_features, out_features))
-    weight = layer.weight.detach()
-    record = {"out": out_features, "in": in_features, "tokens": tokens}
-    for name in ("forward", "input_gradient"):
-        record[name] = getattr(choice, name)._asdict()
-    record["layer_is_sparse"] = choice.plan != plans.DENSE
-    record["beats_linear"] = choice.beats_linear
-    record["probed_step_ms"] = {k: getattr(choice, f"{k}_step_ms") for k in ("sparse", "dense", "linear")}
-    return record | {
-        "torch_forward_ms": device_ms(lambda: x @ weight.t()),
-        "torch_input_gradient_ms": device_ms(lambda: dy @ weight),
-        "torch_weight_gradient_ms": device_ms(lambda: dy.t() @ x),
+def mvue_times(tokens, features):
+    """The kernel of the estimate, larger than the L2, and a copy that reads and writes as many bytes together."""
+    dy = normal(tokens, features)
+    traffic = dy.numel() * 2 * 25 // 16
+    source, copied = (torch.zeros(traffic // 2, dtype=torch.uint8, device="cuda") for _ in range(2))
+    ms, copy_ms = device_ms(lambda: mvue24(dy), 31), device_ms(lambda: copied.copy_(source), 31)
+    zeros = dy * (torch.rand_like(dy) < 0.5)
+    dy[::4096, ::64] = float("inf")
+    return {
+        "tokens": tokens, "features": features, "ms": ms, "copy_ms": copy_ms, "bytes_per_second": traffic / ms * 1e3,
+        "half_zeros_ms": device_ms(lambda: mvue24(zeros)), "infinities_ms": device_ms(lambda: mvue24(dy)),
     }
 
 
-def run_ms(steps, rounds=3):
-    """Wall time a step, the host's time included, of runs of each kind of step, given as {kind: (call, every)} where the call
-    finds masks once in so many steps. Runs of the kinds take turns, so that the GPU's clock is the same for all, and of each the
-    least counts."""
-    times = {kind: [] for kind in steps}
-    for _ in range(rounds):
-        for kind, (step, every) in steps.items():
-            count = max(every, 8)
-            torch.cuda.synchronize()
-            begin = time.perf_counter()
-            for k in range(count):
-                step((k + 1) % every != 0)
-            torch.cuda.synchronize()
-            times[kind].append((time.perf_counter() - begin) / count * 1e3)
-    return {kind: min(mine) for kind, mine in times.items()}
-
-
-def both_layers(out_features, in_features, tokens, **arguments):
-    """A dense layer, a 2:4 one of the same weights, an input, and a gradient of the output."""
-    x = torch.randn(tokens, in_features, device="cuda").to(TYPE).requires_grad_()
-    dy = torch.randn(tokens, out_features, device="cuda").to(TYPE)
-    dense = torch.nn.Linear(in_features, out_features, bias=False, device="cuda", dtype=TYPE)
-    return dense, Linear24.of(dense, **arguments), x, dy
-
-
-def layer_step_times(out_features, in_features, tokens):
-    """The whole step of a layer, three products: dense, and with masks never found anew or every so many steps."""
-    dense, layer, x, dy = both_layers(out_features, in_features, tokens)
-
-    def step(module):
-        x.grad = module.weight.grad = None
-        module(x).backward(dy)
-
-    def refreshed(keep_mask):
-        layer.compress(keep_mask=keep_mask)
-        step(layer)
-
-    step(layer)  # measures
-    kinds = {"dense": (lambda _: step(dense), 1), "no_refresh": (lambda _: step(layer), 1)}
-    kinds |= {f"every_{every}": (refreshed, every) for every in (1, 16, 100)}
-    own, what = torch_semi_structured(dense, x, dy)
-    record = {"out": out_features, "in": in_features, "tokens": tokens, "torch_semi_structured": what}
-    return record | {"step_ms": run_ms(kinds | ({"torch_every_1": (own, 1)} if own else {}))}
-
-
-def captured_step_times(out_features, in_features, tokens):
-    """The whole step of a layer replayed from a CUDA graph: dense, and 2:4 with masks found in each step."""
-    dense, layer, x, dy = both_layers(out_features, in_features, tokens, captured=True)
-
-    def step(module):
-        torch.autograd.grad(module(x), (x, module.weight), dy)
-
-    def refreshed():
-        layer.compress()
-        step(layer)
-
-    replays = {kind: plans.replay_of(call) for kind, call in (("dense", lambda: step(dense)), ("every_1", refreshed))}
-    record = {"out": out_features, "in": in_features, "tokens": tokens, "layer_is_sparse": layer.plan != plans.DENSE,
-              "beats_linear": layer.choice(tokens).beats_linear}
-    return record | {"step_ms": run_ms({kind: (lambda _, r=r: r(), 100) for kind, r in replays.items()})}
-
-
-def torch_semi_structured(dense, x, dy):
-    """The same step by PyTorch's own semi-structured training path: the step, or None, and whether its result is right or why
-    it does not run."""
-    try:
-        from torch.sparse import SparseSemiStructuredTensorCUSPARSELT
-
-        def step(_):
-            sparse = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(dense.weight.detach())
-            y = torch.nn.functional.linear(x.detach(), sparse)
-            return y, dy @ sparse, dy.t() @ x.detach()
-
-        y = step(False)[0]
-        pruned = SparseSemiStructuredTensorCUSPARSELT.prune_dense_static_sort(dense.weight.detach()).to_dense()
-        expected = x.detach() @ pruned.t()
-        error = float((y - expected).abs().max() / expected.abs().max())
-        return step, {"relative_error": error, "right": error < 0.05}
-    except Exception as error:  # what it says is the result
-        torch.cuda.synchronize()
-        return None, {"error": f"{type(error).__name__}: {str(error)[:200]}"}
-
-
 class Turn(Training):
-    """A training that takes turns with others: 'dense', 'sparse' in all layers, or in those that are 'faster' so, from
-    step `switch_at` on. Its rate is constant. `captured`: steps are replayed from a CUDA graph."""
+    """A training of a kind that takes turns with others, at a constant rate. `faster`: only the layers that sparsify24
+    takes. `captured`: steps are replayed from a CUDA graph."""
 
-    def __init__(self, text, size, steps, name, every=1, switch_at=0, captured=False):
-        self.name, self.switch_at, self.captured, self.losses, self.times = name, switch_at, captured, [], []
-        self.graph, self.stream = None, torch.cuda.Stream() if captured else None
-        recipe = Recipe(every=every, dense_start=switch_at / steps, dense_end=0.0)
-        super().__init__(text, size, "dense" if name == "dense" else "masks", recipe, steps, captured=captured)
+    def __init__(self, text, size, kind, faster=False, captured=False):
+        self.faster, self.captured, self.times, self.graph = faster, captured, [], None
+        self.stream = torch.cuda.Stream() if captured else None
+        super().__init__(text, size, kind, Recipe(dense_end=0.0), STEPS, captured=captured)
 
     def make_sparse(self, blocks, **arguments):
-        if self.name == "faster":
-            sparsify24(blocks, self.size["batch"] * self.size["length"], **arguments)
-        else:
-            super().make_sparse(blocks, **arguments)
+        if not self.faster:
+            return super().make_sparse(blocks, **arguments)
+        masks, mvue = KINDS[self.kind]
+        arguments |= {"weight_gradient": "mvue"} if masks and mvue else {}
+        weights = "sparse" if masks else "dense"
+        sparsify24(blocks, self.size["batch"] * self.size["length"], weights=weights, **arguments)
 
     def rate(self):
         return 1.0
@@ -208,10 +99,9 @@ class Turn(Training):
     def step(self):
         torch.cuda.synchronize()
         begin = time.perf_counter()
-        loss = super().step()
+        super().step()
         torch.cuda.synchronize()
         self.times.append(1e3 * (time.perf_counter() - begin))
-        self.losses.append(float(loss))
 
     def learn(self, tokens):
         """From a graph, once some steps have been taken without."""
@@ -230,35 +120,24 @@ class Turn(Training):
         return self.result
 
     def record(self):
-        sparse_layers = sum(isinstance(module, Linear24) for module in self.model.modules())
-        means = [round(statistics.mean(self.losses[k : k + 50]), 6) for k in range(0, len(self.losses), 50)]
-        return {"kind": self.name, "every": self.recipe.every, "switch_at": self.switch_at, "captured": self.captured,
-                "steps": len(self.losses), "sparse_layers": sparse_layers, "losses": means,
-                "median_step_ms": statistics.median(self.times[self.switch_at + 5 :])}
+        sparse = sum(isinstance(module, (Linear24, MvueLinear)) for module in self.model.modules())
+        return {"kind": self.kind, "faster": self.faster, "captured": self.captured, "sparse_layers": sparse,
+                "products": self.products(), "median_step_ms": statistics.median(self.times[6:])}
 
 
-def turns(text, size, steps, *runs):
-    """Records of the runs, each given as Turn's arguments. They take turns step by step: the GPU's clock is the same for
-    all."""
-    trainings = [Turn(text, size, steps, *run) for run in runs]
-    for _ in range(steps):
+def decoder_times(name):
+    """Steps of a decoder of each kind. They take turns: the GPU's clock is the same for all."""
+    ways = [(False, False)] if name == "large" else [(True, False), (True, True)]
+    text, size = Text.of(None, "cuda"), DECODERS[name]
+    trainings = [Turn(text, size, kind, *way) for way in ways for kind in KINDS]
+    for _ in range(STEPS):
         for training in trainings:
             training.step()
-    return [training.record() for training in trainings]
+    return {"name": name, "size": size, "steps": STEPS - 6, "runs": [training.record() for training in trainings]}
 
 
-def training_runs(quick):
-    """Runs of the small decoder for the losses, and of the large one for the step times."""
-    steps, text = 60 if quick else 1000, Text.of(None, "cuda")
-    runs = [("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 1, steps // 3), ("faster", 1)]
-    runs += [(kind, 1, 0, True) for kind in ("dense", "sparse", "faster")]
-    large = ("dense",), ("sparse", 1), ("sparse", 16), ("sparse", 100)
-    return {"text": text.record["name"], "size": DECODER, "runs": turns(text, DECODER, steps, *runs),
-            "large_size": LARGE_DECODER, "large_runs": turns(text, LARGE_DECODER, 30, *large)}
-
-
-def call_overhead_us():
-    """Host time of one find_mask_ call on small weights, and of the library's own call in it."""
+def call_overhead():
+    """Host time of one find_mask_ call on small weights, and of the library's own call in it, in microseconds."""
     weight, mask = torch.randn(64, 64, device="cuda"), torch.empty(64, 64, dtype=torch.bool, device="cuda")
     calls, through_pytorch, library = 50, [], []
     for _ in range(20):
@@ -272,68 +151,92 @@ def call_overhead_us():
     return {"through_pytorch": statistics.median(through_pytorch), "library": statistics.median(library)}
 
 
+def measurements():
+    """(section, function, its arguments), the most important first."""
+    of = {
+        layer_times: GOALS, decoder_times: [("large",)], mvue_times: [(16384, 4096), (16384, 14336), (16384, 8192)],
+        float8_times: GOALS, compress_times: [(4096, 14336), (4096, 4096), (8192, 8192)],
+        captured_times: SMALL, call_overhead: [()],
+    }
+    named = {"layers": layer_times, "decoders": decoder_times, "mvue": mvue_times, "float8": float8_times,
+             "compress": compress_times, "captured": captured_times, "call_overhead": call_overhead}
+    first = [(section, function, given) for section, function in named.items() for given in of[function]]
+    rest = [("layers", layer_times, given) for given in SMALL + OTHERS] + [("decoders", decoder_times, ("small",))]
+    return first + rest + [("float16", float16_errors, given) for given in GOALS]
+
+
+SECTIONS = list(dict.fromkeys(section for section, *_ in measurements()))
+
+
 def environment():
     device = torch.cuda.get_device_properties(0)
     return {"gpu": device.name, "torch": torch.__version__, "cuda": torch.version.cuda,
             "cusparselt": build_info()["sparse24"], "time": time.strftime("%Y-%m-%d %H:%M")}
 
 
-def table(record):
-    lines = [record["environment"]["gpu"]]
-    for c in record["compress"]:
-        lines.append(
-            f"mask + both operands {c['rows']}x{c['cols']}: {c['mask_and_both_operands_ms']:.3f} ms "
-            f"({c['bytes_per_second'] / 1e12:.2f} TB/s), with mask {c['and_mask_ms']:.3f}, given mask {c['kept_mask_ms']:.3f}, "
-            f"mask alone {c['mask_alone_ms']:.3f}, copy {c['copy_ms']:.3f}"
-        )
-    lines.append("out x in, tokens: forward, input gradient sparse over dense; whole steps, times dense")
-    for p, s in zip(record["products"], record["steps"]):
-        f, g, ms = p["forward"], p["input_gradient"], s["step_ms"]
-        gains = " ".join(f"{kind} {ms['dense'] / ms[kind]:.3f}" for kind in ms if kind != "dense")
-        lines.append(
-            f"{p['out']}x{p['in']}, {p['tokens']}: {f['dense_ms'] / f['sparse_ms']:.3f} {g['dense_ms'] / g['sparse_ms']:.3f} "
-            f"own form {bool(f['own_form'] and g['own_form'])}, layer {'sparse' if p['layer_is_sparse'] else 'dense'}, "
-            f"{'beats' if p['beats_linear'] else 'does not beat'} Linear; dense {ms['dense']:.3f} ms; {gains}"
-        )
-    for s in record["captured"]:
-        lines.append("captured " + json.dumps(s))
-    for f in record["fp8"]:
-        lines.append("fp8 " + json.dumps(f))
-    training = record["training"]
-    for r in training["runs"] + training["large_runs"]:
-        lines.append(f"{r['kind']} every {r['every']} from {r['switch_at']}: loss {r['losses'][-1]:.4f}, "
-                     f"{r['median_step_ms']:.2f} ms a step, {r['sparse_layers']} sparse layers, captured {r['captured']}")
-    host = record["call_overhead_us"]
-    lines.append(f"find_mask_ host time: {host['through_pytorch']:.1f} us, of it the library's call {host['library']:.1f} us")
-    return "\n".join(lines)
+class Record:
+    """FOLDER/linear24.json, which a second call goes on with."""
+
+    def __init__(self, folder, environment):
+        self.path = folder / "linear24.json"
+        self.whole = json.loads(self.path.read_text()) if self.path.exists() else {"environment": environment}
+        before = self.whole["environment"]
+        if before | {"time": None} != environment | {"time": None}:
+            raise SystemExit(f"bench.py: {self.path} is of {before}, this is {environment}: give another --out")
+
+    def has(self, section, given):
+        return any(item["of"] == list(given) for item in self.whole.get(section, []))
+
+    def add(self, section, given, result):
+        self.whole.setdefault(section, []).append({"of": list(given)} | result)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.whole, indent=1))
+        new.replace(self.path)
+
+
+def brief(result):
+    """A line of it: the step's times and gains, or all."""
+    ms = result.get("step_ms")
+    shown = result if ms is None else {kind: f"{ms[kind]:.3f} ms = {ms['dense'] / ms[kind]:.3f} x" for kind in ms}
+    shown = [run | {"products": None} for run in shown["runs"]] if "runs" in shown else shown
+    return json.dumps(json.loads(json.dumps(shown), parse_float=lambda text: float(f"{float(text):.4g}")))
+
+
+def measure(record, todo, seconds):
+    """What the record lacks, as far as the seconds reach; what failed."""
+    failed, begin = [], time.perf_counter()
+    for section, function, given in todo:
+        name, started = f"{section} {' x '.join(map(str, given))}", time.perf_counter()
+        if record.has(section, given):
+            continue
+        if started - begin > seconds:
+            print(f"{name}: left for another call", flush=True)
+            continue
+        try:
+            result = function(*given)
+        except Exception as error:  # the others may run
+            failed.append(name)
+            print(f"{name} failed: {type(error).__name__}: {str(error)[:500]}", flush=True)
+            continue
+        record.add(section, given, result)
+        print(f"{name} ({time.perf_counter() - started:.1f} s): {brief(result)}", flush=True)
+        torch.cuda.empty_cache()
+    return failed
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--out", type=Path, required=True, help="folder for linear24.json")
-    arguments.add_argument("--quick", action="store_true", help="fewer shapes and steps")
+    arguments.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="sections (default: all)")
+    arguments.add_argument("--seconds", type=float, default=float("inf"), help="when to stop (default: never)")
     given = arguments.parse_args()
     if not torch.cuda.is_available():
         sys.exit("bench.py needs a CUDA device")
-    shapes = QUICK if given.quick else [(out, into, tokens) for (out, into), counts in DECODERS for tokens in counts] + SMALL
     given.out.mkdir(parents=True, exist_ok=True)
-    record = {"environment": environment()}
-    sections = {
-        "call_overhead_us": call_overhead_us,
-        "compress": lambda: [compress_times(*s) for s in ((4096, 14336), (4096, 4096), (8192, 8192))],
-        "products": lambda: [product_times(*s) for s in shapes],
-        "steps": lambda: [layer_step_times(*s) for s in shapes],
-        "captured": lambda: [captured_step_times(*s) for s in SMALL],
-        "fp8": lambda: [fp8_layer(*s, device_ms, run_ms) for s in FP8],
-        "training": lambda: training_runs(given.quick),
-    }
-    for name, measure in sections.items():
-        begin = time.perf_counter()
-        record[name] = measure()
-        print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
-        # After each section, so that what follows cannot lose it.
-        (given.out / "linear24.json").write_text(json.dumps(record, indent=1))
-    print(table(record))
+    record = Record(given.out, environment())
+    failed = measure(record, [it for it in measurements() if it[0] in given.only], given.seconds)
+    if failed:
+        sys.exit(f"bench.py: failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ to reach the final loss of dense training to FOLDER/training.json, for report.py
     torchrun --nproc-per-node 4 training.py --text text.xz --out FOLDER --steps 1000 [--fsdp]
 
 Kinds: 'masks' has 2:4 transposable weights; 'mvue' has dense weights and a 2:4 weight gradient; 'both' has both. Each
-kind except dense is trained with each recipe. A recipe names its changes to every=1, decay=0, dense_start=0,
-dense_end=0.1667, pruning=hard. With --seconds a run has as many steps as fit into that time. Runs that are in FOLDER
-already are not repeated; an interrupted run resumes from its last checkpoint. Under torchrun the ranks share the batch.
+kind except dense is trained with each recipe, or with those whose names begin with the kind, such as both:time=0.9. A
+recipe names its changes to every=1, decay=0, dense_start=0, dense_end=0.1667, pruning=hard, dense_weights=0, time=1:
+of the steps, the first and last shares are dense, and in the share before the last the weights are dense, but not the
+weight gradient of 'both'. With --seconds a run has as many steps as fit into that time, or into a recipe's share of it.
+Runs that are in FOLDER already are not repeated; an interrupted run resumes from its last checkpoint. Under torchrun
+the ranks share the batch.
 Each finds its own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for
 each GPU. text.py makes the text.
 """
@@ -52,14 +55,22 @@ class Recipe(NamedTuple):
     dense_start: float = 0.0
     dense_end: float = 1 / 6
     pruning: str = "hard"
+    dense_weights: float = 0.0  # share of the steps before the dense end
+    time: float = 1.0  # of --seconds or --steps
 
     @classmethod
     def of(cls, text):
-        """'decay=1e-4,dense_end=0' -> Recipe."""
-        given = dict(item.split("=", 1) for item in text.split(",") if item)
+        """'both:decay=1e-4,dense_end=0' -> the kind, or None where it names none, and the Recipe."""
+        kind, _, rest = text.rpartition(":")
+        given = dict(item.split("=", 1) for item in rest.split(",") if item)
+        if kind and kind not in KINDS:
+            raise argparse.ArgumentTypeError(f"a recipe is for one of {', '.join(KINDS)}, not {kind}")
         if unknown := given.keys() - set(cls._fields):
             raise argparse.ArgumentTypeError(f"a recipe has {', '.join(cls._fields)}, not {', '.join(sorted(unknown))}")
-        return cls(**{name: type(cls._field_defaults[name])(value) for name, value in given.items()})
+        recipe = cls(**{name: type(cls._field_defaults[name])(value) for name, value in given.items()})
+        if recipe.dense_start + recipe.dense_weights + recipe.dense_end > 1:
+            raise argparse.ArgumentTypeError(f"{text}: dense shares are more than all of the steps")
+        return kind or None, recipe
 
 
 class Block(torch.nn.Module):
@@ -174,6 +185,8 @@ class Training:
     def __init__(self, text, size, kind, recipe, steps, seed=0, ranks=None, captured=False):
         self.text, self.size, self.kind, self.recipe, self.seed = text, size, kind, recipe, seed
         self.steps, self.done, self.ranks, self.refresh = steps, 0, ranks or Ranks(), None
+        self.before = None  # the products while weights were sparse, once they have become dense
+        self.dense_weights_at = steps - round((recipe.dense_weights + recipe.dense_end) * steps)
         torch.manual_seed(seed)
         with self.ranks.device:
             model = Decoder(size)
@@ -199,6 +212,20 @@ class Training:
             if isinstance(module, torch.nn.Linear):
                 blocks.set_submodule(name, make(module))
 
+    def make_weights_dense(self):
+        """What is left of 'both' is 'mvue', and of 'masks' nothing."""
+        self.before = self.products()
+        for name, module in list(self.model.named_modules()):
+            if isinstance(module, Linear24):
+                out_features, in_features = module.weight.shape
+                layer = MvueLinear(in_features, out_features, module.bias is not None, device="meta")
+                layer.weight, layer.bias = module.weight, module.bias
+                layer.weight_gradient = module.weight_gradient
+                self.model.set_submodule(name, layer)
+                self.mvue += [layer] if layer.weight_gradient == "mvue" else []
+        self.refresh.remove()
+        self.refresh = None
+
     @property
     def sparse(self):
         """Whether the next step is."""
@@ -223,6 +250,8 @@ class Training:
 
     def step(self):
         """Its loss, of this rank's part of the batch."""
+        if self.recipe.dense_weights and self.refresh and self.done >= self.dense_weights_at:
+            self.make_weights_dense()
         for group in self.optimizer.param_groups:
             group["lr"] = self.size["rate"] * self.rate()
         for layer in self.mvue:
@@ -239,6 +268,8 @@ class Training:
 
     def products(self):
         """Of how many layers which products are sparse while the phase is."""
+        if self.before:
+            return self.before
         plans = [it.plan for it in self.model.modules() if getattr(it, "plan", None) is not None]
         fields = ("forward", "input_gradient", "weight_gradient")
         return {"layers": len(plans), **{name: sum(getattr(plan, name, False) for plan in plans) for name in fields}}
@@ -280,7 +311,7 @@ class Run:
         if training.refresh:
             training.refresh.measure_flips = measured
         self.loss = training.step()
-        if measured and training.done % every == 0 and training.sparse:
+        if measured and training.refresh and training.done % every == 0 and training.sparse:
             self.flips.append((training.done, training.refresh.flip_rate))
 
     def _pause(self, done):
@@ -312,7 +343,7 @@ class Run:
         self.flips = [(step, float(rate)) for step, rate in self.flips]
         model, optimizer = self.training.model.state_dict(), self.training.optimizer.state_dict()
         state = {"what": self.what, "model": model, "optimizer": optimizer,
-                 "done": self.training.done, "random": torch.get_rng_state(), "mine": self._mine()}
+                 "done": self.training.done, "before": self.training.before, "random": torch.get_rng_state(), "mine": self._mine()}
         if self.ranks.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
         new = self.checkpoint.with_suffix(".new")
@@ -322,9 +353,12 @@ class Run:
     def _load(self, state):
         if state["what"] != self.what:
             raise SystemExit(f"training.py: {self.checkpoint} is of {state['what']}, not of {self.what}: remove it")
+        self.training.done = state["done"]
+        if state["before"]:
+            self.training.make_weights_dense()
+            self.training.before = state["before"]
         self.training.model.load_state_dict(state["model"])
         self.training.optimizer.load_state_dict(state["optimizer"])
-        self.training.done = state["done"]
         self.curve, self.flips, self.seconds, self.masks = state["mine"]
         torch.set_rng_state(state["random"].cpu())
         if "random_cuda" in state:
@@ -334,7 +368,7 @@ class Run:
         return self.curve, self.flips, self.seconds, self.masks
 
 
-def step_ms(trainings, rounds=10, warm=4):
+def step_ms(trainings, rounds=8, warm=3):
     """The median wall time of a step of each, which take turns: for all the GPU's clock is the same."""
     times = [[] for _ in trainings]
     for _ in range(warm + rounds):
@@ -388,16 +422,26 @@ def settings_of(given, size, ranks):
 
 
 def measured_ms(text, size, kind, recipe, ranks):
-    """Milliseconds of a dense step and of a sparse one of this kind, the slowest rank's."""
-    always = recipe._replace(dense_start=0.0, dense_end=0.0)
-    kinds = ("dense", kind) if kind != "dense" else ("dense",)
-    times = ranks.agreed(step_ms([Training(text, size, it, always, 10**9, ranks=ranks) for it in kinds]))
-    return {"dense": times[0], "own": times[-1]}
+    """Milliseconds of a dense step, of a sparse one of this kind, and of one with dense weights where the recipe has them;
+    the slowest rank's."""
+    always = recipe._replace(dense_start=0.0, dense_end=0.0, dense_weights=0.0)
+    kinds = {"dense": "dense", "own": kind} | ({"mvue": "mvue"} if recipe.dense_weights and KINDS[kind][1] else {})
+    of = {it: Training(text, size, it, always, 10**9, ranks=ranks) for it in dict.fromkeys(kinds.values())}
+    times = dict(zip(of, ranks.agreed(step_ms(list(of.values())))))
+    return {name: times[it] for name, it in kinds.items()}
 
 
 def steps_in(seconds, ms, kind, recipe):
     dense = 1.0 if kind == "dense" else recipe.dense_start + recipe.dense_end
-    return max(10, round(1e3 * seconds / (dense * ms["dense"] + (1 - dense) * ms["own"])))
+    weights = 0.0 if kind == "dense" else recipe.dense_weights
+    mean = dense * ms["dense"] + weights * ms.get("mvue", ms["dense"]) + (1 - dense - weights) * ms["own"]
+    return max(10, round(1e3 * seconds * recipe.time / mean))
+
+
+def steps_of(given, saved, ms, kind, recipe):
+    if given.steps:
+        return max(1, round(recipe.time * given.steps))
+    return saved["what"]["steps"] if saved else steps_in(given.seconds, ms, kind, recipe)
 
 
 def name_of(kind, recipe, seed):
@@ -406,12 +450,18 @@ def name_of(kind, recipe, seed):
     return ", ".join([kind, *(changed if kind != "dense" else []), f"seed {seed}"])
 
 
+def recipes_of(given, kind):
+    """Those for this kind and for all; the default one where there is none."""
+    found = [recipe for only, recipe in given.recipe if kind != "dense" and only in (kind, None)]
+    return found or [Recipe()]
+
+
 def wanted_runs(given):
     """(name, kind, recipe, seed); of dense one for each seed, first."""
     runs = {}
     for seed in given.seeds:
         for kind in sorted(given.kinds, key=lambda kind: kind != "dense"):
-            for recipe in given.recipe if kind != "dense" else [Recipe()]:
+            for recipe in recipes_of(given, kind):
                 runs[name_of(kind, recipe, seed)] = kind, recipe, seed
     return [(name, *run) for name, run in runs.items()]
 
@@ -424,7 +474,7 @@ def options():
     add("--size", choices=SIZES, default="decoder", help="size of the model and its batches (default: %(default)s)")
     add("--batch", type=int, help="pieces of text in a step, of all ranks together (default: that of --size)")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default: all")
-    add("--recipe", nargs="+", type=Recipe.of, default=[Recipe()], help="recipes, such as decay=1e-4,dense_end=0")
+    add("--recipe", nargs="+", type=Recipe.of, default=[], help="recipes, such as decay=1e-4,dense_end=0")
     add("--seeds", nargs="+", type=int, default=[0], help="seeds (default: 0)")
     length = arguments.add_mutually_exclusive_group()
     length.add_argument("--seconds", type=float, default=60.0, help="training time of a run (default: %(default)s)")
@@ -440,6 +490,8 @@ def main():
     given = options()
     runs, ranks = wanted_runs(given), Ranks(given.fsdp)
     size = size_of(given, ranks)
+    if given.fsdp and any(recipe.dense_weights for _, _, recipe, _ in runs):
+        raise SystemExit("training.py: --fsdp shards the layers that dense_weights would replace: leave one of them out")
     given.out.mkdir(parents=True, exist_ok=True)
     text = Text.of(given.text, ranks.device)
     record = Record(given.out, text, settings_of(given, size, ranks), ranks)
@@ -450,7 +502,8 @@ def main():
         ms = None if given.steps else measured_ms(text, size, kind, recipe, ranks)
         checkpoint = given.out / f"{given.size}, {name}, rank {ranks.rank}.pt"
         saved = torch.load(checkpoint, map_location="cpu", weights_only=False) if checkpoint.exists() else None
-        steps = given.steps or (saved["what"]["steps"] if saved else steps_in(given.seconds, ms, kind, recipe))
+        steps = steps_of(given, saved, ms, kind, recipe)
+        gc.collect()
         if ranks.rank == 0:
             print(f"{number + 1} of {len(runs)}: {name}, {steps} steps", flush=True)
         training = Training(text, size, kind, recipe, steps, seed, ranks)
