@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the package for this machine's GPU, tests it, and measures: device_checks.sh FOLDER [--quick]
+# Builds the package for this machine's GPU, tests it, and measures: device_checks.sh FOLDER [arguments of bench.py]
 # Logs, the JSON and the plots go into FOLDER, a short table is printed last. Works without a network; what Python lacks is
 # taken from the wheels in the folder $WHEELS (pip download -d FOLDER pytest ninja setuptools wheel).
 set -uo pipefail
