@@ -35,10 +35,7 @@ timeout 300 "$python" bench.py --out "$folder" "$@" >"$folder/bench.log" 2>&1
 echo "benchmark: exit $?, $((SECONDS - begin)) s"
 grep -v Warning "$folder/bench.log" | tail -50 | cut -c1-220
 if [ -f "$folder/linear24.json" ]; then
-  sharded=(../../bench/results/sharded-*.json)
-  shopt -s nullglob
-  training=(../../bench/results/training-*.json)
-  "$python" report.py "$folder/linear24.json" "${sharded[-1]}" "${training[@]: -1}" "$folder" >"$folder/report.log" 2>&1 || echo "no plots: see report.log"
+  "$python" report.py "$folder/linear24.json" --out "$folder" >"$folder/report.log" 2>&1 || echo "no report: see report.log"
 fi
 
 # A process for each file, so that a crash in one does not hide the others. What failed, and the test a crash was in, are printed

@@ -1,5 +1,5 @@
-"""Times of a layer's products and of its whole step on a GPU, for bench.py: dense and 2:4 by turns, in bfloat16, in float8
-and from a CUDA graph; and whether products in float16 are right.
+"""Times of a layer's products and of its whole step on a GPU, for bench.py: dense and 2:4 by turns, in bfloat16,
+in float8 and from a CUDA graph; and whether products in float16 are right.
 
 Kernel times are medians of device-event timings with a filled stream. Steps are timed as runs of them by the wall, the
 host's time included.
@@ -40,8 +40,8 @@ def device_ms(call, repeats=9):
 
 
 def run_ms(steps, rounds=4):
-    """Wall time a step of runs of each kind of step, given as {kind: (call, every)} where the call finds masks once in so
-    many steps. Runs of the kinds take turns, so that the GPU's clock is the same for all, and of each the least counts."""
+    """Wall time a step of runs of each kind of step, given as {kind: (call, every)} where the call finds masks once in
+    so many steps. Runs of the kinds take turns, so that the GPU's clock is the same for all. The least of each counts."""
     times = {kind: [] for kind in steps}
     for _ in range(rounds):
         for kind, (step, every) in steps.items():
@@ -124,8 +124,8 @@ def captured_times(out_features, in_features, tokens):
 
 
 def torch_semi_structured(dense, x, dy):
-    """The same step by PyTorch's own semi-structured training path: the step, or None, and whether its result is right or
-    why it does not run."""
+    """The same step by PyTorch's own semi-structured training path: the step, or None, and whether its result is right
+    or why it does not run."""
     try:
         from torch.sparse import SparseSemiStructuredTensorCUSPARSELT
 
@@ -205,8 +205,8 @@ def float8_product_times(weight, tokens, scale):
 
 
 def float8_steps(weight, tokens, scale):
-    """A step, dense and sparse: all that follows from x, dy and the weight in bfloat16, which are cast by a scale of one. The
-    weight gradient is dense in both."""
+    """A step, dense and sparse: all that follows from x, dy and the weight in bfloat16, which are cast by a scale of one.
+    The weight gradient is dense in both."""
     out_features, in_features = weight.shape
     x, dy = normal(tokens, in_features), normal(tokens, out_features)
     compressed, transposed, mask = compress24(weight, scale)
@@ -251,9 +251,9 @@ def leave_in_free_memory(value):
 
 
 def float16_errors(out_features, in_features, tokens):
-    """How far the vendor's sparse product of the vendor's own operand is from the dense one: by its fastest algorithm and
-    by its first, with zeros and with other bytes in the workspace."""
-    weight, factor = (normal(*shape, dtype=torch.float16) for shape in ((out_features, in_features), (tokens, in_features)))
+    """How far the vendor's sparse product of the vendor's own operand is from the dense one: by its fastest algorithm
+    and by its first, with zeros and with other bytes in the workspace."""
+    weight, factor = (normal(k, in_features, dtype=torch.float16) for k in (out_features, tokens))
     pruned = torch.where(ops.find_mask(weight, 2, 4)[0], weight, 0)
     record = {"out": out_features, "in": in_features, "tokens": tokens}
     try:

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import json
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -142,6 +143,28 @@ def say(record):
     """A line in one write, so that those of several ranks do not mix."""
     sys.stdout.write(json.dumps(record) + "\n")
     sys.stdout.flush()
+
+
+def section(record, table):
+    """Lines of report.py; ``table(head, rows)`` makes lines of one."""
+    runs = record["runs"]
+    masks = {r["digest"]["sha256"] for r in runs if "digest" in r}
+    times = {n: statistics.median(max(x["find"] for x in r["of_rank"]) for r in runs
+                                  if r["ranks"] == n and not r["resumed_after_a_kill"]) for n in (1, 2)}
+    weights = sum(x["weights"] for x in runs[0]["of_rank"])
+    again = sum(x["weights"] for r in runs if r["resumed_after_a_kill"] for x in r["of_rank"])
+    return [
+        "## Many GPUs", "",
+        f"A synthetic decoder of {weights / 1e9:.2f} billion weights in bfloat16 "
+        f"({record['environment']['command']}) was pruned to {record['pattern']} on one and on two "
+        f"{record['environment']['gpu']} of one host. The times go from the first to the last mask of the slower "
+        "rank; the weights were already on the GPUs.", "",
+    ] + table(["GPUs", "ms", "billion weights a second", "times one"],
+              [[n, f"{1e3 * t:.1f}", f"{weights / t / 1e9:.0f}", f"{times[1] / t:.2f}"] for n, t in times.items()]) + [
+        f"The masks of {runs[0]['digest']['tensors']} tensors on one GPU, on two, and on two after a rank was "
+        f"killed half-way are {'the same bit for bit' if len(masks) == 1 else '**not the same**'}. The run that "
+        f"resumed after the kill found the missing masks, for {again / 1e9:.2f} billion weights.", "",
+    ]
 
 
 def main():

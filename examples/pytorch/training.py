@@ -343,7 +343,8 @@ class Run:
         self.flips = [(step, float(rate)) for step, rate in self.flips]
         model, optimizer = self.training.model.state_dict(), self.training.optimizer.state_dict()
         state = {"what": self.what, "model": model, "optimizer": optimizer,
-                 "done": self.training.done, "before": self.training.before, "random": torch.get_rng_state(), "mine": self._mine()}
+                 "done": self.training.done, "before": self.training.before, "random": torch.get_rng_state(),
+                 "mine": self._mine()}
         if self.ranks.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state()
         new = self.checkpoint.with_suffix(".new")
@@ -422,8 +423,8 @@ def settings_of(given, size, ranks):
 
 
 def measured_ms(text, size, kind, recipe, ranks):
-    """Milliseconds of a dense step, of a sparse one of this kind, and of one with dense weights where the recipe has them;
-    the slowest rank's."""
+    """Milliseconds of a dense step, of a sparse one of this kind, and of one with dense weights where the recipe has
+    them; the slowest rank's."""
     always = recipe._replace(dense_start=0.0, dense_end=0.0, dense_weights=0.0)
     kinds = {"dense": "dense", "own": kind} | ({"mvue": "mvue"} if recipe.dense_weights and KINDS[kind][1] else {})
     of = {it: Training(text, size, it, always, 10**9, ranks=ranks) for it in dict.fromkeys(kinds.values())}
@@ -491,7 +492,7 @@ def main():
     runs, ranks = wanted_runs(given), Ranks(given.fsdp)
     size = size_of(given, ranks)
     if given.fsdp and any(recipe.dense_weights for _, _, recipe, _ in runs):
-        raise SystemExit("training.py: --fsdp shards the layers that dense_weights would replace: leave one of them out")
+        raise SystemExit("training.py: --fsdp shards the layers that dense_weights would replace: leave one out")
     given.out.mkdir(parents=True, exist_ok=True)
     text = Text.of(given.text, ranks.device)
     record = Record(given.out, text, settings_of(given, size, ranks), ranks)

@@ -1,12 +1,16 @@
-"""Two processes, and what one would find."""
+"""Two processes, and what one would find; prune_sharded.py with one, two and three."""
 
+import json
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
+EXAMPLES = Path(__file__).resolve().parent.parent
 SHARDED = """
     import os, sys, torch, torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
@@ -86,3 +90,35 @@ def test_shards_of_whole_tiles_stay_where_they_are(tmp_path):
     for rank in ranks:
         out, err = rank.communicate(timeout=240)
         assert rank.returncode == 0 and "done" in out, err
+
+
+def prune(folder, ranks, *arguments):
+    # By address: on a machine without a network its own name may have none.
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    command += ["--nproc-per-node", str(ranks)]
+    command += [EXAMPLES / "prune_sharded.py", "--out", folder, "--device", "cpu", "--digest", *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, cwd=folder.parent,
+                          env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"})
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done, lines
+
+
+def test_masks_do_not_depend_on_the_ranks_and_resume_after_a_kill(tmp_path):
+    done, one = prune(tmp_path / "one", 1)
+    assert done.returncode == 0, done.stderr
+    done, _ = prune(tmp_path / "two", 2, "--stop-after", "5")
+    assert done.returncode != 0
+    finished = {p: p.stat().st_mtime_ns for p in (tmp_path / "two").glob("*.pt")}
+    assert 5 <= len(finished) <= 10
+    done, two = prune(tmp_path / "two", 2)
+    assert done.returncode == 0, done.stderr
+    assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
+    assert two[-1]["digest"] == one[-1]["digest"] and one[-1]["digest"]["tensors"] == 14
+    assert sum(r["weights"] for r in two[:-1]) < one[0]["weights"]
+
+
+@pytest.mark.parametrize("ranks, pattern", [(3, "8:16")])
+def test_shards_that_cut_tiles_are_refused(tmp_path, ranks, pattern):
+    done, _ = prune(tmp_path / "cut", ranks, "--pattern", pattern)
+    assert done.returncode != 0 and "no multiple of M = 16" in done.stderr
+    assert not list((tmp_path / "cut").glob("*.pt"))

@@ -14,6 +14,16 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
 HERE = Path(__file__).parent
 SCRIPT = str(HERE.parent / "train_llama.py")
+# FSDP2 where there is no GPU, for which accelerate has no choice: gloo on the CPU.
+ON_THE_CPU = """
+import os, runpy, sys
+from accelerate.state import PartialState
+from accelerate.utils import DistributedType
+os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
+PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def inputs_of(make):
@@ -108,8 +118,10 @@ def test_the_readmes_script_and_the_same_fully_sharded(tmp_path):
         "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
         "--fsdp_transformer_layer_cls_to_wrap", "LlamaDecoderLayer", "--fsdp_state_dict_type", "SHARDED_STATE_DICT",
     ]
+    on_the_cpu = tmp_path / "on_the_cpu.py"
+    on_the_cpu.write_text(ON_THE_CPU)
     said = launched(
-        "-m", "accelerate.commands.launch", *fsdp, str(HERE / "cpu_fsdp.py"), SCRIPT, str(folders[1]), folder=tmp_path
+        "-m", "accelerate.commands.launch", *fsdp, str(on_the_cpu), SCRIPT, str(folders[1]), folder=tmp_path
     )
     assert "continues after step 10" in said and "same logits: True" in said
     masks = [(folder / "masks.safetensors").read_bytes() for folder in folders]
