@@ -103,7 +103,9 @@ void expect_result_of_cpu(const optimal_call& call) {
     SCOPED_TRACE(order == lane_order::ascending ? "lanes ascending" : "lanes descending");
     expect_same(call.on_emulated_gpu<Width, work::optimal>(order), cpu);
     if (!plain) continue;
-    SCOPED_TRACE("plain lanes");  // they write no reports
+    SCOPED_TRACE("plain lanes");
+    expect_same(call.on_emulated_gpu<Width, work::optimal_plain_reports>(order), cpu);
+    SCOPED_TRACE("without reports");
     expect_same_masks_and_prices(call.on_emulated_gpu<Width, work::optimal_plain>(order), cpu);
   }
 }

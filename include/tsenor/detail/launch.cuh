@@ -46,13 +46,24 @@ void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t str
   }
 }
 
-// Whether the plain kernel solves it: exactly n, in whole tiles as wide as its lanes. It writes no reports: their code alone
-// would cost it registers and room in the instruction cache, whether they are asked for or not.
+// Whether a plain kernel solves it: exactly n, in whole tiles as wide as its lanes.
 template <int Width, class Weight, class Importance>
 bool is_plain(const problem<Weight, Importance>& problem) {
   const bool double_among_others = std::is_same_v<Weight, any_weight> && problem.format == weight_format::binary64;
   return problem.kept == constraint::exactly && problem.nm.m == Width && problem.grid.rows % Width == 0 &&
-         problem.grid.cols % Width == 0 && problem.out.reports == nullptr && !double_among_others;
+         problem.grid.cols % Width == 0 && !double_among_others;
+}
+
+// Reports have a plain kernel of their own: their code alone would cost the other registers and room in the instruction cache,
+// whether they are asked for or not.
+template <int Width, class Weight, class Importance>
+void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
+  if (!is_plain<Width>(problem))
+    enqueue<work::optimal, Width>(problem, stream);
+  else if (problem.out.reports != nullptr)
+    enqueue<work::optimal_plain_reports, Width>(problem, stream);
+  else
+    enqueue<work::optimal_plain, Width>(problem, stream);
 }
 
 template <int Width, class Weight, class Importance>
@@ -61,10 +72,8 @@ void enqueue_solver(const problem<Weight, Importance>& problem, cudaStream_t str
     enqueue<work::published, Width == 8 ? 4 : Width>(problem, stream);
   else if (problem.how == method::published)
     enqueue<work::published, Width>(problem, stream);
-  else if (is_plain<Width>(problem))
-    enqueue<work::optimal_plain, Width>(problem, stream);
   else
-    enqueue<work::optimal, Width>(problem, stream);
+    enqueue_optimal<Width>(problem, stream);
 }
 
 // AnyWeight: by one kernel for all types of weights. With4: M may be 4, whose tiles have kernels of their own.

@@ -9,9 +9,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes, without
-// reports.
-enum class work { published, optimal, optimal_plain };
+// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes; without reports
+// and with them.
+enum class work { published, optimal, optimal_plain, optimal_plain_reports };
 
 // The memory of a warp.
 template <class L, bool HasPlan>
@@ -36,7 +36,8 @@ struct lanes : warp_lanes<Width> {
   using tile_set = typename base::tile_set;
   template <class T>
   using tile = shared_tile<base, T>;
-  static constexpr bool plain = For == work::optimal_plain;
+  static constexpr bool plain = For == work::optimal_plain || For == work::optimal_plain_reports;
+  static constexpr bool reports = For != work::optimal_plain;
   using memory = warp_memory<base, For == work::published>;
   using general = lanes<Width, plain ? work::optimal : For>;
   template <class T>
