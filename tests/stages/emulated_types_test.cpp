@@ -71,9 +71,10 @@ void expect_result_of_cpu(pattern nm) {
     opts.constraint = kept;
     opts.edge = tsenor::edge::partial;
     expect_result_of_cpu<T, Width, work::optimal>(nm, weights, opts);
-    const bool whole = nm.m == Width && rows % Width == 0 && cols % Width == 0;
-    const bool plain = !std::is_same_v<T, double> && kept == tsenor::constraint::exactly && whole;
-    if (!plain) continue;  // doubles have no plain lanes
+    const bool whole = rows % nm.m == 0 && cols % nm.m == 0;
+    if (std::is_same_v<T, double> || kept != tsenor::constraint::exactly || !whole) continue;  // doubles: general lanes
+    expect_result_of_cpu<T, Width, work::optimal_exactly>(nm, weights, opts);
+    if (nm.m != Width) continue;
     expect_result_of_cpu<T, Width, work::optimal_plain>(nm, weights, opts);
     expect_result_of_cpu<T, Width, work::optimal_plain_reports>(nm, weights, opts);
   }
@@ -82,6 +83,7 @@ void expect_result_of_cpu(pattern nm) {
 template <class T>
 void expect_results_of_cpu() {
   expect_result_of_cpu<T, 8>({4, 8});
+  expect_result_of_cpu<T, 8>({1, 2});
   expect_result_of_cpu<T, 16>({5, 12});
   expect_result_of_cpu<T, 32>({16, 32});
   expect_result_of_cpu<T, 64>({20, 40});
