@@ -47,7 +47,8 @@ struct storage<__nv_fp8_e5m2> {
 
 inline namespace TSENOR_ABI {
 
-template <bool With4, int... Widths, class T, class Importance>
+// Side: M, or 0 where it is a run-time value.
+template <int Side, int... Widths, class T, class Importance>
 status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_outputs<std::remove_const_t<T>>& out,
                         const options& opts, const Importance& importance, cudaStream_t stream) {
   status s = pending_error();
@@ -58,7 +59,7 @@ status find_mask_on_gpu(pattern nm, const matrix_view<T>& weights, const mask_ou
   s = check_wanted(problem.out);
   if (!s.ok()) return s;
   constexpr bool any_weight = sizeof...(Widths) > 1;  // with all widths to compile, once for all types of weights
-  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, any_weight, With4>(problem, stream)) : void()), ...);
+  ((lane_width(nm.m) == Widths ? void(s = launch<Widths, Side, any_weight>(problem, stream)) : void()), ...);
   return s;
 }
 
@@ -105,8 +106,7 @@ status find_mask(matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> ou
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   detail::check_static_pattern<N, M>();
   if constexpr (detail::check_kernel_types<T, Importance>())
-    return detail::find_mask_on_gpu<M == 4, detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance,
-                                                                   stream);
+    return detail::find_mask_on_gpu<M, detail::lane_width(M)>(pattern{N, M}, weights, out, opts, importance, stream);
   else
     return {};
 }
@@ -119,7 +119,7 @@ template <class T, class Importance = magnitude>
 status find_mask(pattern nm, matrix_view<T> weights, mask_outputs<std::remove_const_t<T>> out, options opts = {},
                  Importance importance = {}, cudaStream_t stream = nullptr) {
   if constexpr (detail::check_kernel_types<T, Importance>())
-    return detail::find_mask_on_gpu<true, 8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
+    return detail::find_mask_on_gpu<0, 8, 16, 32, 64>(nm, weights, out, opts, importance, stream);
   else
     return {};
 }

@@ -97,13 +97,18 @@ void expect_result_of_cpu(const optimal_call& call) {
   SCOPED_TRACE(testing::Message() << call.nm.n << ":" << call.nm.m << " of " << call.rows << " x " << call.cols
                                   << (call.opts.constraint == constraint::exactly ? " exactly" : " at most"));
   const priced_solution cpu = call.on_cpu();
-  const bool plain = call.nm.m == Width && call.rows % Width == 0 && call.cols % Width == 0 &&
-                     call.opts.constraint == constraint::exactly;
+  const bool exactly =
+      call.rows % call.nm.m == 0 && call.cols % call.nm.m == 0 && call.opts.constraint == constraint::exactly;
   for (const lane_order order : both_orders) {
     SCOPED_TRACE(order == lane_order::ascending ? "lanes ascending" : "lanes descending");
     expect_same(call.on_emulated_gpu<Width, work::optimal>(order), cpu);
-    if (!plain) continue;
-    SCOPED_TRACE("plain lanes");  // they write no reports
+    if (!exactly) continue;
+    SCOPED_TRACE("lanes for exactly N");
+    expect_same(call.on_emulated_gpu<Width, work::optimal_exactly>(order), cpu);
+    if (call.nm.m != Width) continue;
+    SCOPED_TRACE("plain lanes");
+    expect_same(call.on_emulated_gpu<Width, work::optimal_plain_reports>(order), cpu);
+    SCOPED_TRACE("without reports");
     expect_same_masks_and_prices(call.on_emulated_gpu<Width, work::optimal_plain>(order), cpu);
   }
 }

@@ -38,7 +38,6 @@ struct outcome {
   }
 };
 
-// Plain lanes write no reports.
 template <class T>
 void expect_same(const outcome<T>& gpu, const outcome<T>& cpu, bool reports) {
   EXPECT_EQ(gpu.found.mask, cpu.found.mask);
@@ -60,7 +59,7 @@ void expect_result_of_cpu(pattern nm, const std::vector<T>& weights, const tseno
     for_each_tile<Width, For>(p, lane_order::ascending,
                               [&](auto& l, std::int64_t tile) { machine::solve_optimal(l, p, tile); });
   });
-  expect_same(gpu, cpu, For == work::optimal);
+  expect_same(gpu, cpu, For != work::optimal_plain);
 }
 
 template <class T, int Width>
@@ -72,15 +71,19 @@ void expect_result_of_cpu(pattern nm) {
     opts.constraint = kept;
     opts.edge = tsenor::edge::partial;
     expect_result_of_cpu<T, Width, work::optimal>(nm, weights, opts);
-    const bool whole = nm.m == Width && rows % Width == 0 && cols % Width == 0;
-    if (!std::is_same_v<T, double> && kept == tsenor::constraint::exactly && whole)  // doubles have no plain lanes
-      expect_result_of_cpu<T, Width, work::optimal_plain>(nm, weights, opts);
+    const bool whole = rows % nm.m == 0 && cols % nm.m == 0;
+    if (std::is_same_v<T, double> || kept != tsenor::constraint::exactly || !whole) continue;  // doubles: general lanes
+    expect_result_of_cpu<T, Width, work::optimal_exactly>(nm, weights, opts);
+    if (nm.m != Width) continue;
+    expect_result_of_cpu<T, Width, work::optimal_plain>(nm, weights, opts);
+    expect_result_of_cpu<T, Width, work::optimal_plain_reports>(nm, weights, opts);
   }
 }
 
 template <class T>
 void expect_results_of_cpu() {
   expect_result_of_cpu<T, 8>({4, 8});
+  expect_result_of_cpu<T, 8>({1, 2});
   expect_result_of_cpu<T, 16>({5, 12});
   expect_result_of_cpu<T, 32>({16, 32});
   expect_result_of_cpu<T, 64>({20, 40});

@@ -24,9 +24,9 @@ constexpr weight_format format_of() {
   return std::is_same_v<Weight, double> ? weight_format::binary64 : weight_format::binary32;
 }
 
-// Whether lanes L have doubles among all types. Only the GPU's general kernels have: a second load would cost plain kernels
+// Whether lanes L have doubles among all types. Only the GPU's general kernels have: a second load would cost the others
 // registers. On the CPU doubles have a solver of their own: a second load and report would double the compile time of the rest.
 template <class L, class Weight>
-inline constexpr bool may_be_double = std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !L::plain;
+inline constexpr bool may_be_double = std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !L::exactly;
 
 }  // namespace tsenor::detail

@@ -45,14 +45,15 @@ inline constexpr int resident_blocks8 = 9;
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
 // bench/NOTES.md).
 template <int Width, work For>
-inline constexpr int resident_blocks = Width == 64              ? 1
-                                       : For == work::optimal   ? (Width == 32 ? 4 : 7)
-                                       : For == work::published ? (Width == 32   ? 4
-                                                                   : Width == 16 ? 5
-                                                                                 : 7)
-                                       : Width == 8             ? resident_blocks8
-                                       : Width == 16            ? 8
-                                                                : 5;
+inline constexpr int resident_blocks = Width == 64                    ? 1
+                                       : For == work::optimal         ? (Width == 32 ? 5 : 7)
+                                       : For == work::published       ? (Width == 32   ? 4
+                                                                         : Width == 16 ? 5
+                                                                                       : 7)
+                                       : Width == 8                   ? resident_blocks8
+                                       : Width == 16                  ? 8
+                                       : For == work::optimal_exactly ? 6
+                                                                      : 5;
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>
@@ -61,7 +62,7 @@ __global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<
   using machine = cuda::lanes<Width, For>;
   constexpr int warps = block_warps<Width, For>, tiles = warps * machine::tiles_per_warp;
   __shared__ typename machine::memory memory[warps];
-  const int warp = int(threadIdx.x) / 32,
+  const int warp = machine::warp_of_block(),
             mine = warp * machine::tiles_per_warp + machine::first_lane() / machine::group;
   // The whole block goes on or ends: of a condition that might part a warp the compiler makes code for parted warps.
   for (std::int64_t first = std::int64_t(blockIdx.x) * tiles; first < problem.grid.tiles;

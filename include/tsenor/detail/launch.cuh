@@ -46,40 +46,48 @@ void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t str
   }
 }
 
-// Whether the plain kernel solves it: exactly n, in whole tiles as wide as its lanes. It writes no reports: their code alone
-// would cost it registers and room in the instruction cache, whether they are asked for or not.
-template <int Width, class Weight, class Importance>
-bool is_plain(const problem<Weight, Importance>& problem) {
+// Whether all tiles are whole and keep exactly n. Doubles among all types of weights are left to the general kernel.
+template <class Weight, class Importance>
+bool is_exactly(const problem<Weight, Importance>& problem) {
   const bool double_among_others = std::is_same_v<Weight, any_weight> && problem.format == weight_format::binary64;
-  return problem.kept == constraint::exactly && problem.nm.m == Width && problem.grid.rows % Width == 0 &&
-         problem.grid.cols % Width == 0 && problem.out.reports == nullptr && !double_among_others;
+  return problem.kept == constraint::exactly && problem.grid.rows % problem.nm.m == 0 &&
+         problem.grid.cols % problem.nm.m == 0 && !double_among_others;
 }
 
-template <int Width, class Weight, class Importance>
-void enqueue_solver(const problem<Weight, Importance>& problem, cudaStream_t stream) {
-  if (problem.how == method::published && Width == 8 && problem.nm.m <= 4)
-    enqueue<work::published, Width == 8 ? 4 : Width>(problem, stream);
-  else if (problem.how == method::published)
-    enqueue<work::published, Width>(problem, stream);
-  else if (is_plain<Width>(problem))
-    enqueue<work::optimal_plain, Width>(problem, stream);
-  else
-    enqueue<work::optimal, Width>(problem, stream);
+// Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Reports have a plain kernel
+// of their own: their code alone would cost the other registers and room in the instruction cache, asked for or not.
+template <int Width, int Side, class Weight, class Importance>
+void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
+  if (!is_exactly(problem)) return enqueue<work::optimal, Width>(problem, stream);
+  if constexpr (Side == 0 || Side == Width)
+    if (problem.nm.m == Width)
+      return problem.out.reports ? enqueue<work::optimal_plain_reports, Width>(problem, stream)
+                                 : enqueue<work::optimal_plain, Width>(problem, stream);
+  if constexpr (Side != Width) enqueue<work::optimal_exactly, Width>(problem, stream);
 }
 
-// AnyWeight: by one kernel for all types of weights. With4: M may be 4, whose tiles have kernels of their own.
-template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
+template <int Width, int Side, class Weight, class Importance>
+void enqueue_published(const problem<Weight, Importance>& problem, cudaStream_t stream) {
+  if constexpr (Width == 8 && Side <= 4)
+    if (problem.nm.m <= 4) return enqueue<work::published, 4>(problem, stream);
+  if constexpr (Side == 0 || Side > 4) enqueue<work::published, Width>(problem, stream);
+}
+
+// AnyWeight: by one kernel for all types of weights. 4x4 tiles have kernels of their own, for each type.
+template <int Width, int Side, bool AnyWeight, class Weight, class Importance>
 void enqueue_any(const problem<Weight, Importance>& problem, cudaStream_t stream) {
-  if constexpr (Width == 8 && With4)
+  if constexpr (Width == 8 && (Side == 0 || Side == 4))
     if (problem.takes_tile4_solver()) return enqueue_tiles4(problem, stream);
-  enqueue_solver<Width>(as_solved<AnyWeight>(problem), stream);
+  decltype(auto) solved = as_solved<AnyWeight>(problem);
+  if (problem.how == method::published) return enqueue_published<Width, Side>(solved, stream);
+  if constexpr (Side != 4) enqueue_optimal<Width, Side>(solved, stream);
 }
 
-template <int Width, bool AnyWeight, bool With4, class Weight, class Importance>
+template <int Width, int Side, bool AnyWeight, class Weight, class Importance>
 status launch(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   const stream_device device(stream);
   if (!device.outcome()) return device.outcome();
-  enqueue_any<Width, AnyWeight, With4>(problem, stream);
+  enqueue_any<Width, Side, AnyWeight>(problem, stream);
   return launch_status();
 }
 

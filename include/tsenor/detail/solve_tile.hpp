@@ -84,7 +84,7 @@ template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
   const tile_position at = position_of(problem.grid, problem.nm.m, tile);
-  const bool at_most = !L::plain && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
+  const bool at_most = !L::exactly && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
   const tile_scale scale = load(l, problem, at, at.rows, at.cols,
                                 [&](int i, const auto& x) { l.weights.set_col_entry(i, fixed_weight<L>(x)); });
   l.weights.template seal<false>();
@@ -96,13 +96,13 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   fixed_prices<L> prices = price(l, quota, earlier, problem.nm.m);
   partial_mask<L> mask;
   take(l, prices, quota, problem.nm.m, mask.kept);
-  mask.row_slack = L::plain ? zero : quota.row - L::count(mask.kept.rows);
+  mask.row_slack = L::exactly ? zero : quota.row - L::count(mask.kept.rows);
   mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
   repair(l, mask, prices, quota, spent);
   if (problem.out.prices) centre(l, quota, prices);
   if (at_most) mask.kept.rows = mask.kept.rows - zero_entries(l);
-  if (!L::plain && L::any_tile(at_most)) mask.kept.cols = L::transpose(mask.kept.rows);
+  if (!L::exactly && L::any_tile(at_most)) mask.kept.cols = L::transpose(mask.kept.rows);
   store(l, problem, at, tile, mask.kept, prices, scale, spent);
 }
 

@@ -9,9 +9,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What a kernel's lanes are for. Plain: exactly n, of tiles that are all whole and as wide as the lanes, without
-// reports.
-enum class work { published, optimal, optimal_plain };
+// What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
+// lanes, too; without reports and with them.
+enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_reports };
 
 // The memory of a warp.
 template <class L, bool HasPlan>
@@ -36,9 +36,14 @@ struct lanes : warp_lanes<Width> {
   using tile_set = typename base::tile_set;
   template <class T>
   using tile = shared_tile<base, T>;
-  static constexpr bool plain = For == work::optimal_plain;
+  static constexpr bool plain = For == work::optimal_plain || For == work::optimal_plain_reports;
+  static constexpr bool exactly = plain || For == work::optimal_exactly;
+  static constexpr bool reports = For != work::optimal_plain;
+  // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
+  // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
+  static constexpr bool told = Width == 32 && !plain;
   using memory = warp_memory<base, For == work::published>;
-  using general = lanes<Width, plain ? work::optimal : For>;
+  using general = lanes<Width, exactly ? work::optimal : For>;
   template <class T>
   struct shared_values {
     T x[width];
@@ -77,6 +82,11 @@ struct lanes : warp_lanes<Width> {
   }
 
   // ---- across the lanes of a tile ----
+  TSENOR_FN static int warp_of_block() {
+    const int r = int(threadIdx.x) / 32;
+    return told ? __shfl_sync(base::warp, r, 0) : r;
+  }
+  TSENOR_FN static bool any_tile(bool f) { return told ? __ballot_sync(base::warp, f) != 0 : base::any_tile(f); }
   // Two slots in turn: a lane can be one barrier ahead of another, not two.
   TSENOR_FN shared_values<float> share(const real& value) {
     slot ^= 1;

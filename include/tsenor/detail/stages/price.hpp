@@ -48,17 +48,17 @@ struct quotas {
   bool at_most;
 };
 
-// The same for lanes that are not plain.
+// The same for the general lanes.
 template <class L>
 TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
   return {quota.row, quota.col, quota.n, quota.at_most};
 }
 
 // Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M
-// > 32. In the plain kernels of narrower lanes the code for it alone would make the others slower (bench/NOTES.md).
+// > 32. In kernels for exactly n in narrower lanes the code for it alone would make the others slower (bench/NOTES.md).
 // What a tile's mask is must not depend on the machine or kernel, so it is one rule for all.
 template <class L>
-constexpr bool may_take_care = !L::plain || L::width > 32;
+constexpr bool may_take_care = !L::exactly || L::width > 32;
 template <class L>
 TSENOR_FN bool takes_care(const quotas<L>& quota) {
   return L::width > 32 || quota.at_most;
@@ -207,7 +207,7 @@ TSENOR_FN bool coarse_sweeps(L& l, const Rows& rows, const Cols& cols, const quo
     coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
     if (may_take_care<L> && sweep == 0 && look(row)) return false;
     coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
-    if (!L::plain && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
+    if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
   return true;
 }

@@ -134,7 +134,7 @@ TSENOR_FN void settle(L& l, const search_frame<L>& f, const vertex<Bool>& v, pat
   const auto settled = (L::lane() == typename L::index(v.x)) & v.open;
   take_shorter<L>({on.length, on.shorter & bool(v.is_row)}, v.x, f.col_kind, settled & !v.is_row, d.col);
   take_shorter<L>({on.length, on.shorter & !v.is_row}, v.x, a_row, settled & bool(v.is_row), d.row);
-  if constexpr (!L::plain) reach_hub(f, v, price, d);
+  if constexpr (!L::exactly) reach_hub(f, v, price, d);
 }
 
 // The state before a search: columns with too many entries are sources, or else the hub is, one arc from the rows and
@@ -144,7 +144,7 @@ TSENOR_FN paths<L> sources_of(const search_frame<L>& f, const typename L::flag& 
   using index = typename L::index;
   const index zero = 0, none = unreached, unit = 4, hub = from_hub<L>;
   index row = none, col = pick(source, zero, none);
-  if constexpr (!L::plain) {
+  if constexpr (!L::exactly) {
     row = pick((f.mask.row_slack > zero) & at_hub, f.prices.row, row);
     col = pick((f.quota.col > zero) & at_hub, zero - f.prices.col, col);
   }
@@ -201,7 +201,7 @@ TSENOR_FN void augment(partial_mask<L>& mask, const paths<L>& d, const arrival& 
   const auto is = [&](int k, bool wanted) { return (me == index(k)) & wanted; };
   int col = end.column;
   bool from_slack = false;  // what the path did last was to make a unit of slack, not to take an entry
-  if constexpr (!L::plain) {
+  if constexpr (!L::exactly) {
     from_slack = walking && end.at_hub && d.hub_from < L::width;
     const bool empties = walking && end.at_hub && !from_slack;
     if (end.at_hub) col = d.hub_from & (L::width - 1);  // the column that gives up slack; not read if it is a row
@@ -213,11 +213,11 @@ TSENOR_FN void augment(partial_mask<L>& mask, const paths<L>& d, const arrival& 
     if (!L::any_tile(walking)) return;
     const int row_before = L::at(d.col.from, col), row = from_slack ? d.hub_from : row_before;
     const int before = L::at(d.row.from, row & (L::width - 1));
-    const bool row_is_hub = !L::plain && row == from_hub<L>, col_is_hub = !L::plain && before == from_hub<L>;
+    const bool row_is_hub = !L::exactly && row == from_hub<L>, col_is_hub = !L::exactly && before == from_hub<L>;
     const bool takes = walking && !row_is_hub && !from_slack, gives = walking && !row_is_hub && !col_is_hub;
     mask.kept.rows = mask.kept.rows ^ bits::one(index(col), is(row, takes)) ^ bits::one(index(before), is(row, gives));
     mask.kept.cols = mask.kept.cols ^ bits::one(index(row), is(col, takes) | is(before, gives));
-    if constexpr (!L::plain) {
+    if constexpr (!L::exactly) {
       mask.col_slack = mask.col_slack + pick(is(col, walking && row_is_hub), one, zero);
       mask.row_slack = mask.row_slack - pick(is(row, walking && !row_is_hub && col_is_hub), one, zero);
       walking = walking && !row_is_hub && !col_is_hub;

@@ -242,7 +242,7 @@ template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                  std::int64_t tile, const mask_bits<L>& mask, const fixed_prices<L>& prices,
                                  const tile_scale& scale, const effort& spent) {
-  if constexpr (!L::plain)  // see is_plain() in launch.cuh
+  if constexpr (L::reports)  // see enqueue_optimal() in launch.cuh
     if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
   if (problem.out.prices) store_prices<T>(l, problem, at, tile, prices, scale.unit - fixed_bits);
 }
