@@ -161,7 +161,8 @@ def dense_float8(factor, matrix):
 
 
 class SparseProduct:
-    """The same with a compressed matrix, of the factor's type if that has 16 bits, by the library's fastest algorithm for these shapes."""
+    """The same with a compressed matrix, by the library's fastest algorithm for these shapes; the result of 16-bit factors
+    is of their type."""
 
     def __init__(self, compressed, factor):
         narrow = {"out_dtype": torch.bfloat16} if factor.dtype == FLOAT8 else {}
