@@ -86,7 +86,7 @@ def setting(part):
     how = f", {s['ranks']} ranks ({'FSDP2' if s['fsdp'] else 'DDP'})" if s["ranks"] > 1 else ""
     length = f"{s['steps']} steps" if s["steps"] else f"{s['seconds']:.0f} s"
     return (f"a decoder of {parameters / 1e6:.1f} million parameters (hidden {s['hidden']}, {s['layers']} layers), "
-            f"{s['batch'] * s['length']} bytes a step, {length} a run, on {s['device']}{how}, PyTorch {s['torch']}")
+            f"{s['batch']} x {s['length']} bytes a step, rate {s['rate']:g}, {length} a run, on {s['device']}{how}, PyTorch {s['torch']}")
 
 
 def agreement(part):
@@ -124,7 +124,8 @@ def main_part(record):
     """The largest model's on one GPU in the same time; None where nothing is beside dense."""
     parts = [part for part in record["parts"] if len(groups(part)) > 1]
     return max(parts, default=None, key=lambda part: (
-        part["settings"]["ranks"] == 1, part["settings"]["steps"] is None, part["runs"][0]["parameters"]))
+        part["settings"]["ranks"] == 1, part["settings"]["steps"] is None, part["runs"][0]["parameters"],
+        part["runs"][0]["seconds"]))
 
 
 def best(part):
