@@ -4,7 +4,7 @@
 
 Sections are measured in order of their importance: layers (whole steps), decoders, mvue and compress (kernels), float8,
 captured (CUDA graphs), call_overhead, float16. Each measurement is written at once. A second call with the same folder
-measures what is not there yet. After --seconds no further measurement begins.
+measures what is not there yet or did not run. After --seconds no further measurement begins.
 """
 
 import argparse
@@ -185,10 +185,11 @@ class Record:
             raise SystemExit(f"bench.py: {self.path} is of {before}, this is {environment}: give another --out")
 
     def has(self, section, given):
-        return any(item["of"] == list(given) for item in self.whole.get(section, []))
+        return any(item["of"] == list(given) and "error" not in item for item in self.whole.get(section, []))
 
     def add(self, section, given, result):
-        self.whole.setdefault(section, []).append({"of": list(given)} | result)
+        others = [item for item in self.whole.get(section, []) if item["of"] != list(given)]
+        self.whole[section] = [*others, {"of": list(given)} | result]
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.whole, indent=1))
         new.replace(self.path)

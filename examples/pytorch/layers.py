@@ -155,16 +155,18 @@ def one():
 
 
 def dense_float8(factor, matrix):
-    """factor @ matrix.T in bfloat16, both with contiguous rows."""
+    """factor @ matrix.T in bfloat16, both in float8 with contiguous rows."""
     named = {"scale_a": one(), "scale_b": one(), "out_dtype": torch.bfloat16, "use_fast_accum": True}
     return torch._scaled_mm(factor, matrix.t(), **named)
 
 
 class SparseProduct:
-    """The same with a compressed matrix, by the library's fastest algorithm for these shapes."""
+    """The same with a compressed matrix, by the library's fastest algorithm for these shapes; the result of 16-bit factors
+    is of their type."""
 
-    def __init__(self, compressed, factor, out_dtype=torch.bfloat16):
-        self.named = {"out_dtype": out_dtype, "transpose_result": True}
+    def __init__(self, compressed, factor):
+        narrow = {"out_dtype": torch.bfloat16} if factor.dtype == FLOAT8 else {}
+        self.named = {"transpose_result": True} | narrow
         self.algorithm = torch._cslt_sparse_mm_search(compressed, factor.t(), **self.named)
 
     def __call__(self, factor, compressed):
@@ -258,7 +260,7 @@ def float16_errors(out_features, in_features, tokens):
     record = {"out": out_features, "in": in_features, "tokens": tokens}
     try:
         compressed, expected = torch._cslt_compress(pruned), factor @ pruned.t()
-        product = SparseProduct(compressed, factor, torch.float16)
+        product = SparseProduct(compressed, factor)
         record["sparse_ms"] = device_ms(lambda: product(factor, compressed))
         record["dense_ms"] = device_ms(lambda: factor @ pruned.t())
         record["algorithm"], record["relative_error"] = product.algorithm, {}

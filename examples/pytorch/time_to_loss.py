@@ -86,7 +86,8 @@ def setting(part):
     how = f", {s['ranks']} ranks ({'FSDP2' if s['fsdp'] else 'DDP'})" if s["ranks"] > 1 else ""
     length = f"{s['steps']} steps" if s["steps"] else f"{s['seconds']:.0f} s"
     return (f"a decoder of {parameters / 1e6:.1f} million parameters (hidden {s['hidden']}, {s['layers']} layers), "
-            f"{s['batch'] * s['length']} bytes a step, {length} a run, on {s['device']}{how}, PyTorch {s['torch']}")
+            f"{s['batch']} x {s['length']} bytes a step, rate {s['rate']:g}, {length} a run, on {s['device']}{how}, "
+            f"PyTorch {s['torch']}")
 
 
 def agreement(part):
@@ -109,8 +110,8 @@ def section(record, table):
              "gradient, 'both' both. Seconds are wall time of the training only. \"Time to dense's loss\" is the time "
              "until the held-out loss reaches the final loss of dense training with the same seed, divided by the "
              "time of dense training. Runs with time=0.9 have 0.9 of dense's time in all: their rates fall as much in "
-             "less time. \"Sparse "
-             "products\" counts the layers with sparse forward, input gradient and weight gradient.", ""]
+             "less time. \"Sparse products\" counts the layers with sparse forward, input gradient and weight "
+             "gradient.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]
         lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement(part)
@@ -124,7 +125,8 @@ def main_part(record):
     """The largest model's on one GPU in the same time; None where nothing is beside dense."""
     parts = [part for part in record["parts"] if len(groups(part)) > 1]
     return max(parts, default=None, key=lambda part: (
-        part["settings"]["ranks"] == 1, part["settings"]["steps"] is None, part["runs"][0]["parameters"]))
+        part["settings"]["ranks"] == 1, part["settings"]["steps"] is None, part["runs"][0]["parameters"],
+        part["runs"][0]["seconds"]))
 
 
 def best(part):
@@ -139,15 +141,24 @@ def best(part):
                      for title, runs, dense in others)[1]
 
 
+def seeds(runs):
+    return f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
+
+
+def group_of(part, title):
+    return next(group[1:] for group in groups(part) if group[0] == title)
+
+
 def goal(record):
     """(what, the goal, what was measured, whether it was reached)."""
     part = main_part(record)
     if part is None:
         return "time to dense's loss", f"{GOAL:.2f} of dense's", "not measured", "-"
     share, title = best(part)
-    measured, missed = "not reached", "missed"
+    runs, dense = group_of(part, title)
+    measured, missed = outcome(runs, dense), "missed"
     if share is not None:
-        measured, missed = f"{share:.2f}", "reached" if share <= GOAL else f"missed by {share - GOAL:.2f}"
+        measured, missed = f"{share:.2f}, {seeds(runs)}", "reached" if share <= GOAL else f"missed by {share - GOAL:.2f}"
     return f"time to dense's loss, '{title}'", f"{GOAL:.2f} of dense's", measured, missed
 
 
@@ -157,11 +168,14 @@ def answer(record):
     if part is None:
         return ["- The time to dense's loss has not been measured."]
     share, title = best(part)
-    million = part["runs"][0]["parameters"] / 1e6
-    if share is None:
-        what = f"no recipe reaches dense's final held-out loss ({million:.0f} M weights)"
-    else:
-        what = f"'{title}' reaches dense's final held-out loss in {share:.2f} of its time ({million:.0f} M weights)"
+    dense = groups(part)[0][1]
+    read = dense[0]["steps"] * part["settings"]["batch"] * part["settings"]["length"] / 1e6
+    loss = statistics.mean(run["curve"][-1][2] for run in dense)
+    where = (f"{dense[0]['parameters'] / 1e6:.0f} M weights; {loss:.2f} nats a byte after {read:.0f} MB of text")
+    what = f"no recipe reaches dense's final held-out loss ({where})"
+    if share is not None:
+        what = (f"'{title}' reaches dense's final held-out loss in {share:.2f} of its time "
+                f"({seeds(group_of(part, title)[0])}; {where})")
     each = "; ".join(f"{name}: {outcome(runs, dense)}" for name, runs, dense in groups(part)[1:])
     return [f"- **Time to loss**, goal {GOAL:.2f}: {what}. {each}."]
 
@@ -172,7 +186,8 @@ def outcome(runs, dense):
     if not reached.startswith("not"):
         return f"{reached} of dense's time"
     above = with_noise([above for _, above in map(of_dense, runs, dense)])
-    return f"{above} nats a byte after {statistics.mean(r['seconds'] / d['seconds'] for r, d in zip(runs, dense)):.2f}"
+    share = statistics.mean(run["seconds"] / other["seconds"] for run, other in zip(runs, dense))
+    return f"{above} nats after {share:.2f} of its time"
 
 
 def plot(record, axes):
@@ -182,7 +197,7 @@ def plot(record, axes):
         return
     for title, runs, dense in groups(part):
         axes.plot([seconds for _, seconds, _ in runs[0]["curve"]], [loss for *_, loss in runs[0]["curve"]],
-                  marker=".", label=title, color="black" if title == "dense" else None)
+                  marker=".", label=f"{title}, seed {runs[0]['seed']}", color="black" if title == "dense" else None)
     last = groups(part)[0][1][0]["curve"][-1]
     axes.axhline(last[2], color="black", linewidth=0.7, linestyle=":")
     axes.set(xlabel="seconds of training", ylabel="held-out loss, nats a byte")
@@ -194,8 +209,13 @@ def plot(record, axes):
 def noise_line(record):
     spreads = [(part["settings"]["size"], [run["curve"][-1][2] for run in groups(part)[0][1]])
                for part in record["parts"] if groups(part)]
-    spreads = [f"{with_noise(losses, '.4f')} ({size}, {len(losses)} seeds)"
+    spreads = [(f"{with_noise(losses, '.4f')} ({size}, {seeds(losses)})", losses)
                for size, losses in spreads if len(losses) > 2]
     if not spreads:
         return "- The noise of a seed was not measured: that takes three seeds."
-    return f"- The noise of seeds, as the standard deviation of dense's loss: {'; '.join(spreads)}."
+    found = f"- The noise of seeds, as the standard deviation of dense's loss: {'; '.join(text for text, _ in spreads)}."
+    part = main_part(record)
+    runs, dense = group_of(part, best(part)[1])
+    above = statistics.mean(above for _, above in map(of_dense, runs, dense))
+    within = abs(above) < max(statistics.stdev(losses) for _, losses in spreads)
+    return found + (f" The best recipe's difference at its end, {above:+.4f}, is within it." if within else "")

@@ -40,7 +40,7 @@ SIZES = {
     "tiny": {"hidden": 64, "heads": 2, "layers": 1, "batch": 4, "length": 64, "rate": 3e-3},
     "small": {"hidden": 768, "heads": 12, "layers": 6, "batch": 32, "length": 512, "rate": 6e-4},
     "decoder": {"hidden": 2048, "heads": 16, "layers": 4, "batch": 32, "length": 512, "rate": 3e-4},
-    "large": {"hidden": 4096, "heads": 32, "layers": 2, "batch": 8, "length": 2048, "rate": 2e-4},
+    "large": {"hidden": 4096, "heads": 32, "layers": 2, "batch": 32, "length": 512, "rate": 2e-4},
 }
 KINDS = {"dense": (False, False), "masks": (True, False), "mvue": (False, True), "both": (True, True)}
 EVALUATIONS = (0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0)  # shares of a run
@@ -408,7 +408,7 @@ class Record:
 
 
 def size_of(given, ranks):
-    size = SIZES[given.size] | ({"batch": given.batch} if given.batch else {})
+    size = SIZES[given.size] | {k: v for k, v in (("batch", given.batch), ("rate", given.rate)) if v}
     if size["batch"] % ranks.count:
         raise SystemExit(f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: --batch")
     return size
@@ -474,6 +474,7 @@ def options():
     add("--text", type=Path, help="file that text.py wrote (default: the sources of Python's standard library)")
     add("--size", choices=SIZES, default="decoder", help="size of the model and its batches (default: %(default)s)")
     add("--batch", type=int, help="pieces of text in a step, of all ranks together (default: that of --size)")
+    add("--rate", type=float, help="the highest learning rate (default: that of --size)")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default: all")
     add("--recipe", nargs="+", type=Recipe.of, default=[], help="recipes, such as decay=1e-4,dense_end=0")
     add("--seeds", nargs="+", type=int, default=[0], help="seeds (default: 0)")
