@@ -70,7 +70,7 @@ def float8_gains(record):
 
 def goals(record, training):
     """(what, the goal, what was measured, whether it was reached)."""
-    found = [time_to_loss.goal(training)] if training else []
+    found = time_to_loss.goals(training) if training else []
     for item in layers_of(record):
         best = gain(item, "both")
         found.append((f"layer step, {shape(item)}, {item['tokens']} tokens, masks + mvue",
@@ -96,9 +96,9 @@ def goals(record, training):
 
 def summary_lines(record, training):
     """The answer in three lines, the time to the loss first; then whether the goals were reached."""
-    first = time_to_loss.answer(training) if training else ["- The time to dense's loss has not been measured."]
-    last = [time_to_loss.noise_line(training), ""] if training else [""]
-    lines = ["## Does training get faster?", "", *first, layer_answer(record), float8_answer(record), *last]
+    first = time_to_loss.answer(training or {"parts": []})
+    last = [*time_to_loss.costs(training), time_to_loss.noise_line(training), ""] if training else [""]
+    lines = ["## Does training get faster?", "", first, layer_answer(record), float8_answer(record), *last]
     lines += table(["what", "goal", "measured", ""], goals(record, training))
     return lines + ["![held-out loss over time, and times dense](report.png)", ""]
 

@@ -121,63 +121,68 @@ def section(record, table):
 GOAL = 0.90  # of dense's time
 
 
-def main_part(record):
-    """The largest model's on one GPU in the same time; None where nothing is beside dense."""
+def dense_loss(part):
+    return statistics.mean(run["curve"][-1][2] for run in groups(part)[0][1])
+
+
+def main_parts(record):
+    """Those of the largest model (within a tenth of its weights) on one GPU in the same time, where there are some; the
+    lowest loss of dense first."""
     parts = [part for part in record["parts"] if len(groups(part)) > 1]
-    return max(parts, default=None, key=lambda part: (
-        part["settings"]["ranks"] == 1, part["settings"]["steps"] is None, part["runs"][0]["parameters"],
-        part["runs"][0]["seconds"]))
+    timed = [part for part in parts if part["settings"]["ranks"] == 1 and part["settings"]["steps"] is None]
+    most = max((part["runs"][0]["parameters"] for part in timed), default=0)
+    return sorted([part for part in timed if part["runs"][0]["parameters"] > 0.9 * most] or parts, key=dense_loss)
 
 
 def best(part):
-    """(its share of dense's time, title) of the recipe that came first to dense's loss; the share is None where none
-    came there, and the recipe is the one with the least loss."""
-    others = groups(part)[1:]
-    shares = {title: [share for share, _ in map(of_dense, runs, dense)] for title, runs, dense in others}
-    reached = [(statistics.mean(found), title) for title, found in shares.items() if None not in found]
+    """(title, runs, dense runs, share of dense's time) of the recipe that came first to dense's loss. The share is None
+    where none came there, and the recipe is the one with the least loss."""
+    scored = [(group, *zip(*map(of_dense, *group[1:]))) for group in groups(part)[1:]]
+    reached = [(statistics.mean(shares), group) for group, shares, _ in scored if None not in shares]
     if reached:
-        return min(reached)
-    return None, min((statistics.mean(above for _, above in map(of_dense, runs, dense)), title)
-                     for title, runs, dense in others)[1]
+        share, group = min(reached, key=lambda it: it[0])
+        return *group, share
+    return *min(scored, key=lambda it: statistics.mean(it[2]))[0], None
 
 
 def seeds(runs):
     return f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
 
 
-def group_of(part, title):
-    return next(group[1:] for group in groups(part) if group[0] == title)
-
-
-def goal(record):
-    """(what, the goal, what was measured, whether it was reached)."""
-    part = main_part(record)
-    if part is None:
-        return "time to dense's loss", f"{GOAL:.2f} of dense's", "not measured", "-"
-    share, title = best(part)
-    runs, dense = group_of(part, title)
-    measured, missed = outcome(runs, dense), "missed"
-    if share is not None:
-        measured, missed = f"{share:.2f}, {seeds(runs)}", "reached" if share <= GOAL else f"missed by {share - GOAL:.2f}"
-    return f"time to dense's loss, '{title}'", f"{GOAL:.2f} of dense's", measured, missed
+def goals(record):
+    """(what, the goal, what was measured, whether it was reached), of each setting."""
+    found = []
+    for part in main_parts(record):
+        title, runs, dense, share = best(part)
+        missed = "missed" if share is None else f"missed by {share - GOAL:.2f}"
+        found.append((f"time to dense's loss, {dense_loss(part):.2f} nats a byte, '{title}'", f"{GOAL:.2f} of dense's",
+                      f"{outcome(runs, dense)}, {seeds(runs)}",
+                      "reached" if share is not None and share <= GOAL else missed))
+    return found
 
 
 def answer(record):
-    """The first line of the report: how long the best recipe takes, and what each part costs."""
-    part = main_part(record)
-    if part is None:
-        return ["- The time to dense's loss has not been measured."]
-    share, title = best(part)
-    dense = groups(part)[0][1]
-    read = dense[0]["steps"] * part["settings"]["batch"] * part["settings"]["length"] / 1e6
-    loss = statistics.mean(run["curve"][-1][2] for run in dense)
-    where = (f"{dense[0]['parameters'] / 1e6:.0f} M weights; {loss:.2f} nats a byte after {read:.0f} MB of text")
-    what = f"no recipe reaches dense's final held-out loss ({where})"
-    if share is not None:
-        what = (f"'{title}' reaches dense's final held-out loss in {share:.2f} of its time "
-                f"({seeds(group_of(part, title)[0])}; {where})")
-    each = "; ".join(f"{name}: {outcome(runs, dense)}" for name, runs, dense in groups(part)[1:])
-    return [f"- **Time to loss**, goal {GOAL:.2f}: {what}. {each}."]
+    """The first line of the report: how long the best recipe takes in each setting."""
+    parts, found = main_parts(record), []
+    if not parts:
+        return "- The time to dense's loss has not been measured."
+    reached = sum(verdict == "reached" for *_, verdict in goals(record))
+    for part in parts:
+        title, runs, dense, share = best(part)
+        size = part["settings"]
+        read = dense[0]["steps"] * size["batch"] * size["length"] / 1e6
+        found.append(f"{dense_loss(part):.2f} nats a byte, by dense after {read:.0f} MB of text in pieces of "
+                     f"{size['length']} bytes: '{title}' {'ends' if share is None else 'takes'} {outcome(runs, dense)} "
+                     f"({seeds(runs)})")
+    return (f"- **Time to loss**, goal {GOAL:.2f}: reached in {reached} of {len(parts)} settings "
+            f"({parts[0]['runs'][0]['parameters'] / 1e6:.0f} M weights). {'. '.join(found)}.")
+
+
+def costs(record):
+    """What each recipe and kind costs, of each setting with more than one."""
+    return [f"- What each part costs, {dense_loss(part):.2f} nats a byte: "
+            + "; ".join(f"{name}: {outcome(runs, dense)}" for name, runs, dense in groups(part)[1:]) + "."
+            for part in main_parts(record) if len(groups(part)) > 2]
 
 
 def outcome(runs, dense):
@@ -187,35 +192,31 @@ def outcome(runs, dense):
         return f"{reached} of dense's time"
     above = with_noise([above for _, above in map(of_dense, runs, dense)])
     share = statistics.mean(run["seconds"] / other["seconds"] for run, other in zip(runs, dense))
-    return f"{above} nats after {share:.2f} of its time"
+    return f"{above} nats above dense after {share:.2f} of its time"
 
 
 def plot(record, axes):
-    """The held-out loss of one seed's runs over wall time."""
-    part = main_part(record)
-    if part is None:
-        return
-    for title, runs, dense in groups(part):
-        axes.plot([seconds for _, seconds, _ in runs[0]["curve"]], [loss for *_, loss in runs[0]["curve"]],
-                  marker=".", label=f"{title}, seed {runs[0]['seed']}", color="black" if title == "dense" else None)
-    last = groups(part)[0][1][0]["curve"][-1]
-    axes.axhline(last[2], color="black", linewidth=0.7, linestyle=":")
+    """The held-out loss of one seed's runs over wall time, of each setting."""
+    later = []
+    for part in main_parts(record):
+        for title, runs, _ in groups(part):
+            curve, dense = runs[0]["curve"], title == "dense"
+            axes.plot([seconds for _, seconds, _ in curve], [loss for *_, loss in curve], marker=".",
+                      linewidth=2.5 if dense else 1, color="black" if dense else None,
+                      label=f"{title}, seed {runs[0]['seed']}, pieces of {part['settings']['length']}")
+            later += [loss for _, _, loss in curve[2:] or curve]
+            if dense:
+                axes.axhline(curve[-1][2], color="black", linewidth=0.7, linestyle=":")
     axes.set(xlabel="seconds of training", ylabel="held-out loss, nats a byte")
-    later = [loss for run in part["runs"] for _, _, loss in run["curve"][2:] or run["curve"]]
     axes.set_ylim(0.98 * min(later), 1.02 * max(later))
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=7)
 
 
 def noise_line(record):
-    spreads = [(part["settings"]["size"], [run["curve"][-1][2] for run in groups(part)[0][1]])
-               for part in record["parts"] if groups(part)]
-    spreads = [(f"{with_noise(losses, '.4f')} ({size}, {seeds(losses)})", losses)
-               for size, losses in spreads if len(losses) > 2]
+    spreads = [(part, [run["curve"][-1][2] for run in groups(part)[0][1]]) for part in record["parts"] if groups(part)]
+    spreads = [f"{with_noise(losses, '.4f')} ({part['settings']['size']}, pieces of {part['settings']['length']}, "
+               f"{seeds(losses)})" for part, losses in spreads if len(losses) > 2]
     if not spreads:
         return "- The noise of a seed was not measured: that takes three seeds."
-    found = f"- The noise of seeds, as the standard deviation of dense's loss: {'; '.join(text for text, _ in spreads)}."
-    part = main_part(record)
-    runs, dense = group_of(part, best(part)[1])
-    above = statistics.mean(above for _, above in map(of_dense, runs, dense))
-    within = abs(above) < max(statistics.stdev(losses) for _, losses in spreads)
-    return found + (f" The best recipe's difference at its end, {above:+.4f}, is within it." if within else "")
+    return (f"- The noise of seeds, as the standard deviation of dense's loss: {'; '.join(spreads)}. Smaller "
+            "differences say nothing.")

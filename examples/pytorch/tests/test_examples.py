@@ -108,12 +108,14 @@ def test_the_report_begins_with_the_answer_and_says_what_misses_the_goals(report
     page = report.markdown(measured(1.5, 1.31, (1.2, 1.1, 0.9)), None, good)
     lines = [line for line in page.splitlines() if line]
     first = lines.index("## Does training get faster?") + 1
-    assert lines[first].startswith("- **Time to loss**, goal 0.90: 'both, time=0.8' reaches")
+    assert lines[first].startswith("- **Time to loss**, goal 0.90: reached in 1 of 1 settings")
+    assert "'both, time=0.8' takes 0.756 of dense's time (1 seed)" in " ".join(lines)
     assert page.count("| reached |") == 6  # the estimate's kernel misses its goal
     assert "missed: 512 x 512" not in page and "missed by 0.05" in page
     bad = training_record(dense, trained_to(1.02, "both", "both", 10.0), trained_to(1.01, "mvue", "mvue", 10.0))
+    bad["parts"] += good["parts"]
     page = " ".join(report.markdown(measured(1.3, 1.2, (1.2, 1.0, 0.9)), None, bad).split())
-    for part in ("| missed by 0.10 |", "no recipe reaches", "mvue: +0.0100 nats after 1.00", "'mvue'", "not right in all",
+    for part in ("| missed by 0.10 |", "reached in 1 of 2 settings", "mvue: +0.0100 nats above dense after 1.00", "'mvue'", "not right in all",
                  "10.00 to 1.00"):
         assert part in page, part
     report.plot(measured(1.3, 1.2, (1.2,)), bad, tmp_path / "report.png")
@@ -229,7 +231,8 @@ def test_training_is_recorded_resumed_and_reported(tmp_path, words):
         again = trained(tmp_path / "parts", *which)
     assert untimed(again["parts"][0]) == untimed(part)
     assert not list((tmp_path / "parts").glob("*.pt"))
-    lines = time_to_loss.answer(whole) + time_to_loss.section(whole, lambda head, rows: [str(row) for row in rows])
+    section = time_to_loss.section(whole, lambda head, rows: [str(row) for row in rows])
+    lines = [time_to_loss.answer(whole), *time_to_loss.costs(whole), *section]
     assert lines[0].startswith("- **Time to loss**") and sum(names[2] in line for line in lines) >= 2
     with pytest.raises(SystemExit, match="another text"):
         trained(tmp_path / "whole")
