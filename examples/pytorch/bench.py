@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import torch
+from decoder import KINDS, Recipe, Training
 from layers import captured_times, device_ms, float8_times, float16_errors, layer_times, normal
 from text import Text
-from training import KINDS, Recipe, Training
 
 from tsenor_torch import Linear24, MvueLinear, build_info, compress24, mvue24, sparsify24
 
