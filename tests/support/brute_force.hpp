@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -12,13 +13,16 @@
 
 namespace tsenor_test {
 
-/// Every feasible mask of a pattern with m <= 4, and the best of them for given importances.
+/// Every feasible mask of a pattern with m <= 4, and the best of them for given importances. Importances are not negative, so a
+/// mask that can keep one more entry is no better than with it, in any arithmetic that rounds in order; it is counted alone.
 class brute_force {
  public:
   brute_force(tsenor::pattern p, tsenor::constraint c) : m_(p.m) {
     assert(p.m <= 4);
     for (std::uint32_t mask = 0; mask < 1u << (m_ * m_); ++mask) {
-      if (is_feasible(mask, p.n, c)) masks_.push_back(mask);
+      if (!is_feasible(mask, p.n, c)) continue;
+      feasible_++;
+      if (!can_grow(mask, p.n, c)) largest_.push_back(mask);
     }
   }
 
@@ -26,7 +30,7 @@ class brute_force {
   template <class T>
   T optimum(const T* importance) const {
     T best = 0;
-    for (std::uint32_t mask : masks_) {
+    for (std::uint32_t mask : largest_) {
       T value = 0;
       for (int k = 0; k < m_ * m_; ++k) value += (mask >> k & 1) ? importance[k] : T(0);
       best = std::max(best, value);
@@ -34,7 +38,7 @@ class brute_force {
     return best;
   }
 
-  std::size_t feasible_masks() const { return masks_.size(); }
+  std::size_t feasible_masks() const { return feasible_; }
 
  private:
   bool is_feasible(std::uint32_t mask, int n, tsenor::constraint c) const {
@@ -50,8 +54,15 @@ class brute_force {
     return true;
   }
 
+  bool can_grow(std::uint32_t mask, int n, tsenor::constraint c) const {
+    for (int k = 0; k < m_ * m_; ++k)
+      if (!(mask >> k & 1) && is_feasible(mask | 1u << k, n, c)) return true;
+    return false;
+  }
+
   int m_;
-  std::vector<std::uint32_t> masks_;
+  std::size_t feasible_ = 0;
+  std::vector<std::uint32_t> largest_;
 };
 
 }  // namespace tsenor_test
