@@ -126,7 +126,8 @@ def cuda_extension(cxx, arguments):
         cuda.remove("csrc/linear.cu")
     products = "with 2:4 products" if library else "without 2:4 products, as there is no cuSPARSELt"
     say(f"CPU, and CUDA for {choose_architectures()}, {products}")
-    compile_args = {"cxx": cxx, "nvcc": ["-O2", "-Xcompiler", "-fvisibility=hidden"]}
+    # Compressed, the GPUs' code takes half of the room; PyTorch's own is, too.
+    compile_args = {"cxx": cxx, "nvcc": ["-O2", "-Xfatbin=-compress-all", "-Xcompiler", "-fvisibility=hidden"]}
     return CUDAExtension("tsenor_torch._ops", sources("*.cpp") + cuda, extra_compile_args=compile_args, **arguments)
 
 
