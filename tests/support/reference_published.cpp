@@ -7,27 +7,20 @@
 namespace tsenor_test {
 namespace {
 
-// log(sum over k of exp(x[k * stride])) for k < count.
-double log_sum_exp(const double* x, int count, int stride) {
-  double largest = x[0];
-  for (int k = 1; k < count; ++k) largest = std::max(largest, x[k * stride]);
+// Scales one row or column of the plan to the sum n.
+void project_line(double* s, int m, int stride, int n) {
   double sum = 0;
-  for (int k = 0; k < count; ++k) sum += std::exp(x[k * stride] - largest);
-  return largest + std::log(sum);
+  for (int k = 0; k < m; ++k) sum += s[k * stride];
+  const double factor = n / sum;
+  for (int k = 0; k < m; ++k) s[k * stride] *= factor;
 }
 
-// Scales one row or column of exp(log_s) to the sum n.
-void project_line(double* log_s, int m, int stride, int n) {
-  const double shift = log_sum_exp(log_s, m, stride) - std::log(n);
-  for (int k = 0; k < m; ++k) log_s[k * stride] -= shift;
-}
-
-// Caps exp(log_s) at 1. Only this projection needs Dykstra's correction, log_q: the other two are onto affine sets.
-void project_capacity(std::vector<double>& log_s, std::vector<double>& log_q) {
-  for (std::size_t k = 0; k < log_s.size(); ++k) {
-    const double uncapped = log_s[k] + log_q[k];
-    log_s[k] = std::min(uncapped, 0.0);
-    log_q[k] = uncapped - log_s[k];
+// Caps the plan at 1. Only this projection needs Dykstra's correction, q: the other two are onto affine sets.
+void project_capacity(std::vector<double>& s, std::vector<double>& q) {
+  for (std::size_t k = 0; k < s.size(); ++k) {
+    const double uncapped = s[k] * q[k];
+    s[k] = std::min(uncapped, 1.0);
+    q[k] = std::max(uncapped, 1.0);  // uncapped / s[k]
   }
 }
 
@@ -113,15 +106,14 @@ std::vector<double> reference_plan(const double* importance, tsenor::pattern p, 
   const int m = p.m;
   const double largest = *std::max_element(importance, importance + m * m);
   if (largest == 0) return std::vector<double>(m * m, double(p.n) / m);
-  std::vector<double> log_s(m * m), log_q(m * m);
-  for (int k = 0; k < m * m; ++k) log_s[k] = importance[k] / largest / opts.tau;
+  std::vector<double> s(m * m), q(m * m, 1);
+  for (int k = 0; k < m * m; ++k) s[k] = std::exp(importance[k] / largest / opts.tau);
   for (int t = 0; t < opts.iterations; ++t) {
-    for (int i = 0; i < m; ++i) project_line(&log_s[i * m], m, 1, p.n);
-    for (int j = 0; j < m; ++j) project_line(&log_s[j], m, m, p.n);
-    project_capacity(log_s, log_q);
+    for (int i = 0; i < m; ++i) project_line(&s[i * m], m, 1, p.n);
+    for (int j = 0; j < m; ++j) project_line(&s[j], m, m, p.n);
+    project_capacity(s, q);
   }
-  for (double& s : log_s) s = std::exp(s);
-  return log_s;
+  return s;
 }
 
 reference_rounding reference_round(const double* importance, const double* plan, tsenor::pattern p,
