@@ -1,4 +1,5 @@
-// The operators of 2:4 in both passes: compressing, and on the CPU the products of a linear layer (on GPUs linear24_cuda.cpp).
+// The operators of 2:4 in both passes: compressing, and on the CPU the products of a linear layer (on GPUs
+// linear24_cuda.cpp).
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
