@@ -30,7 +30,8 @@ def parse():
     p.add_argument("--stages", default=",".join(STAGES), help="default: %(default)s")
     p.add_argument("--patterns", default=",".join(PATTERNS), help="default: %(default)s")
     p.add_argument("--methods", default="magnitude,wanda,sparsegpt,alps", help="default: %(default)s")
-    p.add_argument("--structures", default="row-wise,transposable,published,row-then-column", help="default: %(default)s")
+    p.add_argument("--structures", default="row-wise,transposable,published,row-then-column",
+                   help="default: %(default)s")
     p.add_argument(
         "--seconds", type=float, default=float("inf"), help="stop the grid after this time; run again to continue"
     )

@@ -40,8 +40,8 @@ def device_ms(call, repeats=9):
 
 
 def run_ms(steps, rounds=4):
-    """Wall time a step of runs of each kind of step, given as {kind: (call, every)} where the call finds masks once in
-    so many steps. Runs of the kinds take turns, so that the GPU's clock is the same for all. The least of each counts."""
+    """The wall time of a step of each kind, given as {kind: (call, every)}, where the call finds masks in every so many
+    steps. The kinds take turns, so that the GPU's clock is the same for all. The shortest run of each counts."""
     times = {kind: [] for kind in steps}
     for _ in range(rounds):
         for kind, (step, every) in steps.items():
@@ -161,8 +161,8 @@ def dense_float8(factor, matrix):
 
 
 class SparseProduct:
-    """The same with a compressed matrix, by the library's fastest algorithm for these shapes; the result of 16-bit factors
-    is of their type."""
+    """The same with a compressed matrix, by the library's fastest algorithm for these shapes. The result of 16-bit
+    factors has their type."""
 
     def __init__(self, compressed, factor):
         narrow = {"out_dtype": torch.bfloat16} if factor.dtype == FLOAT8 else {}
@@ -207,8 +207,8 @@ def float8_product_times(weight, tokens, scale):
 
 
 def float8_steps(weight, tokens, scale):
-    """A step, dense and sparse: all that follows from x, dy and the weight in bfloat16, which are cast by a scale of one.
-    The weight gradient is dense in both."""
+    """A step, dense and sparse: it casts x, dy and the weight from bfloat16 with a scale of one, and computes all three
+    products. The weight gradient is dense in both."""
     out_features, in_features = weight.shape
     x, dy = normal(tokens, in_features), normal(tokens, out_features)
     compressed, transposed, mask = compress24(weight, scale)

@@ -109,8 +109,8 @@ def section(record, table):
              "see the same text. 'masks' has 2:4 transposable weights, 'mvue' dense weights and a 2:4 weight "
              "gradient, 'both' both. Seconds are wall time of the training only. \"Time to dense's loss\" is the time "
              "until the held-out loss reaches the final loss of dense training with the same seed, divided by the "
-             "time of dense training. Runs with time=0.9 have 0.9 of dense's time in all: their rates fall as much in "
-             "less time. \"Sparse products\" counts the layers with sparse forward, input gradient and weight "
+             "time of dense training. Runs with time=0.9 have 0.9 of dense's time, in which their learning rate falls "
+             "as far. \"Sparse products\" counts the layers with sparse forward, input gradient and weight "
              "gradient.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]

@@ -160,7 +160,9 @@ class Record:
 def size_of(given, ranks):
     size = SIZES[given.size] | {k: v for k, v in (("batch", given.batch), ("rate", given.rate)) if v}
     if size["batch"] % ranks.count:
-        raise SystemExit(f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: --batch")
+        raise SystemExit(
+            f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: change --batch"
+        )
     return size
 
 

@@ -137,7 +137,8 @@ def _arguments(model, batch, number):
         raise ValueError(f"tsenor: calibration batch {number} is empty: {[list(t.shape) for t in batch]}")
     if any(t.dim() == 1 and not t.is_floating_point() for t in batch):
         raise ValueError(
-            f"tsenor: calibration batch {number} is {[list(t.shape) for t in batch]}: token ids must be [sequences, tokens]"
+            f"tsenor: calibration batch {number} is {[list(t.shape) for t in batch]}: "
+            "token ids must be [sequences, tokens]"
         )
     return tuple(t.to(device) for t in batch), named
 
