@@ -1,4 +1,4 @@
-"""Running a model block by block, and adding up what its layers see."""
+"""Runs a model block by block, and adds up what its layers see."""
 
 import contextlib
 from typing import NamedTuple

@@ -58,7 +58,7 @@ class Clock:
         self.driver = weakref.ref(refresh, lambda _: self.leave())
 
     def leave(self):
-        """Nobody counts the steps from here on, and what has been done until now needs no word."""
+        """Nobody counts the steps from here on. The steps until now call for no warning."""
         self.driver, self.left = lambda: None, _optimizer_steps
 
     def warn(self):
