@@ -30,7 +30,7 @@ def dense_phases(steps, *, start=0.0, end=1 / 6):
     >>> MaskRefresh(model, optimizer, schedule=dense_phases(1000))
     """
     if not (0 <= start and 0 <= end and start + end <= 1):
-        raise ValueError(f"tsenor: shares of dense steps must be 0 to 1 together, not {start} and {end}")
+        raise ValueError(f"tsenor: start and end must be shares of at most 1 together, not {start} and {end}")
     first, last = round(start * steps), round((1 - end) * steps)
     return lambda step, n, m: m if step < first or last <= step and last < steps else n
 
@@ -64,7 +64,7 @@ class MaskRefresh:
         self, model, optimizer=None, *, every=1, schedule=None, importance=None, decay=0.0, measure_flips=False
     ):
         if every < 1 or every != int(every):
-            raise ValueError(f"every must be an integer of at least 1, not {every}")
+            raise ValueError(f"tsenor: every must be an integer of at least 1, not {every}")
         self.model, self.every, self.schedule, self.importance, self.decay = model, every, schedule, importance, decay
         self.flips, self.measure_flips, self.handles, self.checked = {}, measure_flips, [], False
         self._collect()
@@ -97,7 +97,7 @@ class MaskRefresh:
     def refresh(self):
         """Finds all masks now. A sharded Linear24 finds its mask with its next product."""
         if self.measure_flips and (late := self._found_late()):
-            raise ValueError(f"tsenor: measure_flips of {late[0]}, a sharded Linear24, whose mask is found later")
+            raise ValueError(f"tsenor: measure_flips of {late[0]}: a sharded Linear24 finds its mask too late for it")
         before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
         if self.schedule:
             for layer in self.layers:

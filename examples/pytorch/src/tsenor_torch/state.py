@@ -108,7 +108,7 @@ class Masked(torch.nn.Module):
     def keep(self, now):
         """N of the masks found from here on, which a schedule may have on its way to n. ValueError outside 1 to M."""
         if not 1 <= now <= self.m:
-            raise ValueError(f"tsenor: the schedule keeps {now} of {self.m}")
+            raise ValueError(f"tsenor: the schedule keeps {now} of {self.m}: it must return 1 to {self.m}")
         self.now = self.now if self.frozen else now
 
     def _note(self):
