@@ -116,7 +116,7 @@ def timer(device):
 
 
 def digest(shapes, folder):
-    """How many masks there are, and one hash of all, each put together from the shards in the folder."""
+    """The number of masks, and one hash of all. Each mask is put together from the shards in the folder."""
     whole = hashlib.sha256()
     for name in shapes:
         parts = sorted(folder.glob(f"{name}.*-*.pt"), key=lambda p: int(p.name[len(name) + 1 :].split("-")[0]))

@@ -26,7 +26,7 @@ GOAL_LAYERS = [[4096, 14336, 16384], [8192, 8192, 16384]]
 
 
 def newest(paths=()):
-    """The records by name; of those that are not given the newest of bench/results."""
+    """The records by name: those given, else the newest of bench/results."""
     found = {}
     for name in ("linear24", "sharded", "training"):
         stored = sorted((HERE.parent.parent / "bench" / "results").glob(f"{name}-*.json"))
@@ -57,7 +57,7 @@ def layers_of(record):
 
 
 def decoder_gains(record, name):
-    """Of each run but the dense ones: (run, times dense), dense being as it is captured."""
+    """(run, times dense) for each run. A captured run is compared with the captured dense one."""
     for item in record.get("decoders", []):
         if item["name"] == name:
             dense = {run["captured"]: run["median_step_ms"] for run in item["runs"] if run["kind"] == "dense"}
@@ -180,8 +180,8 @@ def kernel_lines(record):
                   f"{e['copy_ms']:.3f}", f"{100 * e['copy_ms'] / e['ms']:.0f}", f"{e['half_zeros_ms']:.3f}",
                   f"{e['infinities_ms']:.3f}"] for e in record.get("mvue", [])]
     return ["## Kernels", "",
-            "One kernel reads the weights, finds the mask, and writes both compressed operands. The table has its device "
-            "time. \"Mask too\" also writes the mask. \"Given mask\" takes a mask instead of finding it. \"Mask "
+            "One kernel reads the weights, finds the mask, and writes both compressed operands. The table has its "
+            "device time. \"Mask too\" also writes the mask. \"Given mask\" takes a mask instead of finding it. \"Mask "
             "alone\" writes only the mask. \"Copy\" copies the weights.", "",
             *table(["weights", "ms", "TB/s", "mask too", "given mask", "mask alone", "copy"], rows),
             "The estimate of the output gradient, beside a copy that reads and writes as many bytes. The last two "
@@ -237,7 +237,7 @@ def float16_lines(record):
     return ["## float16", "",
             f"cuSPARSELt {record['environment']['cusparselt']} was loaded. `Linear24` uses dense products in float16."
             + (f" Its results were {right} cases below. The table counts layers whose sparse product, of the vendor's "
-               "own operand, is within 2 % of dense. Rows differ in algorithm and first workspace." if rows else ""), "",
+               "own operand, is within 2 % of dense. Rows differ in algorithm and workspace." if rows else ""), "",
             *table(["algorithm and workspace", "layers", "right", "largest relative error"], rows), *failures(items)]
 
 
