@@ -75,7 +75,7 @@ def cost_of_transposable(r):
     lines = [
         "## The cost of transposable masks",
         "",
-        "Perplexity with transposable masks, divided by that with standard masks:",
+        "Perplexity with transposable masks, divided by that with standard masks (row-wise N:M):",
         "",
     ]
     lines += table(["pattern", *r.methods], rows)
