@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Times how long compilers take for tsenor's headers and a call of find_mask: compile_time.sh [--repeats K] [--json FILE]
+# Times how long compilers take for tsenor's headers and a call of find_mask:
+#   compile_time.sh [--repeats K] [--json FILE]
 # Compilers: $CXX (g++) and $NVCC (nvcc; left out if missing). Seconds are the median of K (3) compilations, wall clock
 # and processor time. "more" is the processor time of a row less that of the empty file.
 set -euo pipefail
 
-usage() { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
 
 repeats=3
 json=

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the cost of choosing the instruction set at run time: dispatch_cost.sh BUILD_FOLDER
-# Runs bench_find_mask_cpu and bench_find_mask_cpu_native in turn, three times each, on one core. Prints for each pattern
-# the median milliseconds of both, and their ratio (above 1: the default build is slower).
+# Runs bench_find_mask_cpu and bench_find_mask_cpu_native in turn, three times each, on one core. Prints for each
+# pattern the median milliseconds of both, and their ratio (above 1: the default build is slower).
 set -euo pipefail
 
 [ $# -eq 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }

@@ -21,7 +21,8 @@ def correlated(tokens, side, device):
 
 def row_wise(importance, n, m):
     groups = importance.reshape(-1, m)
-    return torch.zeros_like(groups, dtype=torch.bool).scatter_(1, groups.topk(n, dim=1).indices, True).reshape(importance.shape)
+    mask = torch.zeros_like(groups, dtype=torch.bool).scatter_(1, groups.topk(n, dim=1).indices, True)
+    return mask.reshape(importance.shape)
 
 
 def sparsegpt(w, gram, tokens, n, m, block=128):
@@ -83,7 +84,8 @@ def main():
     g.diagonal().add_(0.01 * g.diagonal().mean())
     d = g.diagonal().sqrt()
     h = g / d / d[:, None]
-    results = {"wanda_row_wise_ms": milliseconds(a.device, lambda: w * row_wise(w.abs() * gram.diagonal().sqrt(), n, m), 5)}
+    wanda = milliseconds(a.device, lambda: w * row_wise(w.abs() * gram.diagonal().sqrt(), n, m), 5)
+    results = {"wanda_row_wise_ms": wanda}
     results["sparsegpt_row_wise_ms"] = milliseconds(a.device, lambda: sparsegpt(w, gram, tokens, n, m))
     found = []
     results["eigh_fp64_ms"] = milliseconds(a.device, lambda: found.append(torch.linalg.eigh(h.double())), 0)

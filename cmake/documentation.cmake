@@ -1,5 +1,5 @@
-# cmake -P cmake/documentation.cmake: the reference of the public headers, build/documentation/html/index.html, by doxygen
-# (Debian: doxygen). Fails if doxygen warns about anything. -D folder=FOLDER, before -P, puts it elsewhere.
+# cmake -P cmake/documentation.cmake: the reference of the public headers, build/documentation/html/index.html, by
+# doxygen (Debian: doxygen). Fails if doxygen warns about anything. -D folder=FOLDER, before -P, puts it elsewhere.
 cmake_minimum_required(VERSION 3.25)
 
 if(NOT folder)

@@ -1,8 +1,9 @@
-# run_workflow(PRESET NEED...): installs the missing packages of NEED, then runs the workflow preset. For `cmake -P` scripts.
+# run_workflow(PRESET NEED...): installs the missing packages of NEED, then runs the workflow preset. For `cmake -P`
+# scripts.
 #
-# It installs Debian's packages if there is apt-get, and if you are root or sudo asks for no password. It prints the command
-# first. With -DINSTALL=OFF before -P it only prints the command. CMake downloads what is still missing when it configures the
-# project. If that is impossible, this script prints the command that installs it, and runs nothing.
+# It installs Debian's packages if there is apt-get, and if you are root or sudo asks for no password. It prints the
+# command first. With -DINSTALL=OFF before -P it only prints the command. CMake downloads what is still missing when it
+# configures the project. If that is impossible, this script prints the command that installs it, and runs nothing.
 cmake_minimum_required(VERSION 3.25)
 
 # Each need: its Debian package, and a program or header by which it is known to be there.

@@ -1,4 +1,4 @@
-// A user-defined importance, a stream, and a CUDA graph that is captured once and launched for every new set of weights.
+// A user-defined importance, a stream, and a CUDA graph that is captured once and launched for all new weights.
 #include <cstdint>
 #include <cstdio>
 #include <vector>

@@ -9,7 +9,8 @@ def same_problem(row):
 
 def infeasible(rows):
     """Masks that break their pattern."""
-    return [f"{name(row)}: {row['violations']} rows and columns break the pattern" for row in rows if row.get("violations")]
+    broken = [row for row in rows if row.get("violations")]
+    return [f"{name(row)}: {row['violations']} rows and columns break the pattern" for row in broken]
 
 
 def our_failures(rows):

@@ -106,7 +106,8 @@ def check_sizes(options):
 
 def file_name(record):
     """compare-h100-2026-01-31.json"""
-    words = re.sub(r"nvidia|amd|intel|geforce|\d+gb|hbm\d*|\(r\)|\(tm\)|cpu|processor|@.*", " ", record.about["machine"]["name"].lower())
+    name = record.about["machine"]["name"].lower()
+    words = re.sub(r"nvidia|amd|intel|geforce|\d+gb|hbm\d*|\(r\)|\(tm\)|cpu|processor|@.*", " ", name)
     short = re.sub(r"[^a-z0-9]+", "-", words).strip("-") or "cpu"
     return f"compare-{short}-{record.started:%Y-%m-%d}.json"
 

@@ -11,7 +11,9 @@ from .record import Record, usable_cores
 from .timing import set_threads, time_calls
 
 SPEED_PATTERNS = [(2, 4), (4, 8), (8, 16), (16, 32), (8, 32), (32, 64)]
-ERROR_PATTERNS = [(1, 4), (2, 4), (3, 4), (2, 8), (4, 8), (6, 8), (4, 16), (8, 16), (12, 16), (8, 32), (16, 32), (24, 32)]
+ERROR_PATTERNS = [
+    (1, 4), (2, 4), (3, 4), (2, 8), (4, 8), (6, 8), (4, 16), (8, 16), (12, 16), (8, 32), (16, 32), (24, 32)
+]
 ERROR_METHODS = [
     methods.OPTIMAL,
     methods.PUBLISHED,
@@ -138,8 +140,9 @@ def speed(bench):
 
 def scaling(bench):
     """Time by size, up to the size of `speed`, whose rows are the last point."""
-    left_out = (methods.PUBLISHED_COMPILED, methods.OPTIMAL_PRUNED, methods.LEMON, methods.TORCH_TILE, methods.CUSPARSELT)
-    chosen = [x for x in methods.ALL if x not in (*left_out, methods.SEARCH)]
+    peers = (methods.LEMON, methods.TORCH_TILE, methods.CUSPARSELT, methods.SEARCH)
+    left_out = (methods.PUBLISHED_COMPILED, methods.OPTIMAL_PRUNED, *peers)
+    chosen = [x for x in methods.ALL if x not in left_out]
     size = 512 if bench.device == "cuda" else 256
     while size < bench.size:
         time_methods(bench, "scaling", chosen, SCALING_PATTERN, size, thread_counts(bench)[-1])

@@ -73,7 +73,9 @@ class Library:
         found.restype, found.argtypes = result, arguments
         return found
 
-    def find_mask(self, weights, nm, method, constraint, *, mask=None, pruned=None, prices=None, threads=0, **parameters):
+    def find_mask(
+        self, weights, nm, method, constraint, *, mask=None, pruned=None, prices=None, threads=0, **parameters
+    ):
         """One call of find_mask on dense `[rows, cols]` or `[batch, rows, cols]` weights: on the GPU, on the current
         stream, if they are there. `parameters`: iterations, tau, local_search_steps."""
         request = make_request(weights, nm, method, constraint, mask, pruned, prices, **parameters)
@@ -91,7 +93,8 @@ class Library:
 
 
 def make_request(
-    weights, nm, method, constraint, mask=None, pruned=None, prices=None, iterations=300, tau=0.005, local_search_steps=10
+    weights, nm, method, constraint, mask=None, pruned=None, prices=None, iterations=300, tau=0.005,
+    local_search_steps=10
 ):
     rows, cols = weights.shape[-2:]
     batch = weights.shape[0] if weights.ndim == 3 else 1

@@ -70,7 +70,8 @@ def library_method(name, method, constraint, output="mask", **parameters):
         def call(weights):
             out = ring.next()
             problem.library.find_mask(
-                weights, (problem.n, problem.m), method, constraint, threads=problem.threads, **{output: out}, **parameters
+                weights, (problem.n, problem.m), method, constraint, threads=problem.threads, **{output: out},
+                **parameters
             )
             return out
 

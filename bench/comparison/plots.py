@@ -75,7 +75,8 @@ def time_against_gap(rows):
     figure, axes = panels(len(patterns), 3)
     for axis, pattern in zip(axes, patterns):
         for row in (x for x in timed if x["pattern"] == pattern):
-            axis.plot(row["milliseconds"], percent(row), linestyle="", label=label(row["method"]), **style_of(row["method"]))
+            style = style_of(row["method"])
+            axis.plot(row["milliseconds"], percent(row), linestyle="", label=label(row["method"]), **style)
         axis.set_xscale("log")
         gap_axis(axis.set_yscale, axis.set_yticks)
         axis.set_ylim(PROVED / 3, 60)
@@ -181,7 +182,8 @@ def sensitivity_to(rows, title, axis_of, line_of, lines, x_label):
             mine = [x for x in found if (x["weights"], x["pattern"], line_of(x)) == (kind, pattern, line)]
             mine.sort(key=axis_of)
             at = [axis_of(x) for x in mine]
-            axis.plot(at, [percent(x) for x in mine], color=CYCLE[k], marker=MARKERS[k], markersize=4, label=title(line))
+            gaps = [percent(x) for x in mine]
+            axis.plot(at, gaps, color=CYCLE[k], marker=MARKERS[k], markersize=4, label=title(line))
         axis.set_yscale("log")
         axis.set_title(f"{weights_label(kind)}, {pattern}", fontsize=9)
         axis.set_xlabel(x_label)

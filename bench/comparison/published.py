@@ -8,7 +8,9 @@ Algorithm 2 rounds it: greedily, then by swaps that gain. Masks keep at most N.
 import math
 from dataclasses import dataclass
 
-from .arrays import bool_zeros, count_to, counts, dense, descending, int32_zeros, largest, log_sum_exp, mask_of_largest, where
+from .arrays import (
+    bool_zeros, count_to, counts, dense, descending, int32_zeros, largest, log_sum_exp, mask_of_largest, where
+)
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,17 @@ QUALITY = ("errors", "ablation", "sensitivity")  # experiments whose masks hardl
 INTRODUCTION = """\
 # Report
 
-This page compares the time and the quality of masks for this library and its peers. [README.md](README.md) explains the experiments and
-the methods. `bench/report` makes this page from the records in [results](results); do not edit it.
+This page compares the time and the quality of masks for this library and its peers. [README.md](README.md) explains the
+experiments and the methods. `bench/report` makes this page from the records in [results](results); do not edit it.
 
-- **gap**: the share of the optimum that a mask misses, in percent. You need not trust this library for the optimum: the checker that
-  judges all masks computes an upper bound of it, from prices that anyone can check. `0` is a gap below 0.00001 %. Methods that keep
-  at most N are compared with the optimum with at most N, methods that keep exactly N with the optimum with exactly N.
-- **Times** are medians, for weights and mask in memory. On a GPU they are device time, and the inputs rotate over more matrices than
-  the cache holds. On a CPU they are processor time for one thread, and the wall clock for several.
-- **Error, ablation and sensitivity** are shown only for the first machine, because the mask that a method finds hardly depends on the
-  machine. The records have them for each machine.
+- **gap**: the share of the optimum that a mask misses, in percent. You need not trust this library for the optimum: the
+  checker that judges all masks computes an upper bound of it, from prices that anyone can check. `0` is a gap below
+  0.00001 %. Methods that keep at most N are compared with the optimum with at most N, methods that keep exactly N with
+  the optimum with exactly N.
+- **Times** are medians, for weights and mask in memory. On a GPU they are device time, and the inputs rotate over more
+  matrices than the cache holds. On a CPU they are processor time for one thread, and the wall clock for several.
+- **Error, ablation and sensitivity** are shown only for the first machine, because the mask that a method finds hardly
+  depends on the machine. The records have them for each machine.
 """
 
 
@@ -106,7 +107,8 @@ def best_parameters(rows, kind, pattern):
     best = min(mine, key=lambda x: x["gap"])
     worst = max(mine, key=lambda x: x["gap"])
     where = f"{best['tau']:g}, {best['iterations']}, {best['local_search_steps']}"
-    return [f"{weights_label(kind)}, {pattern}", gap_text(paper[0]) if paper else "", gap_text(best), where, gap_text(worst)]
+    papers = gap_text(paper[0]) if paper else ""
+    return [f"{weights_label(kind)}, {pattern}", papers, gap_text(best), where, gap_text(worst)]
 
 
 def sensitivity_text(rows):
@@ -115,9 +117,11 @@ def sensitivity_text(rows):
         return ""
     pairs = dict.fromkeys((x["weights"], x["pattern"]) for x in found)
     taus = [x["tau"] for x in found]
-    head = ["weights, pattern", "gap at the paper's tau = 0.005, T = 300, L = 10", "least gap", "at tau, T, L", "largest gap"]
+    papers = "gap at the paper's tau = 0.005, T = 300, L = 10"
+    head = ["weights, pattern", papers, "least gap", "at tau, T, L", "largest gap"]
     return (
-        f"### Sensitivity to tau, T and L\n\nGap of the published method in %, for tau from {min(taus):g} to {max(taus):g}, and for "
+        "### Sensitivity to tau, T and L\n\n"
+        f"Gap of the published method in %, for tau from {min(taus):g} to {max(taus):g}, and for "
         "several T and L. The optimal method has none of these parameters, and no gap.\n\n"
         + table(head, [best_parameters(rows, *pair) for pair in pairs])
     )
@@ -137,10 +141,12 @@ def scale_text(rows):
         return ""
     first = found[0]
     lines = [
-        [SCALE_WAYS.get(x["method"], x["method"]), number(x["milliseconds"]), str(x["violations"]), gap_text(x)] for x in found
+        [SCALE_WAYS.get(x["method"], x["method"]), number(x["milliseconds"]), str(x["violations"]), gap_text(x)]
+        for x in found
     ]
     return (
-        f"### All linear layers of a decoder with 8 billion parameters\n\n{first['matrices']} matrices, {first['parameters'] / 1e9:.2f} "
+        "### All linear layers of a decoder with 8 billion parameters\n\n"
+        f"{first['matrices']} matrices, {first['parameters'] / 1e9:.2f} "
         f"billion {first['dtype']} weights, {first['pattern']}, on one stream:\n\n"
         + table(["how", "milliseconds", "violations", "gap, %"], lines)
     )
@@ -171,14 +177,16 @@ def check_text(rows):
 
 def machine_text(record):
     machine = record["machine"]
-    parts = [f"{machine['cores']} cores (load average at the start {machine['load_average']:.1f})", f"NumPy {machine['numpy']}"]
+    load = f"load average at the start {machine['load_average']:.1f}"
+    parts = [f"{machine['cores']} cores ({load})", f"NumPy {machine['numpy']}"]
     if machine["torch"]:
         parts.append(f"PyTorch {machine['torch']}")
     if machine.get("copy_bytes_per_second"):
         parts.append(f"a device copy moves {machine['copy_bytes_per_second'] / 1e9:.0f} GB/s")
     changes = ", with uncommitted changes" if record["uncommitted_changes"] else ""
     return (
-        f"{record['date'][:10]}, commit {record['commit'][:12]}{changes}, `{record['command']}`, {record['seconds']} s; "
+        f"{record['date'][:10]}, commit {record['commit'][:12]}{changes}, "
+        f"`{record['command']}`, {record['seconds']} s; "
         f"{', '.join(parts)}.\n"
     )
 
@@ -230,7 +238,8 @@ def newest_records(folder):
 
 def main():
     p = argparse.ArgumentParser("bench/report", description=__doc__)
-    p.add_argument("--records", type=Path, default=BENCH / "results", help="folder with compare-*.json (default: %(default)s)")
+    p.add_argument("--records", type=Path, default=BENCH / "results",
+                   help="folder with compare-*.json (default: %(default)s)")
     p.add_argument("--out", type=Path, default=BENCH, help="folder for REPORT.md and plots/ (default: %(default)s)")
     options = p.parse_args()
     from .plots import draw  # so that --help works without matplotlib

@@ -98,7 +98,8 @@ def run_way(stacks, bound, way, work):
 
 def scale(bench):
     if bench.device != "cuda":
-        bench.record.add({"experiment": "scale", "method": "linear layers of a decoder", "skipped": "runs only on a GPU"})
+        skipped = {"method": "linear layers of a decoder", "skipped": "runs only on a GPU"}
+        bench.record.add({"experiment": "scale", **skipped})
         return
     torch.cuda.empty_cache()
     stacks, library = make_stacks(), bench.library

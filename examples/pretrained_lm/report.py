@@ -46,7 +46,8 @@ def orders(r):
     lines = [
         "## Which claims of the paper hold",
         "",
-        "A number is one perplexity divided by another. Its 95 % interval comes from resampling the articles, in pairs.",
+        "A number is one perplexity divided by another. Its 95 % interval comes from resampling the articles, "
+        "in pairs.",
         "",
     ]
     for a, b in (("alps", "sparsegpt"), ("sparsegpt", "wanda"), ("wanda", "magnitude")):
@@ -74,7 +75,7 @@ def cost_of_transposable(r):
     lines = [
         "## The cost of transposable masks",
         "",
-        "Perplexity with transposable masks, divided by that with standard masks:",
+        "Perplexity with transposable masks, divided by that with standard masks (row-wise N:M):",
         "",
     ]
     lines += table(["pattern", *r.methods], rows)
@@ -83,7 +84,8 @@ def cost_of_transposable(r):
         for p in r.patterns
     ]
     lines += [
-        "The same for the error of the layers' outputs: geometric means over layers. Intervals come from resampling them.",
+        "The same for the error of the layers' outputs: geometric means over layers. Intervals come from resampling "
+        "them.",
         "",
     ]
     return lines + table(["pattern", *r.methods], rows)
@@ -108,7 +110,8 @@ def error_tables(r):
         "## Error by layer",
         "",
         "The squared error of a layer's outputs, divided by their square, on the calibration data that reaches the",
-        "layer through the pruned blocks before it. Geometric means over blocks; brackets: divided by that of standard masks.",
+        "layer through the pruned blocks before it. Geometric means over blocks; brackets: divided by that of standard "
+        "masks.",
         "",
     ]
     for p in [p for p in ("16:32", "2:4") if p in r.patterns]:
@@ -158,7 +161,8 @@ def times(r):
         [name, f"{seconds:.5f}" if seconds < 0.1 else f"{seconds:g}"] for name, seconds in [*ours, *AUTHORS_SECONDS]
     ]
     lines += [
-        "Time to find transposable 8:16 masks of one 8192 x 8192 matrix. The authors' numbers are from arXiv 2505.23949,",
+        "Time to find transposable 8:16 masks of one 8192 x 8192 matrix. The authors' numbers are from arXiv "
+        "2505.23949,",
         "measured on their machines. We know of no published time of a whole pruning that could be compared with ours.",
         "",
     ]
@@ -199,7 +203,8 @@ def tuning(r):
     return [
         "## Fine-tuning with the masks fixed",
         "",
-        "All products are dense here, because a model of this width gains nothing from sparse hardware. So equal seconds",
+        "All products are dense here, because a model of this width gains nothing from sparse hardware. So equal "
+        "seconds",
         "give no structure an advantage. On sparse hardware, only transposable masks speed up the exact gradient. With",
         "row-wise masks the gradient is dense ('exact') or approximate ('bi-nm').",
         "",
@@ -249,5 +254,7 @@ def write(work):
         head(r) + orders(r) + cost_of_transposable(r) + perplexity_tables(r) + error_tables(r) + times(r) + tuning(r)
     )
     (work / "report.md").write_text("\n".join(parts))
-    lines = json.dumps(record(r)).replace('{"method"', '\n {"method"').replace('{"configuration"', '\n {"configuration"')
+    lines = json.dumps(record(r))
+    for first in ("method", "configuration"):
+        lines = lines.replace(f'{{"{first}"', f'\n {{"{first}"')
     (work / "record.json").write_text(lines + "\n")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Prunes a pretrained language model in every way, measures its perplexity, fine-tunes it, and writes a report.
+"""Prunes a pretrained language model with each method, pattern and structure. Measures its perplexity, fine-tunes it,
+and writes a report.
 
-    pip install -r requirements.txt && pip install ../pytorch
+    pip install -r requirements.txt setuptools ninja && pip install --no-build-isolation ../pytorch
     run.py --work FOLDER
 
 The model and the text come from the installed packages, or from files: --gguf FILE, and --articles FILE, which
@@ -30,7 +31,8 @@ def parse():
     p.add_argument("--stages", default=",".join(STAGES), help="default: %(default)s")
     p.add_argument("--patterns", default=",".join(PATTERNS), help="default: %(default)s")
     p.add_argument("--methods", default="magnitude,wanda,sparsegpt,alps", help="default: %(default)s")
-    p.add_argument("--structures", default="row-wise,transposable,published,row-then-column", help="default: %(default)s")
+    p.add_argument("--structures", default="row-wise,transposable,published,row-then-column",
+                   help="default: %(default)s")
     p.add_argument(
         "--seconds", type=float, default=float("inf"), help="stop the grid after this time; run again to continue"
     )

@@ -113,7 +113,9 @@ def grid(s):
     new_cell(s, model, batches, "wanda", "2:4", "row-wise")  # what starts up once is nobody's time
     for cell in missing:
         if time.monotonic() - begin > s.seconds:
-            raise SystemExit(f"grid: the {s.seconds:.0f} s are over; run the same line again to continue with {' '.join(cell)}")
+            raise SystemExit(
+                f"grid: the {s.seconds:.0f} s are over; run the same line again to continue with {' '.join(cell)}"
+            )
         model.load_state_dict(weights)
         found = {**new_cell(s, model, batches, *cell), **evaluate.score(model, test, s.device)}
         append(target, found)

@@ -63,7 +63,7 @@ def compress_times(rows, cols):
 
 
 def mvue_times(tokens, features):
-    """The kernel of the estimate, larger than the L2, and a copy that reads and writes as many bytes together."""
+    """The estimate's kernel on data larger than the L2 cache, and a copy that reads and writes as many bytes."""
     dy = normal(tokens, features)
     traffic = dy.numel() * 2 * 25 // 16
     source, copied = (torch.zeros(traffic // 2, dtype=torch.uint8, device="cuda") for _ in range(2))
@@ -104,7 +104,7 @@ class Turn(Training):
         self.times.append(1e3 * (time.perf_counter() - begin))
 
     def learn(self, tokens):
-        """From a graph, once some steps have been taken without."""
+        """Takes some steps, and then replays them from a graph."""
         if not self.captured:
             return super().learn(tokens)
         if self.done < 3:
@@ -175,7 +175,7 @@ def environment():
 
 
 class Record:
-    """FOLDER/linear24.json, which a second call goes on with."""
+    """FOLDER/linear24.json. A second call continues it."""
 
     def __init__(self, folder, environment):
         self.path = folder / "linear24.json"
@@ -196,7 +196,7 @@ class Record:
 
 
 def brief(result):
-    """A line of it: the step's times and gains, or all."""
+    """One line about a measurement: the step's times and gains, or all of it."""
     ms = result.get("step_ms")
     shown = result if ms is None else {kind: f"{ms[kind]:.3f} ms = {ms['dense'] / ms[kind]:.3f} x" for kind in ms}
     shown = [run | {"products": None} for run in shown["runs"]] if "runs" in shown else shown
@@ -204,7 +204,7 @@ def brief(result):
 
 
 def measure(record, todo, seconds):
-    """What the record lacks, as far as the seconds reach; what failed."""
+    """Measures what the record lacks, until the seconds are over. Returns what failed."""
     failed, begin = [], time.perf_counter()
     for section, function, given in todo:
         name, started = f"{section} {' x '.join(map(str, given))}", time.perf_counter()

@@ -24,7 +24,7 @@ KINDS = {"dense": (False, False), "masks": (True, False), "mvue": (False, True),
 
 
 class Recipe(NamedTuple):
-    """What MaskRefresh and Linear24 are told."""
+    """The options of MaskRefresh and Linear24."""
 
     every: int = 1
     decay: float = 0.0
@@ -68,7 +68,7 @@ class Block(torch.nn.Module):
 
 
 class Decoder(torch.nn.Module):
-    """Of bytes."""
+    """A decoder of bytes."""
 
     def __init__(self, size):
         super().__init__()
@@ -83,7 +83,7 @@ class Decoder(torch.nn.Module):
 
 
 def layer_of(kind, recipe, **arguments):
-    """What makes a kind's layer of a linear one."""
+    """The function that turns a linear layer into one of this kind."""
     masks, mvue = KINDS[kind]
     if not masks:
         return functools.partial(MvueLinear.of, **arguments)
@@ -107,7 +107,7 @@ class Ranks:
 
     @property
     def part(self):
-        """Of a batch."""
+        """This rank's part of a batch."""
         return slice(self.rank, None, self.count)
 
     def wrapped(self, model):
@@ -127,7 +127,7 @@ class Ranks:
         return float(value) / self.count
 
     def agreed(self, value):
-        """That of rank 0."""
+        """The value of rank 0."""
         values = [value]
         if self.count > 1:
             dist.broadcast_object_list(values)
@@ -154,7 +154,7 @@ class Ranks:
 
 
 class Training:
-    """A model, its optimizer and masks: of a kind, by a recipe, in so many steps."""
+    """A model, its optimizer and its masks, for a kind, a recipe and a number of steps."""
 
     warm_up = 60
 
@@ -182,14 +182,14 @@ class Training:
             )
 
     def make_sparse(self, blocks, **arguments):
-        """All linear layers of the blocks."""
+        """Makes all linear layers of the blocks sparse."""
         make = layer_of(self.kind, self.recipe, **arguments)
         for name, module in list(blocks.named_modules()):
             if isinstance(module, torch.nn.Linear):
                 blocks.set_submodule(name, make(module))
 
     def make_weights_dense(self):
-        """What is left of 'both' is 'mvue', and of 'masks' nothing."""
+        """Turns 'both' into 'mvue', and 'masks' into dense layers."""
         self.before = self.products()
         for name, module in list(self.model.named_modules()):
             if isinstance(module, Linear24):
@@ -204,11 +204,11 @@ class Training:
 
     @property
     def sparse(self):
-        """Whether the next step is."""
+        """Whether the next step is sparse."""
         return self.kind != "dense" and self.phases(self.done, 2, 4) == 2
 
     def rate(self):
-        """Of the next step: up in some steps, and down a cosine to a tenth."""
+        """The learning rate of the next step: it rises in the first steps, and then falls along a cosine to a tenth."""
         return min(1, (self.done + 1) / self.warm_up) * (0.55 + 0.45 * math.cos(math.pi * self.done / self.steps))
 
     def loss(self, tokens):
@@ -225,7 +225,7 @@ class Training:
         return loss.detach()
 
     def step(self):
-        """Its loss, of this rank's part of the batch."""
+        """Takes a step. Returns the loss of this rank's part of the batch."""
         if self.recipe.dense_weights and self.refresh and self.done >= self.dense_weights_at:
             self.make_weights_dense()
         for group in self.optimizer.param_groups:
@@ -238,12 +238,12 @@ class Training:
 
     @torch.no_grad()
     def held_out(self, batches):
-        """The mean loss in nats a byte."""
+        """The mean held-out loss in nats a byte."""
         losses = [self.loss(tokens) for tokens in self.text.tests(self.size, batches, self.ranks.part)]
         return self.ranks.mean(torch.stack(losses).mean())
 
     def products(self):
-        """Of how many layers which products are sparse while the phase is."""
+        """The number of layers in which each product is sparse, while the phase is sparse."""
         if self.before:
             return self.before
         plans = [it.plan for it in self.model.modules() if getattr(it, "plan", None) is not None]
@@ -251,7 +251,7 @@ class Training:
         return {"layers": len(plans), **{name: sum(getattr(plan, name, False) for plan in plans) for name in fields}}
 
     def digest(self):
-        """Of all masks."""
+        """One hash of all masks."""
         found = hashlib.sha256()
         for layer in self.refresh.layers:
             found.update(layer.sparsity.mask.cpu().numpy().tobytes())

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the package for this machine's GPU, tests it, and measures: device_checks.sh FOLDER [arguments of bench.py]
-# Logs, the JSON and the plots go into FOLDER, a short table is printed last. Works without a network; what Python lacks is
-# taken from the wheels in the folder $WHEELS (pip download -d FOLDER pytest ninja setuptools wheel).
+# Logs, the JSON and the plots go into FOLDER, a short table is printed last. Works without a network; what Python lacks
+# is taken from the wheels in the folder $WHEELS (pip download -d FOLDER pytest ninja setuptools wheel).
 set -uo pipefail
 cd "$(dirname "$0")"
 folder=${1:?the folder for the results}; shift
@@ -38,8 +38,8 @@ if [ -f "$folder/linear24.json" ]; then
   "$python" report.py "$folder/linear24.json" --out "$folder" >"$folder/report.log" 2>&1 || echo "no report: see report.log"
 fi
 
-# A process for each file, so that a crash in one does not hide the others. What failed, and the test a crash was in, are printed
-# last.
+# A process for each file, so that a crash in one does not hide the others. What failed, and the test a crash was in,
+# are printed last.
 : >"$folder/tests.log"
 summary=""
 for file in tests/test_*.py; do

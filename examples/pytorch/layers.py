@@ -40,8 +40,8 @@ def device_ms(call, repeats=9):
 
 
 def run_ms(steps, rounds=4):
-    """Wall time a step of runs of each kind of step, given as {kind: (call, every)} where the call finds masks once in
-    so many steps. Runs of the kinds take turns, so that the GPU's clock is the same for all. The least of each counts."""
+    """The wall time of a step of each kind, given as {kind: (call, every)}, where the call finds masks in every so many
+    steps. The kinds take turns, so that the GPU's clock is the same for all. The shortest run of each counts."""
     times = {kind: [] for kind in steps}
     for _ in range(rounds):
         for kind, (step, every) in steps.items():
@@ -56,7 +56,7 @@ def run_ms(steps, rounds=4):
 
 
 class Layer:
-    """A dense layer, those of each kind of the same weights, an input and a gradient of the output."""
+    """A dense layer, a layer of each kind with the same weights, an input and an output gradient."""
 
     def __init__(self, out_features, in_features, tokens, captured=False):
         self.x, self.dy = normal(tokens, in_features).requires_grad_(), normal(tokens, out_features)
@@ -101,8 +101,8 @@ def layer_times(out_features, in_features, tokens):
 
 
 def product_times(layer):
-    """What the layer measured of each product (of the weight gradient with compressing the output gradient), and the
-    weight gradient's without that."""
+    """The layer's measurements of each product. The weight gradient's are with compressing the output gradient, and
+    without."""
     choice, x, dy = layer.choices["both"], layer.x.detach(), layer.dy
     names = "forward", "input_gradient", "weight_gradient"
     record = {name: getattr(choice, name)._asdict() for name in names}
@@ -124,8 +124,8 @@ def captured_times(out_features, in_features, tokens):
 
 
 def torch_semi_structured(dense, x, dy):
-    """The same step by PyTorch's own semi-structured training path: the step, or None, and whether its result is right
-    or why it does not run."""
+    """The same step with PyTorch's own semi-structured training: the step, or None, and whether its result is right, or
+    why it does not run."""
     try:
         from torch.sparse import SparseSemiStructuredTensorCUSPARSELT
 
@@ -144,7 +144,7 @@ def torch_semi_structured(dense, x, dy):
 
 
 def relative_error(got, expected):
-    """The largest number where the result is not finite."""
+    """The relative error; the largest number if the result is not finite."""
     error = float((got.float() - expected.float()).abs().max() / expected.float().abs().max())
     return error if math.isfinite(error) else sys.float_info.max
 
@@ -161,8 +161,8 @@ def dense_float8(factor, matrix):
 
 
 class SparseProduct:
-    """The same with a compressed matrix, by the library's fastest algorithm for these shapes; the result of 16-bit factors
-    is of their type."""
+    """The same with a compressed matrix, by the library's fastest algorithm for these shapes. The result of 16-bit
+    factors has their type."""
 
     def __init__(self, compressed, factor):
         narrow = {"out_dtype": torch.bfloat16} if factor.dtype == FLOAT8 else {}
@@ -174,8 +174,8 @@ class SparseProduct:
 
 
 def float8_compress_times(weight, scale):
-    """Mask and both operands in float8 by one kernel; the vendor's compress of a pruned and cast weight and of its
-    transpose; and a copy of the weight."""
+    """Times of one kernel that finds the mask and writes both operands in float8, of the vendor's compress of a pruned
+    float8 weight and of its transpose, and of a copy of the weight."""
     compressed, transposed, mask = compress24(weight, scale)
     cast = torch.where(mask, weight, 0).to(FLOAT8)
     pairs = (compressed, cast), (transposed, cast.t().contiguous())
@@ -190,7 +190,7 @@ def float8_compress_times(weight, scale):
 
 
 def float8_product_times(weight, tokens, scale):
-    """Each product by itself, dense and sparse, and how far their results are apart."""
+    """Times of each product alone, dense and sparse, and the difference of their results."""
     compressed, transposed, mask = compress24(weight, scale)
     pruned = torch.where(mask, weight, 0).to(FLOAT8)
     record = {}
@@ -207,8 +207,8 @@ def float8_product_times(weight, tokens, scale):
 
 
 def float8_steps(weight, tokens, scale):
-    """A step, dense and sparse: all that follows from x, dy and the weight in bfloat16, which are cast by a scale of one.
-    The weight gradient is dense in both."""
+    """A step, dense and sparse: it casts x, dy and the weight from bfloat16 with a scale of one, and computes all three
+    products. The weight gradient is dense in both."""
     out_features, in_features = weight.shape
     x, dy = normal(tokens, in_features), normal(tokens, out_features)
     compressed, transposed, mask = compress24(weight, scale)
@@ -230,7 +230,7 @@ def float8_steps(weight, tokens, scale):
 
 
 def float8_times(out_features, in_features, tokens):
-    """Times of a layer's parts and of its whole step in float8; or why not."""
+    """Times of a layer's parts and of its whole step in float8, or why it does not run."""
     weight, scale = normal(out_features, in_features), torch.ones(1, device="cuda")
     weight += weight.sign()  # none is cast to 0: the vendor's compress tells by that what is kept
     record = {"out": out_features, "in": in_features, "tokens": tokens}
@@ -245,7 +245,7 @@ def float8_times(out_features, in_features, tokens):
 
 
 def leave_in_free_memory(value):
-    """In blocks of all sizes, so that workspaces begin with these bytes."""
+    """Fills free memory with these bytes, in blocks of all sizes, so that workspaces begin with them."""
     torch.cuda.empty_cache()
     blocks = [torch.full((2**k,), value, dtype=torch.uint8, device="cuda") for k in range(9, 28) for _ in range(2)]
     torch.cuda.synchronize()
@@ -253,8 +253,8 @@ def leave_in_free_memory(value):
 
 
 def float16_errors(out_features, in_features, tokens):
-    """How far the vendor's sparse product of the vendor's own operand is from the dense one: by its fastest algorithm
-    and by its first, with zeros and with other bytes in the workspace."""
+    """The error of the vendor's sparse product of the vendor's own operand, with its fastest and its first algorithm,
+    and with zeros and other bytes in the workspace."""
     weight, factor = (normal(k, in_features, dtype=torch.float16) for k in (out_features, tokens))
     pruned = torch.where(ops.find_mask(weight, 2, 4)[0], weight, 0)
     record = {"out": out_features, "in": in_features, "tokens": tokens}

@@ -52,7 +52,9 @@ def synthetic_rows(index, begin, end, cols, device, block=64):
         generator = torch.Generator(device).manual_seed(index * 1_000_003 + first)
         blocks.append(torch.randn(block, cols, device=device, generator=generator).to(torch.bfloat16))
     skipped = begin % block
-    return torch.cat(blocks)[skipped : skipped + end - begin] if blocks else torch.empty(0, cols, device=device).bfloat16()
+    if not blocks:
+        return torch.empty(0, cols, device=device).bfloat16()
+    return torch.cat(blocks)[skipped : skipped + end - begin]
 
 
 def write_whole(path, mask):
@@ -63,8 +65,8 @@ def write_whole(path, mask):
 
 
 def prune_all(shapes, pattern, mesh, folder, stop_after=None):
-    """Masks of all tensors that are not finished yet; how long what took, in seconds. The weights are resident while their masks
-    are found, tensor after tensor without waiting, and no memory is given back before they all are."""
+    """Finds the masks of all tensors that are not finished yet. Returns how many seconds each part took. All weights
+    are in memory before the first mask is found, and until the last one is."""
     n, m = pattern
     rank, ranks, device = mesh.get_rank(), mesh.size(), mesh.device_type
     shards = [shard_rows(rows, m, rank, ranks) for rows, _ in shapes.values()]  # all of them before any is written
@@ -74,7 +76,8 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
         if path.exists() or (stop_after is not None and index >= stop_after):
             continue
         local = synthetic_rows(index, begin, end, cols, device)
-        weights.append(DTensor.from_local(local, mesh, [Shard(0)], run_check=False, shape=(rows, cols), stride=(cols, 1)))
+        whole = {"shape": (rows, cols), "stride": (cols, 1)}
+        weights.append(DTensor.from_local(local, mesh, [Shard(0)], run_check=False, **whole))
         paths.append(path)
     masks = [torch.empty(weight.to_local().shape, dtype=torch.bool, device=device) for weight in weights]
     seconds = {"make": clock()}
@@ -92,7 +95,9 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
 
 def turns(device):
     """Two streams on a GPU, so that a tensor's last tiles and the next one's first share it."""
-    return [torch.cuda.stream(torch.cuda.Stream()) for _ in range(2)] if device == "cuda" else [contextlib.nullcontext()]
+    if device != "cuda":
+        return [contextlib.nullcontext()]
+    return [torch.cuda.stream(torch.cuda.Stream()) for _ in range(2)]
 
 
 def timer(device):
@@ -111,7 +116,7 @@ def timer(device):
 
 
 def digest(shapes, folder):
-    """How many masks there are, and one hash of all, each put together from the shards in the folder."""
+    """The number of masks, and one hash of all. Each mask is put together from the shards in the folder."""
     whole = hashlib.sha256()
     for name in shapes:
         parts = sorted(folder.glob(f"{name}.*-*.pt"), key=lambda p: int(p.name[len(name) + 1 :].split("-")[0]))

@@ -26,7 +26,7 @@ GOAL_LAYERS = [[4096, 14336, 16384], [8192, 8192, 16384]]
 
 
 def newest(paths=()):
-    """The records by name; of those that are not given the newest of bench/results."""
+    """The records by name: those given, else the newest of bench/results."""
     found = {}
     for name in ("linear24", "sharded", "training"):
         stored = sorted((HERE.parent.parent / "bench" / "results").glob(f"{name}-*.json"))
@@ -57,7 +57,7 @@ def layers_of(record):
 
 
 def decoder_gains(record, name):
-    """Of each run but the dense ones: (run, times dense), dense being as it is captured."""
+    """(run, times dense) for each run. A captured run is compared with the captured dense one."""
     for item in record.get("decoders", []):
         if item["name"] == name:
             dense = {run["captured"]: run["median_step_ms"] for run in item["runs"] if run["kind"] == "dense"}
@@ -115,17 +115,18 @@ def layer_answer(record):
 
 
 def float8_answer(record):
-    eight = float8_gains(record)
-    return ("- **float8**: " + (f"layer steps {', '.join(f'{value:.2f}' for value in eight)} times dense in float8 (goal "
-                                f"{GOALS['float8']:.2f} on two of three)." if eight else "not measured."))
+    steps = ", ".join(f"{value:.2f}" for value in float8_gains(record))
+    goal = f"goal {GOALS['float8']:.2f} on two of three"
+    return "- **float8**: " + (f"layer steps {steps} times dense in float8 ({goal})." if steps else "not measured.")
 
 
 def layer_lines(record):
     items = record.get("layers", [])
     names = ["weights (out x in)", "tokens", "dense step, ms", *KINDS.values(), "no refresh", "masks every 16",
              "PyTorch's own", "taken by sparsify24"]
-    rows = [[shape(it), it["tokens"], f"{it['step_ms']['dense']:.3f}",
-             *(f"{gain(it, kind):.3f}" for kind in (*KINDS, "no_refresh", "masks_16")), own_path(it), taken(it)] for it in items]
+    kinds = (*KINDS, "no_refresh", "masks_16")
+    rows = [[shape(it), it["tokens"], f"{it['step_ms']['dense']:.3f}", *(f"{gain(it, kind):.3f}" for kind in kinds),
+             own_path(it), taken(it)] for it in items]
     same = all(it[name]["own_form"] or not it[name]["sparse"] for it in items for name in PRODUCTS)
     form = ("Wherever a product was sparse, the compressed form was the vendor's, byte for byte." if same
             else "**For some shapes the compressed form was not the vendor's**; there the vendor's compress was used.")
@@ -134,9 +135,9 @@ def layer_lines(record):
             "2:4 transposable weights and a dense weight gradient, \"masks + mvue\" all three products sparse, \"mvue "
             "alone\" dense weights and a sparse weight gradient. \"No refresh\" is \"masks\" without finding masks or "
             "writing operands; \"masks every 16\" finds them in every 16th step. A number above 1 is faster than "
-            "PyTorch's dense layer. Runs of steps of all kinds take turns, because the GPU's clock falls under load; "
-            "times are wall times. Layers that `sparsify24` does not take have dense products here, and \"mvue alone\" "
-            "then is the dense layer: what it differs by is the host's time, which varies.", "",
+            "PyTorch's dense layer. All kinds of steps take turns, because the GPU's clock falls under load. Times are "
+            "wall times. Layers that `sparsify24` does not take have dense products here. For them \"mvue alone\" is "
+            "the dense layer, and differs from it only in the host's time, which varies.", "",
             form, "", *table(names, rows), *product_lines(items)]
 
 
@@ -158,8 +159,8 @@ def product_lines(items):
     rows = [[shape(it), it["tokens"], *(f"{it[n]['dense_ms'] / it[n]['sparse_ms']:.2f}" for n in PRODUCTS),
              f"{it['torch_weight_gradient_ms']:.3f}", f"{it['weight_gradient_product_ms']:.3f}",
              f"{it['weight_gradient']['sparse_ms']:.3f}"] for it in items]
-    return ["The products by themselves, dense over sparse; and the weight gradient in ms: dense, sparse, and sparse with "
-            "compressing the output gradient, which the ratio before includes.", "",
+    return ["The products alone: dense time divided by sparse time. Then the weight gradient in ms: dense, sparse, and "
+            "sparse with compressing the output gradient, which its ratio includes.", "",
             *table(["weights (out x in)", "tokens", *PRODUCTS.values(), "dense, ms", "sparse, ms", "with compress, ms"],
                    rows)]
 
@@ -173,18 +174,18 @@ def captured_lines(record):
 
 def kernel_lines(record):
     keys = ("and_mask_ms", "kept_mask_ms", "mask_alone_ms", "copy_ms")
-    rows = [[f"{c['rows']} x {c['cols']}", f"{c['mask_and_both_operands_ms']:.3f}", f"{c['bytes_per_second'] / 1e12:.2f}",
-             *(f"{c[k]:.3f}" for k in keys)] for c in record.get("compress", [])]
+    rows = [[f"{c['rows']} x {c['cols']}", f"{c['mask_and_both_operands_ms']:.3f}",
+             f"{c['bytes_per_second'] / 1e12:.2f}", *(f"{c[k]:.3f}" for k in keys)] for c in record.get("compress", [])]
     estimates = [[f"{e['tokens']} x {e['features']}", f"{e['ms']:.3f}", f"{e['bytes_per_second'] / 1e12:.2f}",
                   f"{e['copy_ms']:.3f}", f"{100 * e['copy_ms'] / e['ms']:.0f}", f"{e['half_zeros_ms']:.3f}",
                   f"{e['infinities_ms']:.3f}"] for e in record.get("mvue", [])]
     return ["## Kernels", "",
-            "One kernel reads the weights, finds the mask, and writes both compressed operands. The table gives "
-            "its device time in ms. \"Mask too\" also writes the mask. \"Given mask\" takes a mask instead of "
-            "finding it. \"Mask alone\" writes only the mask. \"Copy\" copies the weights.", "",
+            "One kernel reads the weights, finds the mask, and writes both compressed operands. The table has its "
+            "device time. \"Mask too\" also writes the mask. \"Given mask\" takes a mask instead of finding it. \"Mask "
+            "alone\" writes only the mask. \"Copy\" copies the weights.", "",
             *table(["weights", "ms", "TB/s", "mask too", "given mask", "mask alone", "copy"], rows),
-            "The estimate of the output gradient, beside a copy that reads and writes as many bytes; with half of "
-            "the entries 0, and with infinities.", "",
+            "The estimate of the output gradient, beside a copy that reads and writes as many bytes. The last two "
+            "columns are for gradients with half of the entries 0, and with infinities.", "",
             *table(["tokens x features", "ms", "TB/s", "copy, ms", "of the copy's bandwidth, %", "half zeros, ms",
                     "infinities, ms"], estimates)]
 
@@ -194,14 +195,14 @@ def decoder_lines(record):
     for item in record.get("decoders", []):
         s = item["size"]
         where = "; only the layers that `sparsify24` takes" if item["runs"][0]["faster"] else ""
-        lines += [f"The {item['name']} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a "
-                  f"step{where}.", ""]
-        rows = [[("dense" if run["kind"] == "dense" else KINDS[run["kind"]]) + (", captured" if run["captured"] else ""),
+        lines += [f"The {item['name']} decoder: hidden {s['hidden']}, {s['layers']} layers, "
+                  f"{s['batch'] * s['length']} tokens a step{where}.", ""]
+        rows = [[KINDS.get(run["kind"], "dense") + (", captured" if run["captured"] else ""),
                  f"{run['median_step_ms']:.2f}", f"{value:.2f}", run["sparse_layers"]]
                 for run, value in decoder_gains(record, item["name"])]
         lines += table(["run", "ms a step", "times dense", "sparse layers"], rows)
         if item["runs"][0]["faster"] and any(float(row[2]) < 1 and row[3] for row in rows):
-            lines += ["**Here `sparsify24` makes steps slower**, though each layer alone was measured to be faster.", ""]
+            lines += ["**Here `sparsify24` makes steps slower**, though each layer alone was faster when measured.", ""]
     return lines
 
 
@@ -209,22 +210,21 @@ def float8_row(f):
     times, compress, ms = (f["forward"], f["input_gradient"]), f["compress"], f["step_ms"]
     return [shape(f), f["tokens"], *(f"{t['dense_ms'] / t['sparse_ms']:.2f}" for t in times),
             f"{sum(t['dense_ms'] - t['sparse_ms'] for t in times):.2f}", f"{compress['own_ms']:.3f}",
-            f"{compress['vendors_ms']:.2f}", f"{compress['copy_ms']:.3f}", f"{ms['dense']:.2f}", f"{gain(f, 'masks'):.2f}",
-            "yes" if compress["own_form"] else "**no**",
+            f"{compress['vendors_ms']:.2f}", f"{compress['copy_ms']:.3f}", f"{ms['dense']:.2f}",
+            f"{gain(f, 'masks'):.2f}", "yes" if compress["own_form"] else "**no**",
             "yes" if all(t["relative_error"] < 0.02 for t in times) else "**no**"]
 
 
 def float8_lines(record):
     rows = [float8_row(f) for f in record.get("float8", []) if "step_ms" in f]
-    head = ["weights (out x in)", "tokens", "forward", "input gradient", "saved by both, ms", "mask and both operands, ms",
-            "vendor's compress of both, ms", "copy, ms", "dense step, ms", "step, times dense", "the vendor's form",
-            "results agree"]
+    head = ["weights (out x in)", "tokens", "forward", "input gradient", "saved by both, ms",
+            "mask and both operands, ms", "vendor's compress of both, ms", "copy, ms", "dense step, ms",
+            "step, times dense", "the vendor's form", "results agree"]
     return ["## float8", "",
-            "Products in e4m3 against PyTorch's dense products in e4m3. One kernel reads the weights in bfloat16, "
-            "finds the mask, casts, and writes both operands; beside it the vendor's two compressions of a "
-            "weight that is pruned and cast already, and a copy of the weights. A step is the casts of weights, "
-            "input and output gradient and all three products, of which the weight gradient is dense in both; "
-            "masks are found in every step.", "",
+            "Products in e4m3 against PyTorch's dense products in e4m3. One kernel reads bfloat16 weights, finds the "
+            "mask, casts, and writes both operands. Beside it are the vendor's two compressions of a pruned weight in "
+            "float8, and a copy of the weights. A step casts weights, input and output gradient, finds the mask, and "
+            "computes all three products. The weight gradient is dense in both.", "",
             *table(head, rows), *failures(record.get("float8", []))]
 
 
@@ -235,10 +235,9 @@ def float16_lines(record):
     rows = [[name, len(them), sum(error < 0.02 for error in them), f"{max(them):.1e}"] for name, them in errors.items()]
     right = "right in all" if all(row[1] == row[2] for row in rows) else "not right in all"
     return ["## float16", "",
-            f"cuSPARSELt {record['environment']['cusparselt']} was loaded. "
-            + (f"Its results were {right} cases below. " if rows else "") + "`Linear24` uses dense products in float16. "
-            "The table counts layers whose sparse product, of the vendor's own operand, is within 2 % of the dense one. "
-            "Rows differ in the algorithm, and in what the workspace begins with.", "",
+            f"cuSPARSELt {record['environment']['cusparselt']} was loaded. `Linear24` uses dense products in float16."
+            + (f" Its results were {right} cases below. The table counts layers whose sparse product, of the vendor's "
+               "own operand, is within 2 % of dense. Rows differ in algorithm and workspace." if rows else ""), "",
             *table(["algorithm and workspace", "layers", "right", "largest relative error"], rows), *failures(items)]
 
 

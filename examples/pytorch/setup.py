@@ -75,7 +75,7 @@ def cusparselt():
 def cpp_runtime():
     """Linker arguments for the shared libstdc++, if the compiler has no libstdc++.so (as in some images) and would link
     a static one. With two libstdc++ in a process, symbols of one resolve to the other. That breaks streams and locales:
-    messages are cut off, or the process crashes. If the shared one comes first, nothing is taken from the static one."""
+    messages are cut off, or the process crashes. If the shared one comes first, nothing comes from the static one."""
     if sys.platform != "linux":
         return []
     compiler = shlex.split(get_cxx_compiler())
@@ -107,7 +107,8 @@ def extension():
     if os.environ.get("TSENOR_TORCH_CUDA") == "1":
         sys.exit(f"tsenor-torch: TSENOR_TORCH_CUDA=1, but {reason}")
     say(f"CPU only ({reason})")
-    cpp = [source for source in sources("*.cpp") if source != "csrc/prune_ops.cpp"]  # on the CPU the pruners are Python's
+    # On the CPU the pruners are Python's.
+    cpp = [source for source in sources("*.cpp") if source != "csrc/prune_ops.cpp"]
     return CppExtension("tsenor_torch._ops", cpp, extra_compile_args={"cxx": cxx}, **arguments)
 
 

@@ -3,9 +3,9 @@
     apt-get download linux-source-6.1 && dpkg -x linux-source-6.1_*.deb .
     python text.py usr/src/linux-source-6.1.tar.xz text.xz --share 0.2
 
-SOURCE is a folder or a tar archive. Of its files those are taken that are UTF-8 without zero bytes, of 1000 to 200,000
-bytes; of these the share whose names' hashes are smallest. FILE (.xz, .gz or .bz2) holds the source's name and each of
-them, followed by a zero byte. The sources of Linux, C and English, are under the GPL 2.0.
+SOURCE is a folder or a tar archive. The documents are its files of 1000 to 200,000 bytes in UTF-8 without zero bytes;
+with --share, only those of them whose names have the smallest hashes. FILE (.xz, .gz or .bz2) holds the source's name
+and the documents, each followed by a zero byte. The sources of Linux, C and English, are under the GPL 2.0.
 """
 
 import argparse

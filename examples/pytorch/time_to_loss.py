@@ -5,7 +5,7 @@ import statistics
 
 
 def first_time(curve, target):
-    """Seconds until the held-out loss was at ``target``, straight between evaluations; None if it never was."""
+    """Seconds until the held-out loss reached ``target``, interpolated between evaluations; None if it never did."""
     before = None
     for _, seconds, loss in curve:
         if loss <= target:
@@ -18,7 +18,8 @@ def first_time(curve, target):
 
 
 def of_dense(run, dense):
-    """Against the dense run of the same seed: the time to its final loss as a share of its time, and the loss above."""
+    """A run against the dense run of its seed: the time to dense's final loss as a share of dense's time, and the loss
+    above dense."""
     target = dense["curve"][-1][2]
     seconds = first_time(run["curve"], target)
     return None if seconds is None else seconds / dense["seconds"], run["curve"][-1][2] - target
@@ -36,13 +37,13 @@ def groups(part):
 
 
 def with_noise(values, form="+.4f"):
-    """The mean of seeds, and their standard deviation where there are several."""
+    """The mean over seeds, and the standard deviation if there are several."""
     spread = f" ± {statistics.stdev(values):{form.lstrip('+')}}" if len(values) > 1 else ""
     return f"{statistics.mean(values):{form}}{spread}"
 
 
 def to_dense_loss(runs, dense):
-    """The time as a share of dense's, of all seeds; how many have not come to it, where some have not."""
+    """The time to dense's loss as a share of dense's time, over all seeds; and how many did not reach it, if any."""
     shares = [share for share, _ in map(of_dense, runs, dense) if share is not None]
     if len(shares) < len(runs):
         return "not reached" + (f" by {len(runs) - len(shares)} of {len(runs)}" if len(runs) > 1 else "")
@@ -50,19 +51,19 @@ def to_dense_loss(runs, dense):
 
 
 def speed(part, runs):
-    """How many times as fast as dense a sparse step is, steps taking turns; None where that was not measured."""
+    """How many times as fast as dense a sparse step is, when steps take turns; None if that was not measured."""
     measured = [part["step_ms"][run["name"]] for run in runs if run["name"] in part["step_ms"]]
     return statistics.mean(ms["dense"] / ms["own"] for ms in measured) if measured else None
 
 
 def flip_rate(runs):
-    """At the first and the last refresh that it was measured at, in percent of the entries."""
+    """The share of entries that flipped, in percent, at the first and the last refresh that measured it."""
     rates = [run["flips"] for run in runs if run["flips"]]
     return " to ".join(f"{100 * statistics.mean(f[k][1] for f in rates):.2f}" for k in (0, -1)) if rates else "-"
 
 
 def products(run):
-    """Forward, input gradient and weight gradient: of how many layers."""
+    """In how many layers forward pass, input gradient and weight gradient are sparse."""
     counts = run["products"]
     numbers = [counts[name] for name in ("forward", "input_gradient", "weight_gradient")]
     return f"{'/'.join(map(str, numbers))} of {counts['layers']}" if counts["layers"] else "-"
@@ -109,8 +110,8 @@ def section(record, table):
              "see the same text. 'masks' has 2:4 transposable weights, 'mvue' dense weights and a 2:4 weight "
              "gradient, 'both' both. Seconds are wall time of the training only. \"Time to dense's loss\" is the time "
              "until the held-out loss reaches the final loss of dense training with the same seed, divided by the "
-             "time of dense training. Runs with time=0.9 have 0.9 of dense's time in all: their rates fall as much in "
-             "less time. \"Sparse products\" counts the layers with sparse forward, input gradient and weight "
+             "time of dense training. Runs with time=0.9 have 0.9 of dense's time, in which their learning rate falls "
+             "as far. \"Sparse products\" counts the layers with sparse forward, input gradient and weight "
              "gradient.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]
@@ -135,8 +136,8 @@ def main_parts(record):
 
 
 def best(part):
-    """(title, runs, dense runs, share of dense's time) of the recipe that came first to dense's loss. The share is None
-    where none came there, and the recipe is the one with the least loss."""
+    """(title, runs, dense runs, share of dense's time) of the recipe that reached dense's loss first. If none did, the
+    share is None, and the recipe is the one with the least loss."""
     scored = [(group, *zip(*map(of_dense, *group[1:]))) for group in groups(part)[1:]]
     reached = [(statistics.mean(shares), group) for group, shares, _ in scored if None not in shares]
     if reached:
@@ -179,7 +180,7 @@ def answer(record):
 
 
 def costs(record):
-    """What each recipe and kind costs, of each setting with more than one."""
+    """What each recipe and kind costs, for each setting with more than one."""
     return [f"- What each part costs, {dense_loss(part):.2f} nats a byte: "
             + "; ".join(f"{name}: {outcome(runs, dense)}" for name, runs, dense in groups(part)[1:]) + "."
             for part in main_parts(record) if len(groups(part)) > 2]
@@ -196,7 +197,7 @@ def outcome(runs, dense):
 
 
 def plot(record, axes):
-    """The held-out loss of one seed's runs over wall time, of each setting."""
+    """The held-out loss of one seed's runs over wall time, for each setting."""
     later = []
     for part in main_parts(record):
         for title, runs, _ in groups(part):

@@ -9,7 +9,7 @@ it.
 Both commands find the same masks. `from_pretrained` reads FOLDER/plain, which has zeros where the masks prune.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
@@ -83,4 +83,6 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("folder", type=Path, metavar="FOLDER", help="where to save")
+    main(arguments.parse_args().folder)

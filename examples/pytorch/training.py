@@ -7,13 +7,13 @@ to reach the final loss of dense training to FOLDER/training.json, for report.py
 
 Kinds: 'masks' has 2:4 transposable weights; 'mvue' has dense weights and a 2:4 weight gradient; 'both' has both. Each
 kind except dense is trained with each recipe, or with those whose names begin with the kind, such as both:time=0.9. A
-recipe names its changes to every=1, decay=0, dense_start=0, dense_end=0.1667, pruning=hard, dense_weights=0, time=1:
-of the steps, the first and last shares are dense, and in the share before the last the weights are dense, but not the
-weight gradient of 'both'. With --seconds a run has as many steps as fit into that time, or into a recipe's share of it.
-Runs that are in FOLDER already are not repeated; an interrupted run resumes from its last checkpoint. Under torchrun
-the ranks share the batch.
-Each finds its own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for
-each GPU. text.py makes the text.
+recipe names its changes to every=1, decay=0, dense_start=0, dense_end=0.1667, pruning=hard, dense_weights=0, time=1.
+dense_start and dense_end are the shares of the first and of the last steps, which are dense. In the share dense_weights
+before the end, the weights are dense, and only the weight gradient of 'both' is sparse. With --seconds a run has as
+many steps as fit into that time, or into the recipe's share of it (time). Runs that are in FOLDER already are not
+repeated. An interrupted run resumes from its last checkpoint. Under torchrun the ranks share the batch. Each finds its
+own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for each GPU. text.py
+makes the text.
 """
 
 import argparse
@@ -160,7 +160,9 @@ class Record:
 def size_of(given, ranks):
     size = SIZES[given.size] | {k: v for k, v in (("batch", given.batch), ("rate", given.rate)) if v}
     if size["batch"] % ranks.count:
-        raise SystemExit(f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: --batch")
+        raise SystemExit(
+            f"training.py: a batch of {size['batch']} cannot be divided among {ranks.count} ranks: change --batch"
+        )
     return size
 
 

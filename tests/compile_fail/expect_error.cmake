@@ -1,5 +1,5 @@
-# Succeeds if COMPILE, a command, fails on SOURCE with an error that matches MESSAGE, and says not much more: one error only,
-# in at most LINES lines.
+# Succeeds if COMPILE, a command, fails on SOURCE with an error that matches MESSAGE, and says not much more: one error
+# only, in at most LINES lines.
 execute_process(COMMAND ${COMPILE} ${SOURCE} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 if(result EQUAL 0)
   message(FATAL_ERROR "${SOURCE} compiles, and should not")

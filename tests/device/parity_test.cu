@@ -66,7 +66,7 @@ TEST_P(Parity, WithTheCpuInValueBoundAndMask) {
   const auto cpu = solve_on_cpu(l, weights, opts, poison);
   const auto gpu = solve_on_gpu(l, weights, opts);
 
-  // Among equal weights the last digits of a plan decide, which differ between machines; few tiles do not level that out.
+  // Among equal weights the last digits of a plan decide, which differ between machines; few tiles do not level that.
   const double part = weights_from == distribution::ties && reduced() ? 1e-3 : 2e-4;
   EXPECT_NEAR(gpu.value(), cpu.value(), part * cpu.value());
   EXPECT_NEAR(gpu.bound(), cpu.bound(), part * cpu.bound());

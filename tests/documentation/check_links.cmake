@@ -1,5 +1,5 @@
-# cmake -D pages=PAGE[;PAGE]... -P check_links.cmake: fails unless every relative link of the Markdown pages leads to a file or
-# folder, and every #anchor of such a page to one of its headings.
+# cmake -D pages=PAGE[;PAGE]... -P check_links.cmake: fails unless every relative link of the Markdown pages leads to a
+# file or folder, and every #anchor of such a page to one of its headings.
 cmake_minimum_required(VERSION 3.25)
 
 # Sets `result` to the anchors that GitHub gives the page's headings.

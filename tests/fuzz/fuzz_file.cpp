@@ -1,5 +1,5 @@
-// The readers of checkpoints on any bytes: they take a file of the kind TSENOR_FUZZ_KIND or say in one line why not, and what
-// they took is what they say. A folder stands for its index, beside two shards that are right.
+// The readers of checkpoints on any bytes: they take a file of the kind TSENOR_FUZZ_KIND or say in one line why not,
+// and what they took is what they say. A folder stands for its index, beside two shards that are right.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /// \file
-/// The bytes of a fuzzer's input as numbers, one after the other, past their end all 0; and how a target says that a promise
-/// is broken.
+/// The bytes of a fuzzer's input as numbers, one after the other, past their end all 0; and how a target says that a
+/// promise is broken.
 #pragma once
 
 #include <cstddef>

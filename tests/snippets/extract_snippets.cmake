@@ -1,9 +1,9 @@
 # extract_snippets(RESULT FILE OPENING CLOSING PREFIX EXTENSION PRELUDE)
 #
-# Writes each block of FILE between a line OPENING and a line CLOSING to a source of its own in the current build folder,
-# without the PREFIX that its lines begin with, and sets RESULT to the list of sources. A block with an #include is a whole
-# source. Any other is a sequence of statements: it becomes the body of a function after an #include of PRELUDE. Compilers
-# name FILE and its line in their messages.
+# Writes each block of FILE between a line OPENING and a line CLOSING to a source of its own in the current build
+# folder, without the PREFIX that its lines begin with, and sets RESULT to the list of sources. A block with an #include
+# is a whole source. Any other is a sequence of statements: it becomes the body of a function after an #include of
+# PRELUDE. Compilers name FILE and its line in their messages.
 function(extract_snippets result file opening closing prefix extension prelude)
   file(READ ${file} text)
   cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)

@@ -1,5 +1,5 @@
-// The estimate of a gradient in the compressed 2:4 form, which is the GPU's kernel, thread after thread: unbiased, of the least
-// variance, with the random numbers that are published.
+// The estimate of a gradient in the compressed 2:4 form, which is the GPU's kernel, thread after thread: unbiased, of
+// the least variance, with the random numbers that are published.
 #include <gtest/gtest.h>
 
 #include <algorithm>

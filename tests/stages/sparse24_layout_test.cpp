@@ -1,6 +1,6 @@
 // The compressed 2:4 form on the host against an encoder that goes the other way, from the bits to the matrix, and
-// against what the vendor made of matrices that can be made again; and the checks of calls that write it on the GPU, which
-// come before any launch.
+// against what the vendor made of matrices that can be made again; and the checks of calls that write it on the GPU,
+// which come before any launch.
 #include <gtest/gtest.h>
 
 #include <array>

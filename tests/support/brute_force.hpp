@@ -13,8 +13,9 @@
 
 namespace tsenor_test {
 
-/// Every feasible mask of a pattern with m <= 4, and the best of them for given importances. Importances are not negative, so a
-/// mask that can keep one more entry is no better than with it, in any arithmetic that rounds in order; it is counted alone.
+/// Every feasible mask of a pattern with m <= 4, and the best of them for given importances. Importances are not
+/// negative, so a mask that can keep one more entry is no better than with it, in any arithmetic that rounds in order;
+/// it is counted alone.
 class brute_force {
  public:
   brute_force(tsenor::pattern p, tsenor::constraint c) : m_(p.m) {

@@ -16,8 +16,8 @@
 
 namespace tsenor_test {
 
-/// find_mask's run-time entry with the default importance. Most tests go through it: it is compiled once, in solve.cpp, since
-/// the code for all tile widths takes a compiler minutes.
+/// find_mask's run-time entry with the default importance. Most tests go through it: it is compiled once, in solve.cpp,
+/// since the code for all tile widths takes a compiler minutes.
 template <class T>
 tsenor::status find_any(tsenor::cpu_executor executor, tsenor::pattern p, tsenor::matrix_view<const T> weights,
                         const tsenor::mask_outputs<T>& out, const tsenor::options& opts = {});

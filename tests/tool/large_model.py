@@ -28,7 +28,10 @@ PATTERN = "4:8"
 
 def write_shard(path, names):
     """One matrix a name, of zeros but for some rows at its beginning."""
-    header = {n: {"dtype": "BF16", "shape": [ROWS, COLS], "data_offsets": [k * TENSOR, (k + 1) * TENSOR]} for k, n in enumerate(names)}
+    header = {
+        name: {"dtype": "BF16", "shape": [ROWS, COLS], "data_offsets": [k * TENSOR, (k + 1) * TENSOR]}
+        for k, name in enumerate(names)
+    }
     text = json.dumps(header).encode()
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
@@ -65,7 +68,8 @@ def run(tool, *arguments):
 
 def kill_half_way(tool, folder, how):
     """Apply, killed as soon as some of its output is on the disk. SIGKILL leaves a temporary folder, and no output."""
-    process = subprocess.Popen([tool, "apply", folder / "model", folder / "masks.safetensors", folder / "killed"], stdout=subprocess.DEVNULL)
+    paths = [folder / name for name in ("model", "masks.safetensors", "killed")]
+    process = subprocess.Popen([tool, "apply", *paths], stdout=subprocess.DEVNULL)
     while process.poll() is None and not any(folder.glob("killed.??????/*")):
         time.sleep(0.001)
     process.send_signal(how)
@@ -84,7 +88,8 @@ def problems(tool, folder, megabytes, limit):
     count = make_model(folder / "model", megabytes)
     print(f"{count} tensors of {TENSOR / 2**20:.0f} MB")
     model, masks, out = folder / "model", folder / "masks.safetensors", folder / "out"
-    steps = [("mask", model, masks, "--pattern", PATTERN, "--constraint", "at-most", "--device", "cpu"), ("check", masks, "--pattern", PATTERN)]
+    find = ("mask", model, masks, "--pattern", PATTERN, "--constraint", "at-most", "--device", "cpu")
+    steps = [find, ("check", masks, "--pattern", PATTERN)]
     steps += [("apply", model, masks, out), ("check", out, "--pattern", PATTERN)]
     for step in steps:
         status, memory = run(tool, *step)

@@ -1,4 +1,5 @@
-// A pattern that is known when compiling, and one that is a value: the same solution, bit for bit, whatever the weights' type.
+// A pattern that is known when compiling, and one that is a value: the same solution, bit for bit, whatever the
+// weights' type.
 #include <gtest/gtest.h>
 
 #include <cstring>

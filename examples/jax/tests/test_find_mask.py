@@ -52,9 +52,12 @@ def test_no_mask_of_a_tile_keeps_more(dtype):
 @pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
 def test_same_bits_as_the_cpp_call(tmp_path):
     include = HERE.parents[2] / "include"
-    subprocess.run(["c++", "-std=c++17", "-O1", "-pthread", "-I", include, HERE / "mask_of.cpp", "-o", tmp_path / "mask_of"], check=True)
+    program = tmp_path / "mask_of"
+    flags = ["-std=c++17", "-O1", "-pthread", "-I", include]
+    subprocess.run(["c++", *flags, HERE / "mask_of.cpp", "-o", program], check=True)
     weight = jnp.round(4 * gaussian(96, 160))  # ties
-    found = subprocess.run([tmp_path / "mask_of", "96", "160"], input=np.asarray(weight).tobytes(), capture_output=True, check=True)
+    weights = np.asarray(weight).tobytes()
+    found = subprocess.run([program, "96", "160"], input=weights, capture_output=True, check=True)
     assert (np.frombuffer(found.stdout, np.bool_).reshape(96, 160) == tsenor_jax.find_mask(weight, 8, 16)).all()
 
 

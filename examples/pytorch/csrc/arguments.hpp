@@ -11,6 +11,9 @@
 #include <string>
 
 #include "tsenor/options.hpp"
+#if defined(TSENOR_TORCH_CUDA)
+#include <c10/cuda/CUDAStream.h>
+#endif
 
 namespace tsenor_torch {
 
@@ -23,6 +26,11 @@ inline void* data_of(const optional_tensor& t) { return t ? t->data_ptr() : null
 inline Tensor bytes(std::size_t count, const Tensor& like) {
   return at::empty({std::int64_t(count)}, like.options().dtype(at::kByte));
 }
+
+#if defined(TSENOR_TORCH_CUDA)
+/// The current stream of the tensor's device.
+inline cudaStream_t stream_of(const Tensor& t) { return c10::cuda::getCurrentCUDAStream(t.device().index()); }
+#endif
 
 struct asked {
   std::int64_t n, m;

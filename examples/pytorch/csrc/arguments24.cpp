@@ -24,7 +24,7 @@ void check_compressible(const Tensor& weight, const optional_tensor& keep, const
   TORCH_CHECK_VALUE(weight.sym_size(0) % granularity == 0 && weight.sym_size(1) % granularity == 0,
                     "tsenor: rows and cols of weight ", weight.sym_sizes(), " must be multiples of ", granularity,
                     " for 2:4 products");
-  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: with a mask to keep there is none to find");
+  TORCH_CHECK_VALUE(!keep || !mask, "tsenor: give keep or mask, not both: with a mask to keep there is none to find");
   for (const optional_tensor* bools : {&keep, &mask})
     if (*bools) check_dense(**bools, "mask", weight.sym_sizes().vec(), at::kBool, weight);
   if (pruned) check_dense(*pruned, "pruned", weight.sym_sizes().vec(), weight.scalar_type(), weight);

@@ -1,6 +1,6 @@
 /// \file
-/// find_mask for one type of weights, without a word of PyTorch, so that the sources that instantiate it, one for each kind of
-/// device, compile quickly.
+/// find_mask for one type of weights, without a word of PyTorch, so that the sources that instantiate it, one for each
+/// kind of device, compile quickly.
 #pragma once
 
 #include <cstdint>

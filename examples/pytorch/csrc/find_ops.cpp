@@ -13,9 +13,6 @@
 #include "check.hpp"
 #include "find.hpp"
 #include "layout.hpp"
-#if defined(TSENOR_TORCH_CUDA)
-#include <c10/cuda/CUDAStream.h>
-#endif
 
 namespace tsenor_torch {
 namespace {
@@ -31,7 +28,7 @@ tsenor::status find(const request& r, const Tensor& like) {
                                  : find_on_cpu<tsenor::bfloat16>(r, threads);
   }
 #if defined(TSENOR_TORCH_CUDA)
-  cudaStream_t stream = c10::cuda::getCurrentCUDAStream(like.device().index());
+  cudaStream_t stream = stream_of(like);
   return type == at::kFloat    ? find_on_cuda<float>(r, stream)
          : type == at::kDouble ? find_on_cuda<double>(r, stream)
          : type == at::kHalf   ? find_on_cuda<tsenor::float16>(r, stream)

@@ -1,5 +1,5 @@
 /// \file
-/// 2:4 compression and linear24 on CUDA tensors' memory, without a word of PyTorch. bfloat16 where `brain`, else float16.
+/// 2:4 compression and linear24 on CUDA tensors' memory, without PyTorch. bfloat16 where `brain`, else float16.
 #pragma once
 
 #include <cstddef>

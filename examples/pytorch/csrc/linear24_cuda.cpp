@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/cuda/CUDAGraphsUtils.cuh>
 #include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
 #include <mutex>
@@ -15,8 +14,6 @@
 
 namespace tsenor_torch {
 namespace {
-
-cudaStream_t stream_of(const Tensor& t) { return c10::cuda::getCurrentCUDAStream(t.device().index()); }
 
 /// The products for a tensor's device and type, for one thread at a time: the backward pass has a thread of its own.
 struct locked_products {

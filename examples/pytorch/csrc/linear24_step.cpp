@@ -77,7 +77,7 @@ Tensor linear24(const Tensor& x, const Tensor& weight, const optional_tensor& bi
   return shaped(shift ? y.add_(*shift) : y, x, result);
 }
 
-/// The gradients of x [tokens, in], the weights and the bias, those wanted, from dy [tokens, out], in the products' type.
+/// The gradients of x [tokens, in], the weights and the bias, those wanted, from dy [tokens, out], in their type.
 gradients linear24_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const optional_tensor& pruned,
                             const optional_tensor& transposed, const optional_tensor& mask, std::array<bool, 3> wanted,
                             bool mvue) {

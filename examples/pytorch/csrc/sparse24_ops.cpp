@@ -1,4 +1,5 @@
-// The operators of 2:4 in both passes: compressing, and on the CPU the products of a linear layer (on GPUs linear24_cuda.cpp).
+// The operators of 2:4 in both passes: compressing, and on the CPU the products of a linear layer (on GPUs
+// linear24_cuda.cpp).
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
@@ -18,7 +19,6 @@
 #include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraphsUtils.cuh>
 #include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #endif
 
 namespace tsenor_torch {
@@ -174,8 +174,6 @@ TORCH_LIBRARY_IMPL(tsenor, CPU, library) {
 }
 
 #if defined(TSENOR_TORCH_SPARSE24)
-
-cudaStream_t stream_of(const Tensor& t) { return c10::cuda::getCurrentCUDAStream(t.device().index()); }
 
 void compress_cuda(const optional_tensor& compressed, const optional_tensor& transposed, const Tensor& weight,
                    const optional_tensor& keep, const optional_tensor& mask, const optional_tensor& pruned) {

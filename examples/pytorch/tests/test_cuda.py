@@ -127,8 +127,8 @@ def test_compressed_form_is_the_vendors(rows, cols):
 
 
 def test_a_captured_layer_is_measured_from_graphs_and_right_in_one():
-    layer, x = Linear24(2048, 2048, bias=False, captured=True, device="cuda", dtype=torch.bfloat16), torch.randn(4096, 2048)
-    x = x.cuda().bfloat16()
+    layer = Linear24(2048, 2048, bias=False, captured=True, device="cuda", dtype=torch.bfloat16)
+    x = torch.randn(4096, 2048).cuda().bfloat16()
     choice = layer.choice(len(x))
     assert plans.key_of(layer, len(x))[-1] is True and choice.forward.sparse_ms > 0
     layer(x)

@@ -249,7 +249,7 @@ def test_tensors_without_elements(device):
 
 def test_docstrings_run():
     assert doctest.testmod(tsenor_torch).failed == 0
-    assert doctest.testmod(tsenor_torch.linear24, extraglobs={"torch": torch}) == (0, 2)  # failed, attempted
+    assert doctest.testmod(tsenor_torch.forms, extraglobs={"torch": torch}) == (0, 2)  # failed, attempted
     done = doctest.testmod(tsenor_torch.masks, extraglobs={"torch": torch})
     assert done.failed == 0 and done.attempted >= 8
 

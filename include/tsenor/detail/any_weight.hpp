@@ -11,8 +11,8 @@ namespace tsenor::detail {
 // Importances of binary64 are doubles, those of all others floats.
 enum class weight_format : std::uint8_t { binary32, binary16, bfloat16, e4m3, e5m2, binary64 };
 
-// In memory that problem::format tells about, and its prices too. It has no definition, so that nothing counts in its size by
-// mistake.
+// In memory that problem::format tells about, and its prices too. It has no definition, so that nothing counts in its
+// size by mistake.
 struct any_weight;
 
 template <class Weight>
@@ -24,8 +24,9 @@ constexpr weight_format format_of() {
   return std::is_same_v<Weight, double> ? weight_format::binary64 : weight_format::binary32;
 }
 
-// Whether lanes L have doubles among all types. Only the GPU's general kernels have: a second load would cost the others
-// registers. On the CPU doubles have a solver of their own: a second load and report would double the compile time of the rest.
+// Whether lanes L have doubles among all types. Only the GPU's general kernels have: a second load would cost the
+// others registers. On the CPU doubles have a solver of their own: a second load and report would double the compile
+// time of the rest.
 template <class L, class Weight>
 inline constexpr bool may_be_double = std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !L::exactly;
 

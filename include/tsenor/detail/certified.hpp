@@ -1,11 +1,13 @@
-// What a report says of a tile, so that it is true in exact arithmetic. With w the importances as the functor returns them,
-// cleaned, and u, v the prices, which are integers in the units that a tile is scaled to, linear duality says of any mask S
+// What a report says of a tile, so that it is true in exact arithmetic. With w the importances as the functor returns
+// them, cleaned, and u, v the prices, which are integers in the units that a tile is scaled to, linear duality says of
+// any mask S
 //   optimum - sum of what S keeps <= G = sum of max(0, -(w_ij + u_i + v_j)) over kept entries
 //                                      + sum of max(0, w_ij + u_i + v_j) over the others
 //                                      + (N - entries of row i) times -u_i, and the same of columns, over all lines,
 // where no term is negative, the last kind because prices are not positive where a line may keep fewer than N. So G = 0
-// proves S the optimum, and is computed as 0 only if each of its terms is: a sum of two numbers has the right sign, rounded
-// or not. A report's value is what S keeps, rounded up if it has to be rounded, and its bound is value + G, rounded up.
+// proves S the optimum, and is computed as 0 only if each of its terms is: a sum of two numbers has the right sign,
+// rounded or not. A report's value is what S keeps, rounded up if it has to be rounded, and its bound is value + G,
+// rounded up.
 #pragma once
 
 #include <cfloat>
@@ -58,8 +60,8 @@ struct certified {
   double value, bound;
 };
 
-// `kept` is at least what the mask keeps, `open` at least G, in multiples of 2^exponent. Where the sums are beyond the range of
-// double, its last numbers stand for them.
+// `kept` is at least what the mask keeps, `open` at least G, in multiples of 2^exponent. Where the sums are beyond the
+// range of double, its last numbers stand for them.
 TSENOR_HOST_DEVICE inline certified certified_sums(double kept, double open, int exponent) {
   const double value = scaled_above(kept, exponent);
   if (open == 0) return {value, value};

@@ -1,6 +1,7 @@
-// The compressed operands of a 2:4 transposable matrix, a 4x4 tile a thread: a block takes a patch of 64x64 weights, which
-// is two metadata tiles of W and two of W^T. First every thread solves and encodes its tile; what W^T needs goes to shared
-// memory, and what the rows of W keep straight to its place. Then, behind a barrier, the block writes the rest in whole words.
+// The compressed operands of a 2:4 transposable matrix, a 4x4 tile a thread: a block takes a patch of 64x64 weights,
+// which is two metadata tiles of W and two of W^T. First every thread solves and encodes its tile; what W^T needs goes
+// to shared memory, and what the rows of W keep straight to its place. Then, behind a barrier, the block writes the
+// rest in whole words.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/kernels.cuh"
 #else

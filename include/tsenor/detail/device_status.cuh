@@ -50,8 +50,8 @@ inline status runtime_status(cudaError_t error) {
 /// The outcome of the launch just made; call pending_error() before it, so that an error seen here is the launch's own.
 inline status launch_status() { return runtime_status(kept_error()); }
 
-/// Makes a stream's own device the current one for the rest of the scope. The default streams mean the current device. So
-/// does a stream that is being captured, which must not be asked: a capture needs its device to be current anyway.
+/// Makes a stream's own device the current one for the rest of the scope. The default streams mean the current device.
+/// So does a stream that is being captured, which must not be asked: a capture needs its device to be current anyway.
 class stream_device {
  public:
   explicit stream_device(cudaStream_t stream) {

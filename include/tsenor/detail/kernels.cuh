@@ -42,8 +42,8 @@ inline constexpr int resident_blocks8 = 8;
 inline constexpr int resident_blocks8 = 9;
 #endif
 
-// Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves (measured:
-// bench/NOTES.md).
+// Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves
+// (measured: bench/NOTES.md).
 template <int Width, work For>
 inline constexpr int resident_blocks = Width == 64                    ? 1
                                        : For == work::optimal         ? (Width == 32 ? 5 : 7)

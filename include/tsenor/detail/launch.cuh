@@ -54,9 +54,10 @@ bool is_exactly(const problem<Weight, Importance>& problem) {
          problem.grid.cols % problem.nm.m == 0 && !double_among_others;
 }
 
-// Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Reports have a plain kernel
-// of their own: their code alone would cost the other registers and room in the instruction cache, asked for or not. Kernels of
-// 64 lanes take longest to compile, so that there the general one has a part of the work as well.
+// Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Reports have a
+// plain kernel of their own: their code alone would cost the other registers and room in the instruction cache, asked
+// for or not. Kernels of 64 lanes take longest to compile, so that there the general one has a part of the work as
+// well.
 template <int Width, int Side, class Weight, class Importance>
 void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   constexpr bool any_side = Side == 0 && Width < 64;

@@ -27,8 +27,8 @@ void* run_thread(void* work) {
   return nullptr;
 }
 
-/// Calls `work()` on the calling thread and, at the same time, on up to `helpers` others: on as many as the system gives.
-/// The system's own interface, as std::thread would throw where there are no more.
+/// Calls `work()` on the calling thread and, at the same time, on up to `helpers` others: on as many as the system
+/// gives. The system's own interface, as std::thread would throw where there are no more.
 template <class Work>
 void run_on_threads(std::size_t helpers, Work& work) noexcept {
   const std::unique_ptr<pthread_t[]> ids(new (std::nothrow) pthread_t[helpers]);

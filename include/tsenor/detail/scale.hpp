@@ -21,8 +21,8 @@ TSENOR_HOST_DEVICE inline double double_of_bits(std::uint64_t b) {
   return x;
 }
 
-// 0 for NaN and negative numbers, the largest finite value for infinity. Told by the bits, so that a compiler that assumes
-// there are no NaNs agrees.
+// 0 for NaN and negative numbers, the largest finite value for infinity. Told by the bits, so that a compiler that
+// assumes there are no NaNs agrees.
 TSENOR_HOST_DEVICE inline float clean(float x) {
   const std::uint32_t b = bits_of(x);
   return b == 0x7f800000u ? float_of_bits(0x7f7fffffu) : b > 0x7f800000u ? 0.f : x;

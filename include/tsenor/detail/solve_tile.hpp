@@ -9,9 +9,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// The dual certificate in the potentials of the plan, truncated to the units of the optimal method's prices, and to +-2^30 of
-// these. They have a free constant, (u + c, v - c). Where prices must not be positive, c makes the largest u and the largest v
-// equal, and what is still positive is cut off. Where n = m all is kept, and no price is needed.
+// The dual certificate in the potentials of the plan, truncated to the units of the optimal method's prices, and to
+// +-2^30 of these. They have a free constant, (u + c, v - c). Where prices must not be positive, c makes the largest u
+// and the largest v equal, and what is still positive is cut off. Where n = m all is kept, and no price is needed.
 template <class L>
 TSENOR_FN fixed_prices<L> certificate(const potentials<L>& u, pattern nm, bool at_most) {
   using real = typename L::real;
@@ -46,8 +46,8 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& problem,
   store(l, problem, at, tile, mask, certificate(u, problem.nm, !exactly), scale, effort{problem.iterations, moves});
 }
 
-// The prices that a caller gave for the tile's columns, of weights of type T. One that is no number, or none beside these
-// importances, makes the start a cold one.
+// The prices that a caller gave for the tile's columns, of weights of type T. One that is no number, or none beside
+// these importances, makes the start a cold one.
 template <class T, class L, class Weight, class Importance>
 TSENOR_FN earlier_prices<L> read_prices_as(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                            std::int64_t tile, const tile_scale& scale, bool at_most) {

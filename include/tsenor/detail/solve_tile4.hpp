@@ -1,6 +1,7 @@
-// The pipeline for 4x4 tiles, a tile a lane: on the GPU a thread's, on the CPU one of a hardware vector's. What is chosen
-// depends on the tile alone: only how rows are read and written depends on where they lie (InFours), and prices and report are
-// made for the mask afterwards. A smaller tile at the edge is filled up with zeros, of which at most N keeps none.
+// The pipeline for 4x4 tiles, a tile a lane: on the GPU a thread's, on the CPU one of a hardware vector's. What is
+// chosen depends on the tile alone: only how rows are read and written depends on where they lie (InFours), and prices
+// and report are made for the mask afterwards. A smaller tile at the edge is filled up with zeros, of which at most N
+// keeps none.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else
@@ -14,8 +15,8 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// The rows of a tile; each is read and written at once where they are whole and lie on boundaries of four (InFours), else
-// entry by entry.
+// The rows of a tile; each is read and written at once where they are whole and lie on boundaries of four (InFours),
+// else entry by entry.
 template <class T>
 struct rows4 {
   struct alignas(4 * sizeof(T)) row {
@@ -119,8 +120,8 @@ TSENOR_FN int load_tile4(const problem<Weight, Importance>& problem, const tile_
   return replaced;
 }
 
-// A tile's importances in units of 2^-48 of scaled ones, rounded against a mask; what the mask keeps, rounded up; the exponent
-// of the unit.
+// A tile's importances in units of 2^-48 of scaled ones, rounded against a mask; what the mask keeps, rounded up; the
+// exponent of the unit.
 struct weighed4 {
   std::int64_t w[4][4], kept;
   int unit;

@@ -1,4 +1,5 @@
-// What all machines have in common, over the lanes of one: the stages, and the pipelines over them (see lanes/machine.hpp).
+// What all machines have in common, over the lanes of one: the stages, and the pipelines over them (see
+// lanes/machine.hpp).
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else

@@ -7,8 +7,9 @@
 
 namespace tsenor::detail {
 
-// A number to divide by. Where all dividends are below 2^31 by a multiplication, with the factor 2^(31 + s) / value rounded up,
-// where 2^s >= value (Granlund and Montgomery, PLDI 1994), since a division takes a GPU as long as a small tile's sweep.
+// A number to divide by. Where all dividends are below 2^31 by a multiplication, with the factor 2^(31 + s) / value
+// rounded up, where 2^s >= value (Granlund and Montgomery, PLDI 1994), since a division takes a GPU as long as a small
+// tile's sweep.
 class divisor {
  public:
   struct result {

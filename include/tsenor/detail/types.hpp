@@ -9,8 +9,8 @@
 
 namespace tsenor::detail {
 
-// Whether find_mask can be called with these types; if not, compilation ends with what is wrong. Used as the condition of an
-// `if constexpr`, so that nothing is instantiated with them, and the one sentence is the only error.
+// Whether find_mask can be called with these types; if not, compilation ends with what is wrong. Used as the condition
+// of an `if constexpr`, so that nothing is instantiated with them, and the one sentence is the only error.
 template <class T, class Importance>
 constexpr bool check_types() {
   static_assert(is_weight<T>,

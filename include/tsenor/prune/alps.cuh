@@ -183,9 +183,9 @@ inline status alps_workspace(pattern nm, std::int64_t rows, std::int64_t cols, s
 ///         outputs are only written on success
 ///
 /// No allocation. Waits for the stream at the start and in every third iteration, where the host decides about rho.
-/// When the call returns, the result is enqueued. Deterministic where cuBLAS is. Cost: rows * cols^2 multiply-adds for each
-/// iteration and each step of the refit, cols^3 / 2 for each change of rho. Squares of B + V / rho have to be within
-/// the range of float.
+/// When the call returns, the result is enqueued. Deterministic where cuBLAS is. Cost: rows * cols^2 multiply-adds for
+/// each iteration and each step of the refit, cols^3 / 2 for each change of rho. Squares of B + V / rho have to be
+/// within the range of float.
 template <class Pattern>
 status alps(const handles& on, Pattern nm, matrix_view<const float> weights, alps_inputs inputs, outputs<float> out,
             workspace memory, const alps_options& options = {}, alps_report* report = nullptr) {

@@ -21,8 +21,8 @@ inline namespace TSENOR_ABI {
 ///         overlapping_buffers, invalid_option for a handle of another stream, no_device, device_error
 ///
 /// Computes in fp32; TF32 is off whatever the handle is set to. NaN and infinity spread to their input's row and
-/// column, and the pruners treat that input as dead. No allocation, no synchronisation. Deterministic where cuBLAS is. Cost:
-/// tokens * in^2 multiply-adds.
+/// column, and the pruners treat that input as dead. No allocation, no synchronisation. Deterministic where cuBLAS is.
+/// Cost: tokens * in^2 multiply-adds.
 inline status accumulate_gram(const handles& on, matrix_view<const float> inputs, float* gram, bool first) {
   const std::int64_t n = inputs.cols;
   if (const status s = tsenor::detail::pending_error(); !s) return s;

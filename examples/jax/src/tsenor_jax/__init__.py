@@ -55,7 +55,8 @@ def find_mask(weight, n, m, *, importance=None, method="optimal", constraint="ex
     _check_choices(method=method, constraint=constraint, edge=edge)
     values = _values(jnp.asarray(weight), importance)
     _check_shape(values.shape, n, m, edge)
-    call = jax.ffi.ffi_call("tsenor_find_mask", jax.ShapeDtypeStruct(values.shape, jnp.bool_), vmap_method="expand_dims")
+    mask = jax.ShapeDtypeStruct(values.shape, jnp.bool_)
+    call = jax.ffi.ffi_call("tsenor_find_mask", mask, vmap_method="expand_dims")
     return call(jax.lax.stop_gradient(values), n=np.int64(n), m=np.int64(m), published=method == "published",
                 at_most=constraint == "at_most", partial=edge == "partial", as_it_is=importance is not None)
 

@@ -1,4 +1,4 @@
-"""Running a model block by block, and adding up what its layers see."""
+"""Runs a model block by block, and adds up what its layers see."""
 
 import contextlib
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Gram(NamedTuple):
 
 
 class Chain:
-    """A model's blocks, each to be run on what the one before gave; one block's inputs are in memory at a time.
+    """A model's blocks. Each runs on the outputs of the one before. Only one block's inputs are in memory at a time.
 
     ``batches`` are run through the dense model once, to see with which arguments it calls its blocks.
     """
@@ -38,8 +38,7 @@ class Chain:
         return sum(h.shape[:-1].numel() for h in self.hidden)
 
     def see(self, matrices):
-        """Runs the block that is next, without going on, and returns {name: Gram} of those matrices that inputs came
-        to."""
+        """Runs the next block without moving on. Returns {name: Gram} for the matrices that received inputs."""
         with _Watch(matrices) as watch:
             for number in range(len(self.hidden)):
                 watch.inputs.clear()
@@ -47,7 +46,7 @@ class Chain:
         return watch.grams()
 
     def go_on(self):
-        """Puts what the block gives, as it is now, in the place of its inputs."""
+        """Runs the block as it is now, and replaces its inputs by its outputs."""
         for number in range(len(self.hidden)):
             self.hidden[number] = self._run(number)
             _check_hidden(self.hidden[number], f"after block {self.position}, calibration batch {number}")
@@ -66,7 +65,7 @@ class Chain:
 
 @contextlib.contextmanager
 def prepared(model):
-    """The model as it is run for calibration: in evaluation mode, and experts one by one, so that each one's inputs
+    """Sets the model up for calibration: in evaluation mode, and with experts one by one, so that the inputs of each
     are seen."""
     was_training = model.training
     settable = hasattr(model, "set_experts_implementation")
@@ -137,7 +136,8 @@ def _arguments(model, batch, number):
         raise ValueError(f"tsenor: calibration batch {number} is empty: {[list(t.shape) for t in batch]}")
     if any(t.dim() == 1 and not t.is_floating_point() for t in batch):
         raise ValueError(
-            f"tsenor: calibration batch {number} is {[list(t.shape) for t in batch]}: token ids must be [sequences, tokens]"
+            f"tsenor: calibration batch {number} is {[list(t.shape) for t in batch]}: "
+            "token ids must be [sequences, tokens]"
         )
     return tuple(t.to(device) for t in batch), named
 
@@ -152,7 +152,7 @@ def _check_hidden(hidden, where):
 
 
 class _Watch(TorchFunctionMode):
-    """Adds up the inputs of products with some weights. Layers that are given the same tensor share their sum."""
+    """Adds up the inputs of products with some weights. Layers with the same input tensor share their sum."""
 
     def __init__(self, matrices):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The forms of a 2:4 weight that its products read."""
+"""The forms of a 2:4 weight, and of a gradient's estimate, that sparse products read."""
 
 import functools
 import itertools
@@ -27,10 +27,49 @@ def compressed_size(rows, cols):
     return rows * cols // 8 * 9
 
 
+def compress24(weight, scale=None, transposed_scale=None):
+    """Returns ``(compressed, transposed, mask)``: the optimal 2:4 transposable mask of a 16-bit ``weight``
+    ``[rows, cols]``, multiples of 64, and the compressed operands of the weight and of its transpose. One kernel.
+
+    With a ``scale`` the operands are in float8 (e4m3fn), for ``torch._cslt_sparse_mm``, in the form of
+    ``torch._cslt_compress`` on compute capability 9.0. They hold ``weight.float() * scale``, clamped to 448 and cast.
+    The mask is that of the unscaled weight, which may then be float32 too. ``scale`` is a float32 tensor, one number
+    or ``[rows]``. ``transposed_scale``, one number or ``[cols]``, is for the transpose; without it, both operands have
+    ``scale``, which is then one number."""
+    mask = weight.new_empty(weight.shape, dtype=torch.bool)
+    if scale is None:
+        size = compressed_size(*weight.shape)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
+        _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
+    else:
+        rows, cols = weight.shape
+        sizes = (rows, cols // 8 * 5), (cols, rows // 8 * 5)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.float8_e4m3fn) for size in sizes)
+        _ops.sparse24_compress_float8_(compressed, transposed, weight, scale, transposed_scale, mask=mask)
+    return compressed, transposed, mask
+
+
+def mvue24(gradient, *, generator=None, seed=None):
+    """Returns a compressed 2:4 estimate of the transpose of a 16-bit ``gradient`` ``[tokens, features]``, multiples
+    of 64. A weight gradient on sparse tensor cores reads it.
+
+    >>> gradient = torch.randn(64, 128).bfloat16()
+    >>> mvue24(gradient).shape  # bytes: 64 * 128 / 2 values, and their places
+    torch.Size([9216])
+
+    Of each four tokens it keeps two at random and scales them up. So each entry is correct on average, with the least
+    variance there is (MVUE, arXiv 2203.10991). Random numbers come from ``generator``, by default PyTorch's for the
+    device; replays of a CUDA graph draw new ones. With ``seed`` the bits are the same on every device. NaN and
+    infinities are kept first, so the product is not finite where the dense one is not. On a GPU the call enqueues one
+    kernel. Raises TypeError and ValueError for other types and shapes.
+    """
+    return _ops.sparse24_mvue(gradient, generator=generator, seed=seed)
+
+
 @functools.cache
 def patterns24(device):
-    """The pairs of columns that a row may keep, ``[6, 2]``; of all 90 masks of a 4x4 tile with two in each row and
-    column the pair of each row, ``[90, 4]``; and of each entry the 45 masks that do not keep it, ``[16, 45]``."""
+    """The pairs of columns that a row may keep, ``[6, 2]``; for all 90 masks of a 4x4 tile with two in each row and
+    column, the pair of each row, ``[90, 4]``; for each entry the 45 masks that do not keep it, ``[16, 45]``."""
     pairs = list(itertools.combinations(range(4), 2))
     columns = ([k for pair in choice for k in pairs[pair]] for choice in itertools.product(range(6), repeat=4))
     choices = itertools.product(range(6), repeat=4)
@@ -40,14 +79,13 @@ def patterns24(device):
 
 
 def soft24(weight, chunk=2**16):
-    """What a 2:4 transposable mask loses without each entry: the most that masks keep of its 4x4 tile, less the most of
-    those that do not keep this entry, and no more than its magnitude; with the weight's sign. Float32, of the shape of
-    ``weight``.
+    """Returns what the best 2:4 transposable mask would lose without each entry, float32, of the shape of ``weight``.
 
-    Of a single row this is the magnitude less that of the third largest, S-STE's soft threshold (2409.09099). It is
-    continuous: an entry is 0 when the best mask is about to drop it. Entries outside of the best mask are 0. Exact up
-    to the rounding of sums of eight float32. In PyTorch's operations, chunks of so many tiles at a time: far more work
-    than finding a mask.
+    That is the most that a mask of the entry's 4x4 tile keeps, less the most that a mask without this entry keeps, but
+    at most the entry's magnitude; with the weight's sign. Entries outside of the best mask are 0. So it is continuous:
+    an entry is 0 when the best mask is about to drop it. For a single row it would be S-STE's soft threshold
+    (2409.09099), the magnitude less the third largest one. Exact up to the rounding of sums of eight float32. It takes
+    PyTorch's operations far longer than finding a mask; they work on ``chunk`` tiles at a time.
     """
     rows, cols = weight.shape
     tiles = weight.float().view(rows // 4, 4, cols // 4, 4).permute(1, 3, 0, 2).reshape(16, -1)
@@ -70,7 +108,7 @@ def product_type(dtype):
 
 
 def soft_values(weight, scale):
-    """What a layer with ``pruning='soft'`` multiplies by, of the weight's type, but for the rounding of the products."""
+    """What a layer with ``pruning='soft'`` multiplies by, in the weight's type, before the products round it."""
     return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)
 
 

@@ -1,82 +1,42 @@
-"""Linear layers on 2:4 sparse tensor cores, where that is faster: forward and input gradient with 2:4 transposable
-weights, the weight gradient with an estimate of the output gradient."""
+"""Linear layers on 2:4 sparse tensor cores: forward pass and input gradient with 2:4 transposable weights, the weight
+gradient with an estimate of the output gradient. Each is used only where it is faster."""
 
 import torch
 
 from . import sharding
-from .forms import Forms, Plan, best_scale, compressed_size, product_type, soft24, soft_values
+from .forms import Forms, Plan, best_scale, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
 _ops = torch.ops.tsenor
 
 
-def compress24(weight, scale=None, transposed_scale=None):
-    """The optimal 2:4 transposable mask of a 16-bit ``weight`` ``[rows, cols]``, multiples of 64, and the compressed
-    operands of it and of its transpose: ``(compressed, transposed, mask)``, by one kernel.
-
-    With a ``scale`` the operands are of float8 (e4m3fn), as ``torch._cslt_compress`` has them on compute capability
-    9.0, for ``torch._cslt_sparse_mm``; the weight may be float32 too. They hold ``weight.float() * scale``, clamped to
-    448 and cast; the mask is that of the weight as it is. ``scale`` is a float32 tensor of one number or ``[rows]``,
-    and ``transposed_scale`` of one number or ``[cols]``, for the transpose. Without it the transpose has ``scale`` too,
-    which is then one number."""
-    mask = weight.new_empty(weight.shape, dtype=torch.bool)
-    if scale is None:
-        size = compressed_size(*weight.shape)
-        compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
-        _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
-    else:
-        rows, cols = weight.shape
-        sizes = (rows, cols // 8 * 5), (cols, rows // 8 * 5)
-        compressed, transposed = (weight.new_empty(size, dtype=torch.float8_e4m3fn) for size in sizes)
-        _ops.sparse24_compress_float8_(compressed, transposed, weight, scale, transposed_scale, mask=mask)
-    return compressed, transposed, mask
-
-
-def mvue24(gradient, *, generator=None, seed=None):
-    """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``,
-    multiples of 64: what a weight gradient on sparse tensor cores reads.
-
-    >>> gradient = torch.randn(64, 128).bfloat16()
-    >>> mvue24(gradient).shape  # bytes: 64 * 128 / 2 values, and their places
-    torch.Size([9216])
-
-    Two of each four tokens are drawn and made larger, so that each entry is right in the mean, and the variance is the
-    least there is (MVUE, arXiv 2203.10991). Random numbers are those of ``generator``, by default PyTorch's for the
-    device: replays of a CUDA graph draw anew. With ``seed`` they are that seed's, and the bits the same on every
-    device. What is NaN or infinite is kept first, so that the product is not finite where the dense one is not. On a
-    GPU one kernel, enqueued; TypeError and ValueError for other types and shapes.
-    """
-    return _ops.sparse24_mvue(gradient, generator=generator, seed=seed)
-
-
 class Linear24(Masked):
-    """A linear layer with a 2:4 transposable weight, features multiples of 64.
+    """A linear layer with a 2:4 transposable weight. Its features are multiples of 64.
 
-    Products are in the weight's type, float16 or bfloat16; if the weight is float32, they are in bfloat16. Products in
-    float16 are dense. The result has the type of the input, and under autocast the type of the products. ``weight`` is
-    the dense parameter. All of it learns (straight-through); with ``gradient='masked'`` only kept weights learn.
-    :meth:`compress` finds the mask and writes the operands of the products in one kernel. :class:`MaskRefresh` finds
-    new masks. Without it the mask stays; the first product after a change of the weight writes its operands again.
-    (Replays of a CUDA graph run no Python: a captured step has to call :meth:`compress`.) The first product with a new
-    number of tokens measures a whole step sparse and dense, and keeps the faster way: see :meth:`choice`. If dense is
-    faster, the weight is still 2:4, and a step finds a mask; :func:`sparsify24` skips such layers. ``captured`` says
-    that steps are replayed from a CUDA graph and are to be measured so. Small layers gain only where launches are free.
+    The layer multiplies in bfloat16 if its weight is bfloat16 or float32. In float16 its products are dense. The result
+    has the type of the input, or under autocast the type of the products. ``weight`` is the dense parameter. All of it
+    learns (straight-through); with ``gradient='masked'`` only kept weights learn. :class:`MaskRefresh` finds new masks;
+    without it the mask stays. :meth:`compress` writes the operands of the products, with a new mask, in one kernel.
+    The first product after a change of the weight writes them with the old mask. Replays of a CUDA graph run no Python,
+    so a captured step has to call :meth:`compress`.
+
+    The first product with a new number of tokens measures a whole step sparse and dense, and keeps the faster way: see
+    :meth:`choice`. If dense is faster, the weight is still 2:4, and a step still finds a mask; :func:`sparsify24` skips
+    such layers. ``captured`` says that steps are replayed from a CUDA graph, and measures them so.
+
+    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, if that is faster and tokens are a multiple
+    of 64. It then is the product with :func:`mvue24` of the output gradient. This costs some loss, and the backward
+    pass draws random numbers from PyTorch's generator. Second derivatives, and those under ``torch.func.vmap``, are
+    dense. The attribute may be changed between steps.
 
     ``pruning='soft'`` is S-STE's continuous pruning (2409.09099) for transposable masks: the products read
-    ``scale * soft24(weight)`` instead of the kept weights, so that a weight is 0 when its mask flips. ``scale``, a
-    buffer, is the one that comes closest to the weights that the layer begins with, and stays. Its values take far
-    longer than a mask to find: it is a recipe for the loss.
+    ``scale * soft24(weight)`` instead of the kept weights, so a weight is 0 when its mask flips. The buffer ``scale``
+    is the one that fits the first weights best, and stays. These values take far longer to compute than a mask.
 
-    Under ``fully_shard`` every rank finds the mask, the same one, of the whole weight that it has for the next forward
-    pass: nothing is sent, and each rank keeps the mask and the operands, 3.25 bytes a weight where all is sparse.
-
-    A schedule of :class:`MaskRefresh` may keep 2 of 4, or all: then all three products are dense, in their type.
-
-    With ``weight_gradient='mvue'`` the weight gradient may be sparse too, where that is faster and tokens are a
-    multiple of 64: it is the product with :func:`mvue24` of the output gradient. That is right in the mean, with a
-    variance that costs some loss, and uses random numbers of PyTorch's generator in the backward pass. Second
-    derivatives, and those under ``torch.func.vmap``, are dense. The attribute may be changed between steps.
+    Under ``fully_shard`` every rank finds the same mask, of the whole weight that it has for the next forward pass.
+    Nothing is sent, and each rank keeps the mask and the operands, 3.25 bytes for each weight if all is sparse. A
+    schedule of :class:`MaskRefresh` may keep 2 of 4, or all: then all three products are dense, in their type.
     """
 
     def __init__(
@@ -123,9 +83,8 @@ class Linear24(Masked):
         return layer
 
     def compress(self, keep_mask=False):
-        """Writes the operands of the last products for the present weight: with its optimal mask, or with
-        ``keep_mask`` with the mask that it has. Operands for another number of tokens are written when needed. Frozen
-        masks stay."""
+        """Writes the operands for the present weight, with its optimal mask, or with the old mask if ``keep_mask`` or
+        if it is frozen. Operands for another number of tokens are written when they are needed."""
         self.forms.outdate()
         keep_mask = keep_mask or self.frozen
         if sharding.is_sharded(self.weight):
@@ -240,12 +199,11 @@ class Linear24(Masked):
 
 class MvueLinear(torch.nn.Linear):
     """A ``torch.nn.Linear`` whose weight gradient may be sparse, as that of :class:`Linear24` with
-    ``weight_gradient='mvue'``; the weights and the other products are dense.
+    ``weight_gradient='mvue'``. The weights and the other products are dense.
 
-    It is sparse where products are in bfloat16, because the weight is or under autocast; tokens and features are
-    multiples of 64; and a whole step, measured at the first product of each number of tokens, is faster so. Elsewhere,
-    on the CPU and where the weight needs no gradient, it is ``torch.nn.Linear`` as it is, and while its attribute
-    ``weight_gradient`` is set to 'dense'. ``captured`` is Linear24's.
+    The gradient is sparse if products are in bfloat16 (by the weight or by autocast), tokens and features are multiples
+    of 64, and a whole step is faster so, as measured for each new number of tokens. In all other cases, on the CPU, and
+    while the attribute ``weight_gradient`` is 'dense', this is ``torch.nn.Linear``. ``captured`` is Linear24's.
     """
 
     weight_gradient = "mvue"
@@ -263,7 +221,7 @@ class MvueLinear(torch.nn.Linear):
         return layer.train(linear.training)
 
     def choice(self, tokens):
-        """How the products of so many tokens are done, and the times that follows from (plans.Choice)."""
+        """Returns how products of so many tokens are computed, and the measured times (plans.Choice)."""
         return choose(self, tokens)
 
     def forward(self, x):
@@ -292,13 +250,14 @@ class MvueLinear(torch.nn.Linear):
 def sparsify24(
     model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
 ):
-    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step; or
-    with ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
+    """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step. With
+    ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
 
-    The other layers stay dense, so no step becomes slower. Each new shape is measured, which takes a few seconds.
     ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by
-    default all linear ones. Further arguments are those of the layer. Parameters stay the same tensors, so optimizers
-    keep working. Returns the names of the replaced layers: none on the CPU.
+    default each ``torch.nn.Linear``, also an output head. Further arguments are those of the layer. Each new shape is
+    measured, for a few seconds; layers that become no faster stay dense. A small model can become slower all the same.
+    Parameters stay the same tensors, so optimizers keep working. Returns the names of the replaced layers: none on the
+    CPU.
     """
     if weights not in ("sparse", "dense"):
         raise ValueError(f"weights must be 'sparse' or 'dense', not {weights!r}")

@@ -53,7 +53,7 @@ class TransposableSparsity(Masked):
             self.found = self.frozen = True
 
     def attach(self, owner):
-        """Tells it the ``ParametrizationList`` that it is in, which is not to become its child."""
+        """Stores the ``ParametrizationList`` that holds this module, in a tuple, so that it does not become a child."""
         self.owner = (owner,)
         if self.found and not self.mask.is_meta:
             self._note()
@@ -98,7 +98,7 @@ class TransposableSparsity(Masked):
             self._note()
 
     def _find(self, weight):
-        """``weight`` is anything whose magnitudes are the importance. If it is sharded, all ranks have to call this."""
+        """Finds the mask by the magnitudes of ``weight``. If it is sharded, all ranks have to call this."""
         if why := sharding.problem(weight, self.m):
             raise ValueError(f"tsenor: {why}")
         self.found = not weight.is_meta

@@ -1,4 +1,4 @@
-"""Whether a layer's products are done sparse or dense: by what a whole step takes, measured once for each shape."""
+"""Decides whether a layer's products are sparse or dense, by the time of a whole step, measured once for each shape."""
 
 import functools
 import time
@@ -76,8 +76,8 @@ def _measure(layer, tokens):
 
 
 def candidates(products, may_be_sparse):
-    """What to try: each product that may be sparse and by itself is faster so, and the same with a dense weight
-    gradient."""
+    """The plans to try: sparse for each product that may be sparse and is faster so by itself, and the same with a
+    dense weight gradient."""
     forward, input_gradient, weight_gradient = (bool(p.sparse) for p in products)
     forward, input_gradient = forward and may_be_sparse.forward, input_gradient and may_be_sparse.input_gradient
     own_form = all(p.own_form or not sparse for p, sparse in zip(products, (forward, input_gradient)))
@@ -86,8 +86,8 @@ def candidates(products, may_be_sparse):
 
 
 def _steps(layer, plans, tokens):
-    """A step by each plan, and that of a torch.nn.Linear, on tensors of their own. A step is what the products read,
-    and the three of them through autograd."""
+    """A step for each plan, and one of a torch.nn.Linear, on their own tensors. A step writes what the products read,
+    and runs all three products through autograd."""
     generator = torch.Generator(layer.weight.device).manual_seed(0)  # the program's random numbers stay as they are
     with torch.inference_mode(False):
         weight = layer.weight.detach().clone().requires_grad_()
@@ -109,7 +109,7 @@ def _steps(layer, plans, tokens):
 
 
 def replay_of(step):
-    """The step from a CUDA graph: what launching costs the host is gone."""
+    """The step as a replay of a CUDA graph, in which the host launches no kernels."""
     step()  # what a first step allocates and measures is none of the graph's business
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -119,7 +119,7 @@ def replay_of(step):
 
 def _wall_ms(steps, device, captured, rounds=8, least_ms=10, most_calls=50):
     """The least wall time of each step: the longer of the host's time and the GPU's. Steps take turns, a few calls in a
-    row. Where they are `captured`, it is the time of their replays."""
+    row. If they are `captured`, this is the time of their replays."""
 
     def ms(step, calls):
         torch.cuda.synchronize(device)

@@ -11,7 +11,7 @@ from .pruning_report import LayerReport
 
 
 class PruneFolder:
-    """``settings.json``, which says what is pruned how, and for each block that is done its weights and its report."""
+    """``settings.json`` says what is pruned, and how. Each finished block has a file of weights and a report."""
 
     def __init__(self, path, model, batches, plan, settings):
         self.path = Path(path)

@@ -44,13 +44,13 @@ for _schema in (
 
 
 def is_live(gram):
-    """Of each input: whether it had activations, all of them numbers."""
+    """Whether each input had activations, and no NaN or infinite ones."""
     squares = gram.diagonal()
     return squares.isfinite() & (squares > 0)
 
 
 def clean_gram(gram):
-    """``gram`` without what dead inputs, or entries that are no numbers, put into it."""
+    """``gram`` without the contributions of dead inputs, and without NaN and infinities."""
     live = is_live(gram)
     return torch.where(live[:, None] & live & gram.isfinite(), gram, 0)
 
@@ -75,7 +75,7 @@ class _Rule:
 
 
 def _best_of_lines(rank, n, m):
-    """The n largest of each m in a row; of equal ones the first."""
+    """Keeps the n largest of each m in a row, and the first of equal ones."""
     lines = pad(rank, (0, -rank.shape[1] % m), value=-torch.inf).unflatten(1, (-1, m))
     order = lines.argsort(dim=2, descending=True, stable=True)
     kept = torch.zeros_like(lines, dtype=torch.bool).scatter_(2, order[..., :n], True)
@@ -83,7 +83,7 @@ def _best_of_lines(rank, n, m):
 
 
 def _rank_dead(factors, live, squares):
-    """Factors of columns, those of dead ones below all others; see tsenor/prune/detail/saliency.hpp."""
+    """Factors of columns. Those of dead columns rank below all others; see tsenor/prune/detail/saliency.hpp."""
     share = 2.0**-7 if squares else 2.0**-14
     smallest = factors[live].min() * share if live.any() else torch.ones((), dtype=factors.dtype)
     return torch.where(live, factors, smallest)
@@ -141,7 +141,7 @@ def _inverse_factor(gram, live, tokens, damping):
 
 
 def _prune_panel(w, mask, u):
-    """Prunes the panel column by column, each error passed on to the columns after it; returns the errors."""
+    """Prunes the panel column by column, and passes each error on to the columns after it. Returns the errors."""
     errors = torch.zeros_like(w)
     for k in range(w.shape[1]):
         errors[:, k] = torch.where(mask[:, k], 0, w[:, k] / u[k, k])

@@ -11,7 +11,7 @@ class LayerReport(NamedTuple):
     pattern: Optional[str] = None  # 'n:m'; None: it stays dense
     method: Optional[str] = None
     reason: str = ""  # why it stays dense, or was pruned by magnitude although another method was asked for
-    tokens: int = 0  # that the layer saw
+    tokens: int = 0  # seen by the layer
     dead_inputs: int = 0  # without activations, or with NaN or infinite ones
     error: Optional[float] = None  # of the outputs, squared, relative to their square on the calibration data
     kept: Optional[float] = None  # share of the sum of |w| that the mask keeps

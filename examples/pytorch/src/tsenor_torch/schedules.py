@@ -30,7 +30,7 @@ def dense_phases(steps, *, start=0.0, end=1 / 6):
     >>> MaskRefresh(model, optimizer, schedule=dense_phases(1000))
     """
     if not (0 <= start and 0 <= end and start + end <= 1):
-        raise ValueError(f"tsenor: shares of dense steps must be 0 to 1 together, not {start} and {end}")
+        raise ValueError(f"tsenor: start and end must be shares of at most 1 together, not {start} and {end}")
     first, last = round(start * steps), round((1 - end) * steps)
     return lambda step, n, m: m if step < first or last <= step and last < steps else n
 
@@ -44,15 +44,15 @@ class MaskRefresh:
         model: a sparse model, already wrapped for training (DDP, ``fully_shard``, accelerate, torch.compile).
         optimizer: whose steps count, plain or wrapped (accelerate). None: call :meth:`step` after each step yourself,
             where an engine owns the optimizer (DeepSpeed).
-        schedule: ``schedule(step, n, m)`` is how many of m are kept at a step, such as :func:`decreasing_n` or
-            :func:`dense_phases`; n where None. It is asked at each refresh; where it comes to m, masks end at that
-            step.
+        schedule: ``schedule(step, n, m)`` returns how many of m are kept from that step on, such as
+            :func:`decreasing_n` or :func:`dense_phases`. None: always n. It is called at each refresh. At a step where
+            it turns to m, the masks keep all weights at once, without waiting for the next refresh.
         importance: see :func:`tsenor_torch.refresh`; called at each refresh.
-        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient, so that Adam
-            scales it as the gradient (2404.01847). With ``optimizer=None`` call :meth:`decay_gradients` before the
+        decay: SR-STE: before each step, ``decay`` times every pruned weight is added to its gradient, so Adam scales
+            it like the gradient (2404.01847). With ``optimizer=None`` call :meth:`decay_gradients` before the
             step.
-        measure_flips: :attr:`flips` then is the share of mask entries that the last refresh changed, by name, 0-dim
-            tensors, and :attr:`flip_rate` that of all layers together.
+        measure_flips: measure the share of mask entries that a refresh changes: :attr:`flips` by name, 0-dim tensors,
+            and :attr:`flip_rate` for all layers together.
 
     The model counts the steps, and its state_dict has their number. So a resumed training refreshes at the same steps.
     Frozen masks stay. If the model is sharded, all ranks take part in a refresh. :meth:`remove` ends the refreshes.
@@ -64,7 +64,7 @@ class MaskRefresh:
         self, model, optimizer=None, *, every=1, schedule=None, importance=None, decay=0.0, measure_flips=False
     ):
         if every < 1 or every != int(every):
-            raise ValueError(f"every must be an integer of at least 1, not {every}")
+            raise ValueError(f"tsenor: every must be an integer of at least 1, not {every}")
         self.model, self.every, self.schedule, self.importance, self.decay = model, every, schedule, importance, decay
         self.flips, self.measure_flips, self.handles, self.checked = {}, measure_flips, [], False
         self._collect()
@@ -95,9 +95,9 @@ class MaskRefresh:
 
     @torch.no_grad()
     def refresh(self):
-        """Finds all masks anew, now; those of a sharded Linear24 with its next product."""
+        """Finds all masks now. A sharded Linear24 finds its mask with its next product."""
         if self.measure_flips and (late := self._found_late()):
-            raise ValueError(f"tsenor: measure_flips of {late[0]}, a sharded Linear24, whose mask is found later")
+            raise ValueError(f"tsenor: measure_flips of {late[0]}: a sharded Linear24 finds its mask too late for it")
         before = [layer.sparsity.mask.clone() for layer in self.layers] if self.measure_flips else []
         if self.schedule:
             for layer in self.layers:
@@ -182,8 +182,8 @@ class MaskRefresh:
 
 
 def is_rehearsal(optimizer):
-    """Whether a step is the one with rate 0 and gradients 0 by which ``torch.distributed.checkpoint`` makes an
-    optimizer's state before it loads it. No training: the steps counted have been loaded already."""
+    """Whether a step has rate 0 and gradients 0. With such a step ``torch.distributed.checkpoint`` makes an optimizer's
+    state before it loads it. It is no training, and the count of steps has been loaded already."""
     if any(float(group.get("lr", 1)) for group in optimizer.param_groups):
         return False
     gradients = (p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
@@ -191,7 +191,7 @@ def is_rehearsal(optimizer):
 
 
 def inner(optimizer):
-    """The optimizer of PyTorch that others (accelerate, gradient scalers of one's own) are wrapped around."""
+    """PyTorch's optimizer inside of wrappers such as accelerate's."""
     while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
         optimizer = optimizer.optimizer
     return optimizer

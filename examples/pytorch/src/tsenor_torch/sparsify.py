@@ -135,7 +135,7 @@ def _masks_given(plan, mask, problems):
 
 
 def _broken(mask, entry):
-    """Why a mask cannot be the one of an entry."""
+    """Why a given mask does not fit an entry."""
     if tuple(mask.shape) != entry.shape:
         return f"the mask has shape {tuple(mask.shape)}, but the weight {entry.shape}"
     if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
@@ -189,7 +189,7 @@ def refresh_layers(layers, importance=None):
 
 
 def _checked(importance, layers):
-    """A dictionary of importances, of weights that there are, in their shapes; a ValueError names all that are not."""
+    """The importances as a dictionary. A ValueError names all that belong to no weight or have another shape."""
     shapes = {layer.name: layer.sparsity.mask.shape for layer in layers}
     problems = [f"{name} is not a sparse weight" for name in importance if name not in shapes]
     problems += [f"{name} has shape {tuple(it.shape)}, but the weight {tuple(shapes[name])}"
@@ -259,7 +259,7 @@ def plain_state_dict(state):
 
 
 def _pruned(state, base, weight):
-    """What a sparse layer multiplies by, of its part of a state_dict."""
+    """The pruned weight that a sparse layer's part of a state_dict describes."""
     scale, (_, m, now, *_) = state.get(base + "scale"), sharding.local(state[base + "pattern"]).tolist()
     if scale is not None and now != m:
         whole = weight.full_tensor() if sharding.is_sharded(weight) else weight

@@ -58,7 +58,7 @@ class Clock:
         self.driver = weakref.ref(refresh, lambda _: self.leave())
 
     def leave(self):
-        """Nobody counts the steps from here on, and what has been done until now needs no word."""
+        """Nobody counts the steps from here on. The steps until now call for no warning."""
         self.driver, self.left = lambda: None, _optimizer_steps
 
     def warn(self):
@@ -108,7 +108,7 @@ class Masked(torch.nn.Module):
     def keep(self, now):
         """N of the masks found from here on, which a schedule may have on its way to n. ValueError outside 1 to M."""
         if not 1 <= now <= self.m:
-            raise ValueError(f"tsenor: the schedule keeps {now} of {self.m}")
+            raise ValueError(f"tsenor: the schedule keeps {now} of {self.m}: it must return 1 to {self.m}")
         self.now = self.now if self.frozen else now
 
     def _note(self):

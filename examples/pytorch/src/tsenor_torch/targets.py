@@ -98,7 +98,7 @@ def _stored(module, tensor):
 
 
 def _owners(modules):
-    """id of a parameter -> its names. A module that has several names counts once."""
+    """A dictionary from a parameter's id to its names. A module with several names counts once."""
     owners = {}
     for name, module in modules.items():
         for tensor in _tensors(module):
@@ -107,7 +107,7 @@ def _owners(modules):
 
 
 def _output_embeddings(model):
-    """The output heads that models of transformers, also deep inside, name themselves."""
+    """The output heads that transformers' models name themselves, also those deep inside."""
     found = set()
     for module in model.modules():
         try:

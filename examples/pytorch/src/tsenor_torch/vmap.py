@@ -13,7 +13,7 @@ def _leading(tensor, dim, size):
 
 
 def _values(info, in_dims, weight, importance, column_norms):
-    """The weights and their importances, with a leading dimension. Norms that differ in the batch become importances."""
+    """The weights and their importances, with a leading dimension. Norms that differ in it become importances."""
     size = info.batch_size
     norms_dim = in_dims[-1]
     if norms_dim is not None:

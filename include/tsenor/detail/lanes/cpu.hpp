@@ -1,5 +1,6 @@
-// The CPU as a machine of lanes: a lane value is Width numbers in hardware vectors of TSENOR_VECTOR_LANES each (GCC vector
-// extensions, understood by g++ and clang++). One tile at a time, so that what all lanes of a tile share is a plain scalar.
+// The CPU as a machine of lanes: a lane value is Width numbers in hardware vectors of TSENOR_VECTOR_LANES each (GCC
+// vector extensions, understood by g++ and clang++). One tile at a time, so that what all lanes of a tile share is a
+// plain scalar.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else
@@ -222,8 +223,8 @@ struct lanes : lane_values<Width> {
   TSENOR_FN static T tile_max(T of_this_thread) {
     return of_this_thread;
   }
-  // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k the
-  // combination of value k over all lanes.
+  // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k
+  // the combination of value k over all lanes.
   template <int H, class Combine>
   TSENOR_FN static real fold(const real& a, const real& b, const Combine& combine) {
     real r;

@@ -116,7 +116,8 @@ struct lane_values {
   }
 
  private:
-  // Transposes a matrix of 2 H x 2 H bits, its rows in the lanes: the halves of 2 H x 2 H, then of H x H, ... change sides.
+  // Transposes a matrix of 2 H x 2 H bits, its rows in the lanes: the halves of 2 H x 2 H, then of H x H, ... change
+  // sides.
   static constexpr int blocks = width == 64 ? 2 : 1, block_parts = parts / blocks;
   template <int H>
   TSENOR_FN static void transpose_bits(word_part* t) {

@@ -30,8 +30,8 @@ TSENOR_FN V weave(V a, V b, [[maybe_unused]] std::integer_sequence<int, I...> la
 #endif
 }
 
-// The halves of a and b that a transposition by blocks of H takes: lane i of the result is a[i] or, where i has bit H, b[i - H] (Upper
-// false); a[i + H] or b[i].
+// The halves of a and b that a transposition by blocks of H takes: lane i of the result is a[i] or, where i has bit H,
+// b[i - H] (Upper false); a[i + H] or b[i].
 template <int H, bool Upper, class V, int... I>
 TSENOR_FN V block_step(V a, V b, [[maybe_unused]] std::integer_sequence<int, I...> lanes) {
   constexpr int count = int(sizeof...(I));

@@ -7,8 +7,8 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// Two 16-bit numbers in a register. Whole registers are permuted throughout: of shifts and conversions to 16 bits the compiler
-// makes moves of halves.
+// Two 16-bit numbers in a register. Whole registers are permuted throughout: of shifts and conversions to 16 bits the
+// compiler makes moves of halves.
 struct pair16 {
   std::uint32_t x;
 };
@@ -31,8 +31,8 @@ TSENOR_FN pair16 lower(const pair16& a, const pair16& b) { return {__vmins2(a.x,
 TSENOR_FN pair16 upper(const pair16& a, const pair16& b) { return {__vmaxs2(a.x, b.x)}; }
 TSENOR_FN pair16 operator+(const pair16& a, const pair16& b) { return {__vadd2(a.x, b.x)}; }
 
-// A 16-bit number in the upper half of a register, whatever the lower half holds. Shifts to the left and dot products run on the
-// multipliers, which are idle while prices are found; other shifts and permutations run where minima do.
+// A 16-bit number in the upper half of a register, whatever the lower half holds. Shifts to the left and dot products
+// run on the multipliers, which are idle while prices are found; other shifts and permutations run where minima do.
 struct upper_half {
   std::uint32_t x;
   upper_half() = default;

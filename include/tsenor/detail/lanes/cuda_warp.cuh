@@ -1,6 +1,6 @@
-// A group of threads of a warp as the lanes of a tile: what a lane value is, and what passes between lanes. Collectives are executed
-// by all lanes of a warp together: they stand only where every tile of the warp passes, never under a condition on one
-// tile's own values.
+// A group of threads of a warp as the lanes of a tile: what a lane value is, and what passes between lanes. Collectives
+// are executed by all lanes of a warp together: they stand only where every tile of the warp passes, never under a
+// condition on one tile's own values.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/kernels.cuh"
 #else
@@ -163,8 +163,8 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
       return of_this_thread;
     }
   }
-  // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k the
-  // combination of value k over all lanes.
+  // Lane i: (i & H ? b : a) of lane i and of lane i ^ H, combined. log2(width) folds of `width` values leave in lane k
+  // the combination of value k over all lanes.
   template <int H, class Combine>
   TSENOR_FN static real fold(const real& a, const real& b, const Combine& combine) {
     real r;

@@ -6,9 +6,9 @@
 // machine sets these:
 //   TSENOR_MACHINE   the namespace
 //   TSENOR_FN        what precedes a function
-//   TSENOR_STAGE     what precedes a stage, which is the same for all weight types: on the CPU one function for all of them
+//   TSENOR_STAGE     what precedes a stage, which is the same for all weight types: on the CPU one function for all
 //   TSENOR_APART     what precedes a function that is called where a tile is hard, so that its registers are its own
-//   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers where they can
+//   TSENOR_UNROLL    what precedes a loop over a tile's rows or columns, so that arrays live in registers if they can
 //   TSENOR_ROLLED    what precedes a loop that is to stay one
 //   TSENOR_UNROLL_PARTS  what precedes a loop over the parts of a lane value
 //   TSENOR_VECTOR_LANES  on the CPU, 32-bit numbers in a hardware vector

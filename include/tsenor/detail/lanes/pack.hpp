@@ -1,5 +1,5 @@
-// A value per lane, in P parts: on the CPU a part is a hardware vector, on the GPU a register of one thread (P = 2 where a
-// thread stands for two lanes). All that is done lane by lane is written here, once for both.
+// A value per lane, in P parts: on the CPU a part is a hardware vector, on the GPU a register of one thread (P = 2
+// where a thread stands for two lanes). All that is done lane by lane is written here, once for both.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else

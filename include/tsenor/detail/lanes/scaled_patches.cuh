@@ -1,6 +1,7 @@
-// The matrix of the dykstra stage (see scaled_rows.hpp) by patches: a thread holds a patch of the tile in registers, of `rows` x
-// `cols` entries, in a grid of `cols` x `rows` threads. Slot (r, c) of a thread is entry (r ^ across, c ^ down) of its patch, so that
-// threads beside and below each other exchange halves of their sums with no selection of what to keep.
+// The matrix of the dykstra stage (see scaled_rows.hpp) by patches: a thread holds a patch of the tile in registers, of
+// `rows` x `cols` entries, in a grid of `cols` x `rows` threads. Slot (r, c) of a thread is entry (r ^ across, c ^
+// down) of its patch, so that threads beside and below each other exchange halves of their sums with no selection of
+// what to keep.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/kernels.cuh"
 #else
@@ -67,7 +68,8 @@ class scaled_patches {
   TSENOR_FN static int row_of(int r) { return rows * down() + (r ^ across()); }
   TSENOR_FN static int col_of(int c) { return cols * across() + (c ^ down()); }
 
-  // Slot 0 of a thread, combined over Count threads that are Step lanes apart: of slot k of the k-th thread from it. Overwrites x.
+  // Slot 0 of a thread, combined over Count threads that are Step lanes apart: of slot k of the k-th thread from it.
+  // Overwrites x.
   template <int Count, int Step, class Combine>
   TSENOR_FN static real gathered(real (&x)[Count], const Combine& combine) {
     TSENOR_UNROLL for (int h = Count / 2; h > 0; h /= 2) TSENOR_UNROLL for (int k = 0; k < h; k++) x[k] =

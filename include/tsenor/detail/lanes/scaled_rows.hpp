@@ -1,6 +1,6 @@
-// What the dykstra stage iterates on: a matrix q, kept in l.plan, a row of it in each lane. A lane holds `rows` x `cols` of its entries; sums
-// over a row or a column end in the lane that row() or col() names, and spread_rows() and spread_cols() bring factors back from there to the
-// entries. scaled_patches.cuh is the same by patches of the tile.
+// What the dykstra stage iterates on: a matrix q, kept in l.plan, a row of it in each lane. A lane holds `rows` x
+// `cols` of its entries; sums over a row or a column end in the lane that row() or col() names, and spread_rows() and
+// spread_cols() bring factors back from there to the entries. scaled_patches.cuh is the same by patches of the tile.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else

@@ -1,13 +1,13 @@
 // dykstra: the entropic optimal transport plan by Dykstra's projections (arXiv 2505.23949, its Algorithm 1).
 //
 // The paper projects S = exp(W / tau) in turn on the row sums, the column sums and, with a correction Q, on S <= 1. The
-// product of S and Q is always diag(2^row) exp(W / tau) diag(2^col): the row and column steps multiply rows and columns, and
-// the capacity step moves what it cuts off from S to Q. So two potentials carry the whole iteration,
+// product of S and Q is always diag(2^row) exp(W / tau) diag(2^col): the row and column steps multiply rows and
+// columns, and the capacity step moves what it cuts off from S to Q. So two potentials carry the whole iteration,
 //   S = min(1, q),  q = 2^(scale * w + row + col),
 // and an iteration is: row sums of S; column sums of S scaled by the new row factors, not capped again.
-// Between absorptions q is scaled by the factors as they come, without an exponential; every few iterations the factors are
-// absorbed into the potentials and q is made anew from them, which bounds rounding and underflow (the stabilised scaling of
-// Schmitzer, SIAM J. Sci. Comput. 41(3), 2019).
+// Between absorptions q is scaled by the factors as they come, without an exponential; every few iterations the factors
+// are absorbed into the potentials and q is made anew from them, which bounds rounding and underflow (the stabilised
+// scaling of Schmitzer, SIAM J. Sci. Comput. 41(3), 2019).
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else
@@ -102,8 +102,8 @@ TSENOR_FN void project(const lanes_inside<L>& inside, const typename L::real& n,
   u.col = u.col + L::log2(col_scaling);
 }
 
-// Iterations between absorptions. 2^x is clamped to [2^-64, 2^64]: what is clamped is next to nothing, or cut off at 1, for
-// as long as the factors between two absorptions multiply to less than 2^64.
+// Iterations between absorptions. 2^x is clamped to [2^-64, 2^64]: what is clamped is next to nothing, or cut off at 1,
+// for as long as the factors between two absorptions multiply to less than 2^64.
 constexpr int absorb_every = 8;
 
 // `iterations` times rows, columns, capacity; leaves the plan in l.plan.

@@ -79,7 +79,8 @@ struct effort {
   int iterations, moves;
 };
 
-// f of a value of the type that the weights have in memory: T or, where that is any_weight, what p.format says, but double.
+// f of a value of the type that the weights have in memory: T or, where that is any_weight, what p.format says, but
+// double.
 template <class T, class Weight, class Importance, class F>
 TSENOR_FN auto with_weight_type(const problem<Weight, Importance>& problem, const F& f) {
   if constexpr (std::is_same_v<T, any_weight>) {
@@ -165,8 +166,8 @@ TSENOR_FN void fill(raw_importances<L, T, Weight, Importance>& raw) {
     TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.take_in(first + i, raw.place(first, i));
   }
 }
-// The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and then
-// treated as floats.
+// The same of weights whose type is a value: the rows that a machine holds at once are read as their type says, and
+// then treated as floats.
 template <bool Whole, class L, class Importance>
 TSENOR_STAGE void fill(raw_importances<L, any_weight, any_weight, Importance>& raw) {
   const auto& problem = raw.problem;
@@ -249,8 +250,8 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
   return scale;
 }
 
-// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent, those
-// outside the tile have no importance.
+// Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent,
+// those outside the tile have no importance.
 template <class L, class Weight, class Importance, class Put>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& problem, const tile_position& at, int rows, int cols,
                           const Put& put) {

@@ -1,10 +1,10 @@
 // price: a few sweeps of prices nearly solve a tile, and rows then take their best.
 //
-// Row i's dual is least for any price u_i between minus the N-th and minus the (N+1)-th largest of w_ij + v_j; the sweeps
-// take the midpoint, for rows and columns in turn. From the second sweep on they go a quarter further, which saves a third of
-// the repair (successive over-relaxation). Weights are integers here, relative to a power of two near the tile's largest: sums,
-// ties and tests for equality are exact, and all machines give the same mask. The sweeps themselves need less: they
-// run on 16-bit numbers, the last prices of the rows are exact.
+// Row i's dual is least for any price u_i between minus the N-th and minus the (N+1)-th largest of w_ij + v_j; the
+// sweeps take the midpoint, for rows and columns in turn. From the second sweep on they go a quarter further, which
+// saves a third of the repair (successive over-relaxation). Weights are integers here, relative to a power of two near
+// the tile's largest: sums, ties and tests for equality are exact, and all machines give the same mask. The sweeps
+// themselves need less: they run on 16-bit numbers, the last prices of the rows are exact.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else
@@ -64,10 +64,11 @@ TSENOR_FN bool takes_care(const quotas<L>& quota) {
   return L::width > 32 || quota.at_most;
 }
 
-// An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added before
-// truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24 bits. With
-// x = importance * 2^24, which is exact: x + 1/2 is a number if x < 2^23, so nothing less is rounded to it or beyond, nor to
-// an integer that it does not reach; and from 2^23 on x is an integer, to which less than half its last bit is added.
+// An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added
+// before truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24
+// bits. With x = importance * 2^24, which is exact: x + 1/2 is a number if x < 2^23, so nothing less is rounded to it
+// or beyond, nor to an integer that it does not reach; and from 2^23 on x is an integer, to which less than half its
+// last bit is added.
 template <class L>
 TSENOR_FN typename L::index fixed_weight(const typename L::real& importance) {
   using real = typename L::real;
@@ -92,7 +93,8 @@ TSENOR_FN typename L::index midprice(const typename L::index& nth, const typenam
   return L::plain ? price : pick(quota > zero, price, zero);
 }
 
-// The n-th largest of entry + price in each lane, and the next. One function for all sweeps: the network is most of the code.
+// The n-th largest of entry + price in each lane, and the next. One function for all sweeps: the network is most of the
+// code.
 template <class L, class Entries, class Prices>
 TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, int n, typename L::index& nth,
                                 typename L::index& next) {
@@ -265,8 +267,8 @@ TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_p
   return prices;
 }
 
-// Prices in the middle of what the mask leaves open, better to start from next time than the ends that paths lead to. They
-// prove the mask as well: of each column, and then of each row, the kept entries remain the best.
+// Prices in the middle of what the mask leaves open, better to start from next time than the ends that paths lead to.
+// They prove the mask as well: of each column, and then of each row, the kept entries remain the best.
 template <class L>
 TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) {
   const typename L::index zero = 0;

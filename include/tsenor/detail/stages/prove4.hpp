@@ -1,13 +1,13 @@
 // prove4: what is left open of the mask of a 4x4 tile (certified.hpp), and prices for it.
 //
-// What is left open is exact: integers are added up, so the search of tile4 finds the best mask of them, not one near it.
+// What is left open is exact: integers are added up, so the search of tile4 finds the best mask.
 //
-// With r = -u the prices u, v prove a mask the optimum if r_i - v_j <= w_ij for entries that it keeps and v_j - r_i <= -w_ij for
-// the others. Bellman and Ford's algorithm meets such bounds on differences if they can be met, that is if no exchange of
-// entries gains. Where rows and columns may keep fewer than N, a hub h stands for keeping nothing: r_i >= h >= v_j, with
-// equality for lines that do keep fewer. All numbers are integers, so that nothing is rounded but the weights: down where they
-// are kept and up where they are not, which leaves the mask no better than it is. If it misses the optimum by a rounding, the
-// passes end at prices that leave a little open.
+// With r = -u the prices u, v prove that a mask is the optimum if r_i - v_j <= w_ij for entries that it keeps, and
+// v_j - r_i <= -w_ij for the others. Bellman and Ford's algorithm meets such bounds on differences if they can be met,
+// that is if no exchange of entries gains. Where rows and columns may keep fewer than N, a hub h stands for keeping
+// nothing: r_i >= h >= v_j, with equality for lines that do keep fewer. All numbers are integers. Only the weights are
+// rounded: down where they are kept and up where they are not, which leaves the mask no better than it is. If it misses
+// the optimum by a rounding, the passes end at prices that leave a little open.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else

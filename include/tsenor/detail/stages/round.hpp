@@ -46,11 +46,11 @@ TSENOR_FN void drop_surplus(L& l, typename L::bits& cols, int n) {
   }
 }
 
-// The greedy rounding: entries in descending order of the plan (ties: row-major), each kept if its row and its column have
-// room. Rows and columns rank their entries in one common order, so the greedy choice is the one stable b-matching, and
-// deferred acceptance finds it for all rows at once: each row with room offers its best entry not offered before, each column
-// keeps the best n of what it was offered. It may begin with all entries above 1/2 of rows that have no more than n of them.
-// Ends: every round offers at least one of M^2 entries for the first and only time.
+// The greedy rounding: entries in descending order of the plan (ties: row-major), each kept if its row and its column
+// have room. Rows and columns rank their entries in one common order, so the greedy choice is the one stable
+// b-matching, and deferred acceptance finds it for all rows at once: each row with room offers its best entry not
+// offered before, each column keeps the best n of what it was offered. It may begin with all entries above 1/2 of rows
+// that have no more than n of them. Ends: every round offers at least one of M^2 entries for the first and only time.
 template <class L>
 TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
   using bits = typename L::bits;
@@ -114,9 +114,9 @@ TSENOR_FN void apply_swap(mask_bits<L>& mask, const swap& s, int i, int j, bool 
 // Local search: swaps that gain, for the first row and the first column that lack an entry, up to `steps` of them. With
 // `complete`, swaps go on, at a loss if need be, until every row and column has n.
 //
-// There always is one: after the greedy rounding an entry (i', j) that is free in a column j with room lies in a full row i',
-// which has n entries and so one outside the fewer than n columns of a row i with room. A swap keeps that so, fills one place
-// in row i and one in column j, and leaves all other counts, so the swaps end.
+// There always is one: after the greedy rounding an entry (i', j) that is free in a column j with room lies in a full
+// row i', which has n entries and so one outside the fewer than n columns of a row i with room. A swap keeps that so,
+// fills one place in row i and one in column j, and leaves all other counts, so the swaps end.
 template <class L>
 TSENOR_STAGE int local_search(L& l, mask_bits<L>& mask, pattern nm, int steps, bool complete) {
   using index = typename L::index;

@@ -50,8 +50,8 @@ TSENOR_FN void window(V* t, int first) {
   }
 }
 
-// The Count-th and the next largest of t[0 .. 2 Count), both halves of which are sorted: what the last two of the merge's
-// comparators get. Of two descending lists, the r-th largest is the largest of min(a_i, b_(r - i)).
+// The Count-th and the next largest of t[0 .. 2 Count), both halves of which are sorted: what the last two of the
+// merge's comparators get. Of two descending lists, the r-th largest is the largest of min(a_i, b_(r - i)).
 template <int Count, class V>
 TSENOR_FN void middle_of_sorted(V* t, V& nth, V& next) {
   const V *a = t, *b = t + Count;

@@ -40,7 +40,8 @@ TSENOR_FN void store_bytes(std::uint8_t* to, typename L::tile_set row, int cols)
     for (int j = 0; j < cols; j++) to[j] = row >> j & 1u;
 }
 
-// Whether lanes store their rows of the mask in whole words. Where they don't, the tile's lanes store a row together, a byte each.
+// Whether lanes store their rows of the mask in whole words. Where they don't, the tile's lanes store a row together, a
+// byte each.
 template <class L, class Weight, class Importance>
 TSENOR_FN bool stores_own_rows(const problem<Weight, Importance>& problem) {
   const auto& mask = problem.out.mask;
@@ -106,8 +107,9 @@ TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& problem, co
     });
 }
 
-// The original importances of row i, cleaned where the tile has some to clean, 0 outside it. The lambda returns nothing: gcc
-// compiles generic ones without their machine's instruction set, and so returns vectors otherwise than its callers expect.
+// The original importances of row i, cleaned where the tile has some to clean, 0 outside it. The lambda returns
+// nothing: gcc compiles generic ones without their machine's instruction set, and so returns vectors otherwise than its
+// callers expect.
 template <class L, class T, class Weight, class Importance>
 TSENOR_FN auto original_row(const problem<Weight, Importance>& problem, const tile_position& at, int i, bool dirty) {
   using value = importance_value<T>;
@@ -126,9 +128,9 @@ TSENOR_FN auto original_row(const problem<Weight, Importance>& problem, const ti
   return row;
 }
 
-// What a lane adds up of its column: what is kept, and the first two sums of G (certified.hpp), in multiples of 2^-24 of
-// scaled importances. Sums of what is kept are exact while importances have 24 bits and none but 0 is less than 2^7, since
-// they are multiples of 2^-16 below 2^37 then.
+// What a lane adds up of its column: what is kept, and the first two sums of G (certified.hpp), in multiples of 2^-24
+// of scaled importances. Sums of what is kept are exact while importances have 24 bits and none but 0 is less than 2^7,
+// since they are multiples of 2^-16 below 2^37 then.
 template <class L>
 struct tally {
   using numbers = typename L::template lane_value<double>;
@@ -150,8 +152,9 @@ struct tally {
   }
 };
 
-// The sums of a tile's lanes, with the third sum of G. Of sums of numbers that are not negative a rounding of 2^-53 is left for
-// each of the 64 + 64 numbers that one is added to after the other, and in G for the 128 lines and each term's own.
+// The sums of a tile's lanes, with the third sum of G. Of sums of numbers that are not negative a rounding of 2^-53 is
+// left for each of the 64 + 64 numbers that one is added to after the other, and in G for the 128 lines and each term's
+// own.
 template <class L, class Weight, class Importance>
 TSENOR_FN certified certified_tile(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                    const mask_bits<L>& mask, const fixed_prices<L>& prices, const tally<L>& t,
@@ -207,8 +210,8 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& problem, co
   });
 }
 
-// Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any finite
-// prices bound the optimum. 2^unit itself may be no number beside importances of double: two factors then.
+// Prices in multiples of 2^unit as they are stored. One beyond the range of its type becomes the last of the range: any
+// finite prices bound the optimum. 2^unit itself may be no number beside importances of double: two factors then.
 template <class Stored>
 struct stored_prices {
   static constexpr bool doubles = std::is_same_v<Stored, double>;

@@ -1,21 +1,23 @@
-// The optimal mask of a 4x4 tile by comparing candidates, straight through and without lanes that talk to each other: the
-// same code for one tile a thread (V = float) and for one tile a lane of a hardware vector. Only sums, differences and
-// comparisons, each in one order, so that all machines find the same bits. Of equally good candidates the first one wins.
+// The optimal mask of a 4x4 tile by comparing candidates, straight through and without lanes that talk to each other:
+// the same code for one tile a thread (V = float) and for one tile a lane of a hardware vector. Only sums, differences
+// and comparisons, each in one order, so that all machines find the same bits. Of equally good candidates the first one
+// wins.
 //
-// Sums of floats are rounded, so a mask may miss the optimum by a little: by less than 2^-20 of it. With u = 2^-24, the sum T of
-// all weights, and terms of u^2 left out, which the bounds below leave room for:
+// Sums of floats are rounded, so a mask may miss the optimum by a little: by less than 2^-20 of it. With u = 2^-24, the
+// sum T of all weights, and terms of u^2 left out, which the bounds below leave room for:
 //   N = 1: a candidate is a sum of four, within 2 u of itself, so the best found misses the optimum by 4 u of it.
 //   N = 3: the same of the entries dropped, which are T / 4 or less, a third of what is kept: 4/3 u of the optimum.
-//   N = 2: best_two_in_four says why a candidate is within 5 u T of what it keeps less what it drops, which is twice what it
-//     keeps less T. So the best found keeps 5 u T less than the optimum at most: 10 u of it, as it is at least T / 2.
-//   At most 2: twice what an eight drops is within 10 u T (5, and 4 for the sum of all, and the difference of both), twice what
-//     a seven drops, T or less where it counts, within 8 u of itself, so within 4 u T where the best drops T / 2. Of an eight
-//     and a seven the better is missed by (10 + 4) / 2 u T: 14 u of the optimum.
-//   At most 3: a gain is within u (row + col) + u min(row, col) of the least entries, of which there are T / 4 in all rows and
-//     in all columns, and the sum of four within 2 u of itself: 5/4 u T in all, so the best found misses 5/2 u T, 10/3 u of
-//     the optimum, as it is at least 3/4 T.
-// Weights that had to be rounded to float, those of double, and squares, add 2 u for each rounding: up to three, of squares of
-// double, which leaves 2^-19.
+//   N = 2: best_two_in_four says why a candidate is within 5 u T of what it keeps less what it drops, which is twice
+//     what it keeps less T. So the best found keeps 5 u T less than the optimum at most: 10 u of it, as it is at least
+//     T / 2.
+//   At most 2: twice what an eight drops is within 10 u T (5, and 4 for the sum of all, and the difference of both),
+//     twice what a seven drops, T or less where it counts, within 8 u of itself, so within 4 u T where the best
+//     drops T / 2. Of an eight and a seven the better is missed by (10 + 4) / 2 u T: 14 u of the optimum.
+//   At most 3: a gain is within u (row + col) + u min(row, col) of the least entries, of which there are T / 4 in all
+//     rows and in all columns, and the sum of four within 2 u of itself: 5/4 u T in all, so the best found misses 5/2 u
+//     T, 10/3 u of the optimum, as it is at least 3/4 T.
+// Weights that had to be rounded to float, those of double, and squares, add 2 u for each rounding: up to three, of
+// squares of double, which leaves 2^-19.
 #if !defined(TSENOR_MACHINE)
 #include "tsenor/detail/cpu_machines.hpp"
 #else
@@ -59,8 +61,8 @@ template <class C>
 struct column_pairs {
   C p01, p02, p03, p12, p13, p23;
 
-  // The best of the six ways to halve the columns, where a pair chooses which of its two columns goes to which half: 01 and
-  // 23 choose among those that part 0 from 1 and 2 from 3, and 02 and 13 among the rest, as these part 0 from 2.
+  // The best of the six ways to halve the columns, where a pair chooses which of its two columns goes to which half: 01
+  // and 23 choose among those that part 0 from 1 and 2 from 3, and 02 and 13 among the rest, as these part 0 from 2.
   TSENOR_FN C best_halves() const { return better(p01 + p23, p02 + p13); }
 };
 
@@ -94,9 +96,9 @@ TSENOR_FN void entries_of(const V (&w)[4][4], choice<V, Bits> (&e)[4][4], bool n
 
 // ---- N = 2 ----
 
-// Two groups of rows of which one takes column b and the other column c, the one with the greater lead: `lead` is what the
-// upper group has more than the lower in each column, `upper` and `lower` are their entries in column 0. Its value is what it
-// keeps of both columns less what it drops of them.
+// Two groups of rows of which one takes column b and the other column c, the one with the greater lead: `lead` is what
+// the upper group has more than the lower in each column, `upper` and `lower` are their entries in column 0. Its value
+// is what it keeps of both columns less what it drops of them.
 template <class Bits, class V>
 TSENOR_FN choice<V, Bits> parted(const V (&lead)[4], std::uint32_t upper, std::uint32_t lower, int b, int c) {
   const V x = lead[b] - lead[c];
@@ -109,14 +111,15 @@ TSENOR_FN column_pairs<choice<V, Bits>> parted_pairs(const V (&lead)[4], std::ui
           parted<Bits>(lead, upper, lower, 1, 3), parted<Bits>(lead, upper, lower, 2, 3)};
 }
 
-// The best of the 90 masks with two entries in every row and column, and what it keeps less what it drops. By the number of
-// entries that rows 0 and 1 have in each column, four in all, a mask is one of:
+// The best of the 90 masks with two entries in every row and column, and what it keeps less what it drops. By the
+// number of entries that rows 0 and 1 have in each column, four in all, a mask is one of:
 //   2 1 1 0  one column is theirs, one is the other half's, each half crosses the other two: a pair parted three times;
 //   1 1 1 1  both halves halve the columns between their rows;
 //   2 2 0 0  the halves halve the columns.
-// Every column is in one pair of rows 0 and 1 and one of rows 2 and 3, or in one of the halves, so what is kept less what is
-// dropped is the sum of the parts: nothing else need be added up. No weight goes through more than five sums: two to lead, one
-// to a pair, and two to the sum of three. So with u = 2^-24 and the sum T of all weights a candidate is within 5 u T.
+// Every column is in one pair of rows 0 and 1 and one of rows 2 and 3, or in one of the halves, so what is kept less
+// what is dropped is the sum of the parts: nothing else need be added up. No weight goes through more than five sums:
+// two to lead, one to a pair, and two to the sum of three. So with u = 2^-24 and the sum T of all weights a candidate
+// is within 5 u T.
 template <class Bits, class V>
 TSENOR_FN choice<V, Bits> best_two_in_four(const V (&w)[4][4]) {
   V top_lead[4], bottom_lead[4], lead[4];
@@ -165,10 +168,11 @@ TSENOR_FN choice<V, Bits> least_of_nine_dropped(const V (&w)[4][4]) {
   return best;
 }
 
-// At most two in each row and column. No weight is negative, so the best masks that nothing fits into are enough. In such a
-// mask a row with room has an entry in every column with room. That is one entry at most, so if there is a column with room
-// there is just one, likewise just one row, and the entry where they meet is the only one of both: the mask is one of the 90,
-// or an entry alone in its row and column with two entries in each other row and column, which are all but a permutation.
+// At most two in each row and column. No weight is negative, so the best masks that nothing fits into are enough. In
+// such a mask a row with room has an entry in every column with room. That is one entry at most, so if there is a
+// column with room there is just one, likewise just one row, and the entry where they meet is the only one of both: the
+// mask is one of the 90, or an entry alone in its row and column with two entries in each other row and column, which
+// are all but a permutation.
 template <class Bits, class V>
 TSENOR_FN Bits at_most_two(const V (&w)[4][4]) {
   V row[4];
@@ -183,11 +187,12 @@ TSENOR_FN Bits at_most_two(const V (&w)[4][4]) {
 
 // ---- N = 3, at most ----
 
-// The entries of least sum that meet every row and column. If such a set has no entry to spare, each of its entries is the
-// only one of its row or of its column, so it falls into groups around one row or one column. One entry from each group makes
-// a matching, and every row and column outside the matching has an entry of its own in the set, at least its least one.
-// Conversely, a matching and the least entry of each other row and column meet them all. So what is left to find is the
-// matching with the largest gains over the least entries of its rows and columns: a permutation, gains below 0 left out.
+// The entries of least sum that meet every row and column. If such a set has no entry to spare, each of its entries is
+// the only one of its row or of its column, so it falls into groups around one row or one column. One entry from each
+// group makes a matching, and every row and column outside the matching has an entry of its own in the set, at least
+// its least one. Conversely, a matching and the least entry of each other row and column meet them all. So what is left
+// to find is the matching with the largest gains over the least entries of its rows and columns: a permutation, gains
+// below 0 left out.
 template <class Bits, class V>
 TSENOR_FN Bits least_cover(const V (&w)[4][4]) {
   choice<V, Bits> e[4][4], row[4], col[4], gains[4][4];
@@ -221,8 +226,8 @@ TSENOR_FN Bits positive_entries(const V (&w)[4][4]) {
   return r;
 }
 
-// The entries of the optimal mask, n = 1 .. 4 in every row and column, or at most n and then none of zero; weights are not
-// negative. The optimum is missed by less than 2^-20 of it, and not at all if sums of weights are exact.
+// The entries of the optimal mask, n = 1 .. 4 in every row and column, or at most n and then none of zero; weights are
+// not negative. The optimum is missed by less than 2^-20 of it, and not at all if sums of weights are exact.
 template <class Bits, class V>
 TSENOR_FN Bits best_of_tile4(const V (&w)[4][4], int n, bool at_most) {
   Bits kept = Bits{} + 0xffffu;
