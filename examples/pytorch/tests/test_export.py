@@ -76,6 +76,27 @@ def test_compiled_models_learn_the_same(device, gradient):
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiled_layers_of_24_have_the_products_type_under_autocast(device, backend):
+    layer, x = layer24(device), torch.randn(64, 128, device=device)
+
+    def step(call):
+        layer.zero_grad()
+        with torch.autocast(device, torch.bfloat16):
+            y = call(x)
+        y.float().square().mean().backward()
+        return y, layer.weight.grad
+
+    def normed(x):
+        return layer(torch.nn.functional.layer_norm(x, (128,))) * 2  # of float32
+
+    torch._dynamo.reset()
+    expected, ours = step(normed), step(torch.compile(normed, fullgraph=True, backend=backend))
+    assert ours[0].dtype == expected[0].dtype == torch.bfloat16
+    for one, other in zip(ours, expected):
+        torch.testing.assert_close(one, other, rtol=2e-2, atol=1e-3 * float(other.detach().abs().max()))
+
+
 @pytest.mark.parametrize("gradient", ["straight_through", "masked"])
 @pytest.mark.parametrize("strict", [False, True])
 def test_exported_graphs_learn_the_same(device, gradient, strict):

@@ -69,6 +69,12 @@ def product_type(dtype):
     return torch.bfloat16 if dtype == torch.float32 else dtype
 
 
+def autocast_type(device):
+    """The type of products under autocast on a type of device; None without. For compilers too."""
+    enabled = device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if enabled else None
+
+
 def soft_values(weight, scale):
     """What a layer with ``pruning='soft'`` multiplies by, of the weight's type, but for the rounding of the products."""
     return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)
