@@ -193,9 +193,9 @@ def decoder_lines(record):
     lines = ["## Decoders", "", "Whole steps, which take turns; medians of wall times.", ""]
     for item in record.get("decoders", []):
         s = item["size"]
-        where = "; only the layers that `sparsify24` takes" if item["runs"][0]["faster"] else ""
+        where = "; only the layers that `sparsify24` takes" * item["runs"][0]["faster"]
         lines += [f"The {item['name']} decoder: hidden {s['hidden']}, {s['layers']} layers, {s['batch'] * s['length']} tokens a "
-                  f"step{where}.", ""]
+                  f"step{where}{time_to_loss.compiled(item)}.", ""]
         rows = [[("dense" if run["kind"] == "dense" else KINDS[run["kind"]]) + (", captured" if run["captured"] else ""),
                  f"{run['median_step_ms']:.2f}", f"{value:.2f}", run["sparse_layers"]]
                 for run, value in decoder_gains(record, item["name"])]
