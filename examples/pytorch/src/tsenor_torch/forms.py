@@ -69,10 +69,9 @@ def product_type(dtype):
     return torch.bfloat16 if dtype == torch.float32 else dtype
 
 
-def autocast_type(device):
-    """The type of products under autocast on a type of device; None without. For compilers too."""
-    enabled = device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if enabled else None
+def is_autocast(device):
+    """Whether products on a type of device are under autocast; compilers know it too."""
+    return device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
 
 
 def soft_values(weight, scale):

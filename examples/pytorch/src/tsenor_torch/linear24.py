@@ -4,7 +4,7 @@ weights, the weight gradient with an estimate of the output gradient."""
 import torch
 
 from . import sharding
-from .forms import Forms, Plan, autocast_type, best_scale, compressed_size, product_type, soft24, soft_values
+from .forms import Forms, Plan, best_scale, compressed_size, is_autocast, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
@@ -177,7 +177,7 @@ class Linear24(Masked):
             plan = choose(self, tokens).plan
             self.tokens, self.plan = tokens, plan
             self._write(keep_mask=True)
-        if autocast_type(x.device.type):
+        if is_autocast(x.device.type):
             x = x.to(self.type)  # once, and where compilers see it
         mask = None if self.straight_through else self.mask
         mvue = self.plan.weight_gradient and self.now != self.m
@@ -269,8 +269,8 @@ class MvueLinear(torch.nn.Linear):
         return choose(self, tokens)
 
     def forward(self, x):
-        weight, autocast = self.weight, autocast_type(x.device.type)
-        dtype = autocast or weight.dtype
+        weight, autocast = self.weight, is_autocast(x.device.type)
+        dtype = torch.get_autocast_dtype(x.device.type) if autocast else weight.dtype
         learns = self.weight_gradient == "mvue" and weight.requires_grad and torch.is_grad_enabled()
         if dtype != self.type or not learns:
             return super().forward(x)
