@@ -13,7 +13,7 @@ weight gradient of 'both'. With --seconds a run has as many steps as fit into th
 Runs that are in FOLDER already are not repeated; an interrupted run resumes from its last checkpoint. Under torchrun
 the ranks share the batch.
 Each finds its own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for
-each GPU. There, torch.compile makes what is between the linear layers, for all kinds alike; compiling and measuring are
+each GPU. On GPUs torch.compile makes what is between the linear layers, alike for all kinds; compiling and measuring are
 no part of a run's time. text.py makes the text.
 """
 
