@@ -133,7 +133,8 @@ def decoder_times(name):
     for _ in range(STEPS):
         for training in trainings:
             training.step()
-    return {"name": name, "size": size, "steps": STEPS - 6, "runs": [training.record() for training in trainings]}
+    return {"name": name, "size": size, "steps": STEPS - 6, "compiled": trainings[0].compiled,
+            "runs": [training.record() for training in trainings]}
 
 
 def call_overhead():

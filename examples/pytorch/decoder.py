@@ -49,37 +49,58 @@ class Recipe(NamedTuple):
         return kind or None, recipe
 
 
+class AddNorm(torch.nn.RMSNorm):
+    """The sum of two tensors, in bfloat16, and that normed."""
+
+    def forward(self, x, y):
+        x = (x + y).bfloat16()
+        return x, super().forward(x.float()).bfloat16()
+
+
+class Gated(torch.nn.Module):
+    def forward(self, gate, up):
+        return torch.nn.functional.silu(gate) * up
+
+
 class Block(torch.nn.Module):
-    """A decoder block: attention and a gated MLP."""
+    """A decoder block: attention and a gated MLP. It takes and returns two tensors whose sum counts."""
 
     def __init__(self, hidden, heads):
         super().__init__()
         linear, ffn = lambda a, b: torch.nn.Linear(a, b, bias=False), 4 * hidden
-        self.heads, self.norms = heads, torch.nn.ModuleList(torch.nn.RMSNorm(hidden) for _ in range(2))
+        self.heads, self.norms, self.gated = heads, torch.nn.ModuleList(AddNorm(hidden) for _ in range(2)), Gated()
         self.qkv, self.out = linear(hidden, 3 * hidden), linear(hidden, hidden)
         self.gate, self.up, self.down = linear(hidden, ffn), linear(hidden, ffn), linear(ffn, hidden)
 
-    def forward(self, x):
-        q, k, v = self.qkv(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+    def forward(self, x, y):
+        x, h = self.norms[0](x, y)
+        q, k, v = (it.transpose(1, 2) for it in self.qkv(h).unflatten(-1, (3, self.heads, -1)).unbind(2))
         attention = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(attention.transpose(1, 2).flatten(2))
-        h = self.norms[1](x)
-        return x + self.down(torch.nn.functional.silu(self.gate(h)) * self.up(h))
+        x, h = self.norms[1](x, self.out(attention.transpose(1, 2).flatten(2)))
+        return x, self.down(self.gated(self.gate(h), self.up(h)))
 
 
 class Decoder(torch.nn.Module):
-    """A decoder of bytes."""
+    """A decoder of bytes. Products are in bfloat16, by autocast, and so is what is between them."""
 
     def __init__(self, size):
         super().__init__()
         hidden = size["hidden"]
         self.embedding, self.position = torch.nn.Embedding(256, hidden), torch.nn.Embedding(size["length"], hidden)
-        self.blocks = torch.nn.Sequential(*(Block(hidden, size["heads"]) for _ in range(size["layers"])))
-        self.norm, self.head = torch.nn.RMSNorm(hidden), torch.nn.Linear(hidden, 256, bias=False)
+        self.blocks = torch.nn.ModuleList(Block(hidden, size["heads"]) for _ in range(size["layers"]))
+        self.norm, self.head = AddNorm(hidden), torch.nn.Linear(hidden, 256, bias=False)
 
     def forward(self, tokens):
-        x = self.embedding(tokens) + self.position.weight[: tokens.shape[1]]
-        return self.head(self.norm(self.blocks(x)))
+        x, y = self.embedding(tokens), self.position.weight[: tokens.shape[1]]
+        for block in self.blocks:
+            x, y = block(x, y)
+        return self.head(self.norm(x, y)[1])
+
+    def compile_between(self):
+        """By torch.compile what is between linear layers and attention, which is the same for all kinds of layers."""
+        for module in self.modules():
+            if isinstance(module, (AddNorm, Gated)):
+                module.compile(dynamic=False)
 
 
 def layer_of(kind, recipe, **arguments):
@@ -154,11 +175,12 @@ class Ranks:
 
 
 class Training:
-    """A model, its optimizer and its masks, for a kind, a recipe and a number of steps."""
+    """A model, its optimizer and its masks, for a kind, a recipe and a number of steps. If `compiled`, torch.compile makes
+    what is between the linear layers; None: on a GPU."""
 
     warm_up = 60
 
-    def __init__(self, text, size, kind, recipe, steps, seed=0, ranks=None, captured=False):
+    def __init__(self, text, size, kind, recipe, steps, seed=0, ranks=None, captured=False, compiled=None):
         self.text, self.size, self.kind, self.recipe, self.seed = text, size, kind, recipe, seed
         self.steps, self.done, self.ranks, self.refresh = steps, 0, ranks or Ranks(), None
         self.before = None  # the products while weights were sparse, once they have become dense
@@ -166,6 +188,9 @@ class Training:
         torch.manual_seed(seed)
         with self.ranks.device:
             model = Decoder(size)
+        self.compiled = self.ranks.device.type == "cuda" if compiled is None else compiled
+        if self.compiled:
+            model.compile_between()
         if kind != "dense":
             self.make_sparse(model.blocks, captured=captured)
         self.mvue = [it for it in model.modules() if isinstance(it, MvueLinear)]

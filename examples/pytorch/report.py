@@ -196,7 +196,7 @@ def decoder_lines(record):
         s = item["size"]
         where = "; only the layers that `sparsify24` takes" if item["runs"][0]["faster"] else ""
         lines += [f"The {item['name']} decoder: hidden {s['hidden']}, {s['layers']} layers, "
-                  f"{s['batch'] * s['length']} tokens a step{where}.", ""]
+                  f"{s['batch'] * s['length']} tokens a step{where}{time_to_loss.compiled(item)}.", ""]
         rows = [[KINDS.get(run["kind"], "dense") + (", captured" if run["captured"] else ""),
                  f"{run['median_step_ms']:.2f}", f"{value:.2f}", run["sparse_layers"]]
                 for run, value in decoder_gains(record, item["name"])]

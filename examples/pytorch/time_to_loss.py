@@ -82,13 +82,19 @@ HEAD = ["run", "steps", "seconds", "sparse products", "sparse step, times dense"
         "time to dense's loss", "flips, %"]
 
 
+def compiled(settings):
+    """What the report says of it."""
+    said = "; what is between the linear layers is compiled by torch.compile, for dense and sparse alike"
+    return said if settings.get("compiled") else ""
+
+
 def setting(part):
     s, parameters = part["settings"], part["runs"][0]["parameters"]
     how = f", {s['ranks']} ranks ({'FSDP2' if s['fsdp'] else 'DDP'})" if s["ranks"] > 1 else ""
     length = f"{s['steps']} steps" if s["steps"] else f"{s['seconds']:.0f} s"
     return (f"a decoder of {parameters / 1e6:.1f} million parameters (hidden {s['hidden']}, {s['layers']} layers), "
             f"{s['batch']} x {s['length']} bytes a step, rate {s['rate']:g}, {length} a run, on {s['device']}{how}, "
-            f"PyTorch {s['torch']}")
+            f"PyTorch {s['torch']}{compiled(s)}")
 
 
 def agreement(part):
@@ -173,7 +179,8 @@ def answer(record):
         size = part["settings"]
         read = dense[0]["steps"] * size["batch"] * size["length"] / 1e6
         found.append(f"{dense_loss(part):.2f} nats a byte, by dense after {read:.0f} MB of text in pieces of "
-                     f"{size['length']} bytes: '{title}' {'ends' if share is None else 'takes'} {outcome(runs, dense)} "
+                     f"{size['length']} bytes{', compiled' * size.get('compiled', False)}: '{title}' "
+                     f"{'ends' if share is None else 'takes'} {outcome(runs, dense)} "
                      f"({seeds(runs)})")
     return (f"- **Time to loss**, goal {GOAL:.2f}: reached in {reached} of {len(parts)} settings "
             f"({parts[0]['runs'][0]['parameters'] / 1e6:.0f} M weights). {'. '.join(found)}.")

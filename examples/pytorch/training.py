@@ -12,8 +12,9 @@ dense_start and dense_end are the shares of the first and of the last steps, whi
 before the end, the weights are dense, and only the weight gradient of 'both' is sparse. With --seconds a run has as
 many steps as fit into that time, or into the recipe's share of it (time). Runs that are in FOLDER already are not
 repeated. An interrupted run resumes from its last checkpoint. Under torchrun the ranks share the batch. Each finds its
-own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for each GPU. text.py
-makes the text.
+own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for each GPU. On a GPU,
+torch.compile makes what is between the linear layers, in the same way for all kinds. A run's time does not include
+compiling and measuring. text.py makes the text.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from text import Text
 from time_to_loss import HEAD, groups, row
 
 EVALUATIONS = (0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.88, 0.92, 0.96, 1.0)  # shares of a run
-FLIPS_EVERY = 10  # refreshes
+FLIPS_EVERY = 50  # refreshes: it takes time, which is the run's
 
 
 class Run:
@@ -170,13 +171,13 @@ def settings_of(given, size, ranks):
     """What runs that are compared have in common."""
     cuda = ranks.device.type == "cuda"
     return {"size": given.size, **size, "seconds": None if given.steps else given.seconds,
-            "steps": given.steps, "tests": given.tests, "ranks": ranks.count, "fsdp": ranks.fsdp,
+            "steps": given.steps, "tests": given.tests, "ranks": ranks.count, "fsdp": ranks.fsdp, "compiled": cuda,
             "torch": torch.__version__, "device": torch.cuda.get_device_name(ranks.device) if cuda else "CPU"}
 
 
 def measured_ms(text, size, kind, recipe, ranks):
     """Milliseconds of a dense step, of a sparse one of this kind, and of one with dense weights where the recipe has
-    them; the slowest rank's."""
+    them; the slowest rank's. What first steps compile and measure has been done before the run then."""
     always = recipe._replace(dense_start=0.0, dense_end=0.0, dense_weights=0.0)
     kinds = {"dense": "dense", "own": kind} | ({"mvue": "mvue"} if recipe.dense_weights and KINDS[kind][1] else {})
     of = {it: Training(text, size, it, always, 10**9, ranks=ranks) for it in dict.fromkeys(kinds.values())}
@@ -253,7 +254,7 @@ def main():
         if record.has(name):
             continue
         gc.collect()  # the runs before are in cycles
-        ms = None if given.steps else measured_ms(text, size, kind, recipe, ranks)
+        ms = None if given.steps and ranks.device.type == "cpu" else measured_ms(text, size, kind, recipe, ranks)
         checkpoint = given.out / f"{given.size}, {name}, rank {ranks.rank}.pt"
         saved = torch.load(checkpoint, map_location="cpu", weights_only=False) if checkpoint.exists() else None
         steps = steps_of(given, saved, ms, kind, recipe)

@@ -48,18 +48,11 @@ Tensor rows_of(const Tensor& t, at::ScalarType type) {
 /// The gradient or tangent of the dense weights: all of it, or what the mask keeps.
 Tensor learnt(const Tensor& t, const optional_tensor& mask) { return mask ? at::where(*mask, t, 0) : t; }
 
-/// As linear's result is: under autocast it keeps the products' type.
-at::ScalarType result_type(const Tensor& x, at::ScalarType type) {
-  const c10::DeviceType device = x.device().type();
-  const bool autocast = at::autocast::is_autocast_available(device) && at::autocast::is_autocast_enabled(device);
-  return autocast ? type : x.scalar_type();
-}
-
-/// `rows` with the dimensions of x.
-Tensor shaped(const Tensor& rows, const Tensor& x, at::ScalarType type) {
+/// `rows` with the dimensions and the type of x.
+Tensor shaped(const Tensor& rows, const Tensor& x) {
   std::vector<c10::SymInt> sizes = x.sym_sizes().vec();
   sizes.back() = rows.sym_size(-1);
-  return rows.to(type).reshape_symint(sizes);
+  return rows.to(x.scalar_type()).reshape_symint(sizes);
 }
 
 /// Where an operand is not given, the product is PyTorch's dense one with the pruned weights.
@@ -67,14 +60,13 @@ Tensor linear24(const Tensor& x, const Tensor& weight, const optional_tensor& bi
                 const optional_tensor& compressed, const optional_tensor& transposed, const optional_tensor& mask,
                 at::ScalarType type, bool mvue) {
   check_linear24(x, weight, bias, pruned, compressed, transposed, mask, type, mvue);
-  const at::ScalarType result = result_type(x, type);
   const c10::impl::ExcludeDispatchKeyGuard products_have_their_type(c10::autocast_dispatch_keyset);
   const Tensor rows = rows_of(x, type);
   const optional_tensor shift = bias ? optional_tensor(bias->to(type)) : std::nullopt;
-  if (!compressed) return shaped(at::linear(rows, *pruned, shift), x, result);
+  if (!compressed) return shaped(at::linear(rows, *pruned, shift), x);
   static const sparse_product product("tsenor::linear24_forward");
   const Tensor y = product(rows, *compressed, weight.sym_size(0));
-  return shaped(shift ? y.add_(*shift) : y, x, result);
+  return shaped(shift ? y.add_(*shift) : y, x);
 }
 
 /// The gradients of x [tokens, in], the weights and the bias, those wanted, from dy [tokens, out], in their type.
@@ -169,7 +161,7 @@ Tensor linear24_autograd(c10::DispatchKeySet keys, const Tensor& x, const Tensor
             itself.call(of(x), weight._fw_primal(0), std::nullopt, pruned, compressed, transposed, mask, type, mvue);
     if (of(weight).defined()) {
       const Tensor moved = learnt(of(weight), mask).to(type);
-      sum = sum + shaped(at::linear(rows_of(x._fw_primal(0), type), moved), x, y.scalar_type());
+      sum = sum + shaped(at::linear(rows_of(x._fw_primal(0), type), moved), x);
     }
     if (isFwGradDefined(bias)) sum = sum + of(*bias).to(type);
     y._set_fw_grad(sum.to(y.scalar_type()), 0, false);

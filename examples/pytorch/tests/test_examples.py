@@ -77,7 +77,7 @@ def measured(both, decoder, float8):
         "environment": {"gpu": "a GPU", "torch": "2", "cuda": "13", "cusparselt": "0.8.0", "time": "today"},
         "layers": [measured_layer(of, both if of[0] > 512 else 0.8) for of in shapes],
         "captured": [measured_layer((512, 512, 1024), 0.9)],
-        "decoders": [{"name": "large", "size": {"hidden": 64, "layers": 2, "batch": 2, "length": 8},
+        "decoders": [{"name": "large", "compiled": True, "size": {"hidden": 64, "layers": 2, "batch": 2, "length": 8},
                       "runs": [run | {"kind": kind, "median_step_ms": ms} for kind, ms in steps.items()]}],
         "mvue": [{"tokens": 64, "features": 64, "ms": 1.0, "copy_ms": 0.65, "bytes_per_second": 2e12,
                   "half_zeros_ms": 1.0, "infinities_ms": 1.0}],
@@ -97,7 +97,7 @@ def trained_to(loss, name, kind, seconds):
 
 def training_record(*runs):
     settings = {"size": "large", "hidden": 64, "layers": 2, "batch": 2, "length": 8, "ranks": 1, "fsdp": False,
-                "rate": 1e-4, "seconds": 10, "steps": None, "device": "a GPU", "torch": "2"}
+                "rate": 1e-4, "compiled": True, "seconds": 10, "steps": None, "device": "a GPU", "torch": "2"}
     text = {"name": "words", "bytes": 10**6, "held_out_documents": 2, "held_out_bytes": 10**4, "sha256": "0" * 64}
     return {"text": text, "parts": [{"settings": settings, "step_ms": {}, "runs": list(runs)}]}
 
@@ -110,6 +110,7 @@ def test_the_report_begins_with_the_answer_and_says_what_misses_the_goals(report
     first = lines.index("## Does training get faster?") + 1
     assert lines[first].startswith("- **Time to loss**, goal 0.90: reached in 1 of 1 settings")
     assert "'both, time=0.8' takes 0.756 of dense's time (1 seed)" in " ".join(lines)
+    assert " ".join(page.split()).count("for dense and sparse alike") == 2 and "8 bytes, compiled: 'both" in page
     assert page.count("| reached |") == 6  # the estimate's kernel misses its goal
     assert "missed: 512 x 512" not in page and "missed by 0.05" in page
     bad = training_record(dense, trained_to(1.02, "both", "both", 10.0), trained_to(1.01, "mvue", "mvue", 10.0))

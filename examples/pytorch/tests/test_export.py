@@ -1,6 +1,7 @@
 """torch.compile and torch.export of the operators and of sparsified models."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,6 +77,27 @@ def test_compiled_models_learn_the_same(device, gradient):
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiled_layers_of_24_have_the_products_type_under_autocast(device, backend):
+    layer, x = layer24(device), torch.randn(64, 128, device=device)
+
+    def step(call):
+        layer.zero_grad()
+        with torch.autocast(device, torch.bfloat16):
+            y = call(x)
+        y.float().square().mean().backward()
+        return y, layer.weight.grad
+
+    def normed(x):
+        return layer(torch.nn.functional.layer_norm(x, (128,))) * 2  # of float32
+
+    torch._dynamo.reset()
+    expected, ours = step(normed), step(torch.compile(normed, fullgraph=True, backend=backend))
+    assert ours[0].dtype == expected[0].dtype == torch.bfloat16
+    for one, other in zip(ours, expected):
+        torch.testing.assert_close(one, other, rtol=2e-2, atol=1e-3 * float(other.detach().abs().max()))
+
+
 @pytest.mark.parametrize("gradient", ["straight_through", "masked"])
 @pytest.mark.parametrize("strict", [False, True])
 def test_exported_graphs_learn_the_same(device, gradient, strict):
@@ -99,3 +121,42 @@ def test_exported_layers_of_24_learn_the_same(device):
     expected = dict(layer.named_parameters())
     for name, parameter in exported.named_parameters():
         torch.testing.assert_close(parameter.grad, expected[name].grad)
+
+
+@pytest.fixture
+def loss_and_gradients(monkeypatch):
+    """Of the decoder that training.py trains, with layers of a kind; `change` is done to the model before."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent)
+    from decoder import SIZES, Recipe, Training
+
+    def call(kind, compiled, change=lambda model: None):
+        training = Training(None, SIZES["tiny"] | {"layers": 2}, kind, Recipe(), 10, compiled=compiled)
+        tokens = torch.randint(256, (4, 65), generator=torch.Generator().manual_seed(1)).to(training.ranks.device)
+        training.loss(tokens)  # products that have been chosen need no graph of their own
+        change(training.model)
+        loss = training.loss(tokens)
+        loss.backward()
+        return loss.detach(), *(p.grad for p in training.model.parameters())
+
+    return call
+
+
+def test_the_decoder_compiles_once_for_all_kinds_what_is_between_its_linear_layers(loss_and_gradients):
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    for kind in ("dense", "both"):
+        for ours, eager in zip(loss_and_gradients(kind, True), loss_and_gradients(kind, False)):
+            torch.testing.assert_close(ours, eager, rtol=2e-2, atol=2e-2 * float(eager.abs().max()))
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 3  # the first sum, the others, and the gate
+
+
+@pytest.mark.parametrize("kind", ["both", "mvue"])
+def test_blocks_with_sparse_layers_compile_whole(loss_and_gradients, kind):
+    torch._dynamo.reset()
+
+    def compile_blocks(model):
+        for block in model.blocks:
+            block.compile(dynamic=False, fullgraph=True, backend="aot_eager")
+
+    for ours, eager in zip(loss_and_gradients(kind, False, compile_blocks), loss_and_gradients(kind, False)):
+        torch.testing.assert_close(ours, eager, rtol=2e-2, atol=2e-2 * float(eager.abs().max()))

@@ -249,6 +249,18 @@ def test_results_have_the_types_of_linear(device):
     assert x.grad.dtype == layer.weight.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", [Linear24, MvueLinear])
+def test_autocast_casts_an_input_once(device, monkeypatch, kind):
+    layer, x = kind(128, 64, device=device), torch.randn(2, 96, 128, device=device)
+    monkeypatch.setitem(plans.known, plans.key_of(layer, 192), plans.Choice(Plan(weight_gradient=kind is MvueLinear)))
+    for _ in range(2):  # the first call may write operands
+        with torch.autocast(device, torch.bfloat16), torch.profiler.profile(record_shapes=True) as profile:
+            layer(x)
+    casts = [it for it in profile.events() if it.name == "aten::_to_copy" and it.input_shapes[0][-2:] == [96, 128]]
+    flat = [it for it in profile.events() if it.name == "aten::_to_copy" and it.input_shapes[0] == [192, 128]]
+    assert len(casts) + len(flat) == 1
+
+
 def test_gradients_are_only_where_they_are_asked_for(device):
     layer = Linear24(64, 64, device=device)
     x = torch.randn(64, 64, device=device)

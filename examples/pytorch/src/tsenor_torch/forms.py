@@ -107,6 +107,11 @@ def product_type(dtype):
     return torch.bfloat16 if dtype == torch.float32 else dtype
 
 
+def is_autocast(device):
+    """Whether products on a type of device are under autocast; compilers know it too."""
+    return device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+
+
 def soft_values(weight, scale):
     """What a layer with ``pruning='soft'`` multiplies by, in the weight's type, before the products round it."""
     return (scale * soft24(weight.to(product_type(weight.dtype)))).to(weight.dtype)

@@ -4,7 +4,7 @@ gradient with an estimate of the output gradient. Each is used only where it is 
 import torch
 
 from . import sharding
-from .forms import Forms, Plan, best_scale, product_type, soft24, soft_values
+from .forms import Forms, Plan, best_scale, is_autocast, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
@@ -136,6 +136,8 @@ class Linear24(Masked):
             plan = choose(self, tokens).plan
             self.tokens, self.plan = tokens, plan
             self._write(keep_mask=True)
+        if is_autocast(x.device.type):
+            x = x.to(self.type)  # once, and where compilers see it
         mask = None if self.straight_through else self.mask
         mvue = self.plan.weight_gradient and self.now != self.m
         return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type, mvue)
@@ -225,9 +227,8 @@ class MvueLinear(torch.nn.Linear):
         return choose(self, tokens)
 
     def forward(self, x):
-        device, weight = x.device.type, self.weight
-        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+        weight, autocast = self.weight, is_autocast(x.device.type)
+        dtype = torch.get_autocast_dtype(x.device.type) if autocast else weight.dtype
         learns = self.weight_gradient == "mvue" and weight.requires_grad and torch.is_grad_enabled()
         if dtype != self.type or not learns:
             return super().forward(x)
@@ -236,6 +237,7 @@ class MvueLinear(torch.nn.Linear):
             self.tokens, self.plan = tokens, choose(self, tokens).plan
         if not self.plan.weight_gradient:
             return super().forward(x)
+        x = x.to(dtype) if autocast else x
         return _ops.linear24(x, weight, self.bias, weight.detach().to(dtype), None, None, None, dtype, True)
 
     def operands(self, weight, tokens):

@@ -67,13 +67,12 @@ def _(info, in_dims, x, weight, bias, pruned, compressed, transposed, mask, type
     x = _leading(x, in_dims[0], info.batch_size)
     if _is_one_layer(in_dims[1:]):
         return _ops.linear24(x, weight, bias, pruned, compressed, transposed, mask, type, mvue), 0
-    size, device = info.batch_size, x.device.type
+    size = info.batch_size
     operand = _dense(size, (in_dims[1], in_dims[3], in_dims[6]), weight, pruned, mask)
     y = x.to(type).reshape(size, -1, x.shape[-1]) @ operand.mT
     if bias is not None:
         y = y + _leading(bias, in_dims[2], size).to(type).unsqueeze(1)
-    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return y.to(type if autocast else x.dtype).view(*x.shape[:-1], -1), 0
+    return y.to(x.dtype).view(*x.shape[:-1], -1), 0
 
 
 @torch.library.register_vmap("tsenor::linear24_backward")
