@@ -291,6 +291,7 @@ def main():
     arguments.add_argument("--out", type=Path, default=HERE, help="folder (default: this one)")
     given = arguments.parse_args()
     records = newest(given.records)
+    given.out.mkdir(parents=True, exist_ok=True)
     plot(records["linear24"], records["training"], given.out / "report.png")
     (given.out / "REPORT.md").write_text(markdown(**records))
 
