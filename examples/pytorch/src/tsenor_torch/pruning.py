@@ -1,5 +1,6 @@
 """Pruning a whole model layer by layer: :func:`prune_model`."""
 
+import numbers
 import time
 from typing import NamedTuple
 
@@ -93,8 +94,7 @@ def prune_model(
     settings = Settings(
         method, structure, damping, iterations, {"method": mask_method, "constraint": constraint, "edge": edge}
     )
-    _check(model, settings, batches)
-    check_pattern(n, m)
+    _check(model, settings, batches, blocks, (n, m))
     blocks = list(blocks) if blocks is not None else _find_blocks(model)
     plan, report = _plan(model, blocks, settings, (n, m), (patterns, exclude, select))
     batches = None if batches is None else list(batches)
@@ -114,25 +114,43 @@ def prune_model(
     return PruneReport(report.values())
 
 
-def _check(model, settings, batches):
-    problems = []
-    if settings.method not in METHODS:
-        problems.append(f"method must be one of {', '.join(METHODS)}, not {settings.method!r}")
-    if settings.structure not in STRUCTURES:
-        problems.append(f"structure must be one of {', '.join(STRUCTURES)}, not {settings.structure!r}")
+def _check(model, settings, batches, blocks, pattern):
+    problems = [
+        f"{name} must be one of {', '.join(words)}, not {value!r}"
+        for name, words, value in _choices(settings)
+        if value not in words
+    ]
+    try:
+        check_pattern(*pattern)
+    except (TypeError, ValueError) as error:
+        problems.append(str(error))
     if batches is None and settings.method != "magnitude":
         problems.append(f"{settings.method} needs calibration batches")
     if isinstance(batches, torch.Tensor):
         problems.append("batches must be a list of batches, not one tensor: write [batches]")
-    if settings.search["edge"] not in ("reject", "partial"):
-        problems.append(f"edge must be 'reject' or 'partial', not {settings.search['edge']!r}")
+    if isinstance(blocks, torch.nn.Module) and not isinstance(blocks, (torch.nn.ModuleList, torch.nn.Sequential)):
+        problems.append(f"blocks must be a list of modules, not one {type(blocks).__name__}: write [blocks]")
     devices = {str(p.device) for p in model.parameters()}
     if len(devices) != 1:
         problems.append(f"the model must be on one device, not on {', '.join(sorted(devices)) or 'none'}")
-    if not 1e-6 <= settings.damping <= 1e6:
-        problems.append(f"damping must be 1e-6 to 1e6, not {settings.damping}")
+    if not (isinstance(settings.damping, numbers.Real) and 1e-6 <= settings.damping <= 1e6):
+        problems.append(f"damping must be 1e-6 to 1e6, not {settings.damping!r}")
+    if not (isinstance(settings.iterations, numbers.Integral) and 1 <= settings.iterations <= 100000):
+        problems.append(f"iterations must be an integer from 1 to 100000, not {settings.iterations!r}")
     if problems:
         raise ValueError("tsenor: prune_model: " + "; ".join(problems))
+
+
+def _choices(settings):
+    """The names of options, what they may be, and what they are."""
+    search = settings.search
+    return (
+        ("method", METHODS, settings.method),
+        ("structure", STRUCTURES, settings.structure),
+        ("mask_method", ("optimal", "published"), search["method"]),
+        ("constraint", ("exactly", "at_most"), search["constraint"]),
+        ("edge", ("reject", "partial"), search["edge"]),
+    )
 
 
 def _find_blocks(model):
