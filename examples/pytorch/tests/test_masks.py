@@ -247,6 +247,35 @@ def test_tensors_without_elements(device):
         assert prune_(weight, 8, 16) is weight and check_mask(mask, 8, 16) == (0, 0)
 
 
+@pytest.mark.parametrize("n, m", [(True, 4), (8.0, 16), ("8", 16), (None, 4), (torch.tensor(2.0), 4)])
+def test_patterns_are_two_integers(n, m):
+    mask = torch.ones(16, 16, dtype=torch.bool)
+    for call in (find_mask, prune_, check_mask):
+        with pytest.raises(TypeError, match="two integers"):
+            call(mask if call is check_mask else torch.randn(16, 16), n, m)
+
+
+def test_what_is_no_tensor_is_named():
+    weight, other = torch.randn(16, 16), [[1.0]]
+    calls = {
+        "weight": [lambda: find_mask(other, 2, 4), lambda: prune_(other, 2, 4), lambda: apply_mask(other, weight > 0)],
+        "importance": [lambda: find_mask(weight, 2, 4, importance=other), lambda: prune_(weight, 2, 4, importance=3)],
+        "column_norms": [lambda: find_mask(weight, 2, 4, column_norms=other)],
+        "mask_out": [lambda: prune_(weight, 2, 4, mask_out=other)],
+        "mask": [lambda: apply_mask(weight, other), lambda: check_mask(other, 2, 4)],
+    }
+    for name, wrong in calls.items():
+        for call in wrong:
+            with pytest.raises(TypeError, match=f"{name} must be a tensor, not (list|int)"):
+                call()
+
+
+def test_integers_of_numpy_are_integers():
+    numpy = pytest.importorskip("numpy")
+    weight = torch.randn(16, 16)
+    assert torch.equal(find_mask(weight, numpy.int64(2), numpy.int32(4)), find_mask(weight, 2, 4))
+
+
 def test_docstrings_run():
     assert doctest.testmod(tsenor_torch).failed == 0
     assert doctest.testmod(tsenor_torch.linear24, extraglobs={"torch": torch}) == (0, 2)  # failed, attempted

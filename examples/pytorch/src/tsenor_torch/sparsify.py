@@ -1,6 +1,7 @@
 """Sparse weights in a model, from the plan to the plain weights: sparsify, refresh, freeze, finalize."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -9,10 +10,10 @@ from torch.nn.utils import parametrize
 from . import sharding
 from .forms import soft_values
 from .linear24 import Linear24
-from .masks import check_mask
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
-from .plan import make_plan
+from .plan import make_plan, masks_given
 from .state import FIND, Clock, Masked
+from .targets import TYPES
 
 
 class SparseLayer(NamedTuple):
@@ -84,8 +85,9 @@ def sparsify(
     default = _default(n, m, patterns)
     plan, problems = make_plan(model, default, patterns, exclude, select, edge)
     if not plan.sparse and not problems:
-        problems = ["no weight was selected:", *(f"  {e.name}: {e.reason}" for e in plan)]
-    masks = _masks_given(plan, mask, problems)
+        none = "no weight was selected" + (":" if plan else ": the model has no matrices")
+        problems = [none, *(f"  {e.name}: {e.reason}" for e in plan)]
+    masks = masks_given(plan, mask, problems)
     _raise(problems)
     made = [_make(entry, masks.get(entry.name), {"edge": edge, **arguments}, problems) for entry in plan.sparse]
     _raise(problems)
@@ -104,43 +106,12 @@ def _default(n, m, patterns):
         raise TypeError("sparsify(model, n, m) or sparsify(model, patterns={...}): no pattern was given")
     if n is None:
         return None
-    check_pattern(n, m)
-    return n, m
+    return check_pattern(n, m)
 
 
 def _raise(problems):
     if problems:
         raise ValueError("tsenor: nothing was changed:\n  " + "\n  ".join(problems))
-
-
-def _masks_given(plan, mask, problems):
-    """name -> the mask to be kept."""
-    if mask is None or not plan.sparse:
-        return {}
-    if isinstance(mask, str):
-        if mask != "zeros":
-            problems.append(f"mask must be 'zeros', a tensor or a dictionary, not {mask!r}")
-            return {}
-        mask = {e.name: e.target.weight.detach() != 0 for e in plan.sparse}
-    elif isinstance(mask, torch.Tensor):
-        if len(plan.sparse) > 1:
-            problems.append(f"there is one mask for {len(plan.sparse)} weights: give a dictionary, name -> mask")
-            return {}
-        mask = {plan.sparse[0].name: mask}
-    sparse = {e.name: e for e in plan.sparse}
-    problems += [f"mask: {name!r} is not one of the weights to make sparse" for name in mask if name not in sparse]
-    known = {name: it for name, it in mask.items() if name in sparse}
-    problems += [f"{name}: {why}" for name, it in known.items() if (why := _broken(it, sparse[name]))]
-    return known
-
-
-def _broken(mask, entry):
-    """Why a mask cannot be the one of an entry."""
-    if tuple(mask.shape) != entry.shape:
-        return f"the mask has shape {tuple(mask.shape)}, but the weight {entry.shape}"
-    if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
-        return f"the mask keeps more than {entry.n} in {broken} rows and columns of {entry.m} x {entry.m} tiles"
-    return ""
 
 
 @torch.no_grad()
@@ -182,21 +153,42 @@ def raise_refusals(model, layers):
 
 
 def refresh_layers(layers, importance=None):
-    if isinstance(importance, dict):
-        given, importance = _checked(importance, layers), lambda name, _: given.get(name)
+    """``importance`` is a function, a dictionary, or None."""
+    given = checked(importance, layers)
     for layer in layers:
-        layer.sparsity.refresh(importance=importance(layer.name, layer.stored()) if importance else None)
+        scores = given(layer.name, layer.stored())
+        if problem := _misfit(scores, layer):
+            raise ValueError(f"tsenor: importance: {problem}")
+        layer.sparsity.refresh(importance=scores)
 
 
-def _checked(importance, layers):
-    """A dictionary of importances, of weights that there are, in their shapes; a ValueError names all that are not."""
-    shapes = {layer.name: layer.sparsity.mask.shape for layer in layers}
-    problems = [f"{name} is not a sparse weight" for name in importance if name not in shapes]
-    problems += [f"{name} has shape {tuple(it.shape)}, but the weight {tuple(shapes[name])}"
-                 for name, it in importance.items() if name in shapes and it.shape != shapes[name]]
+def checked(importance, layers):
+    """The importance as a function of name and parameter; an error that names everything wrong with it."""
+    if importance is None or callable(importance):
+        return importance or (lambda *_: None)
+    if not isinstance(importance, Mapping):
+        raise TypeError(f"tsenor: importance must be a function or a dictionary, not {importance!r}")
+    known = {layer.name: layer for layer in layers}
+    problems = [f"{name} is not a sparse weight" for name in importance if name not in known]
+    problems += [why for name, it in importance.items() if name in known and (why := _misfit(it, known[name]))]
     if problems:
         raise ValueError("tsenor: importance:\n  " + "\n  ".join(problems))
-    return importance
+    return lambda name, _: importance.get(name)
+
+
+def _misfit(scores, layer):
+    """Why a tensor cannot be the importance of a layer's weights; empty where it can."""
+    name, mask = layer.name, layer.sparsity.mask
+    if scores is None:
+        return ""
+    if not isinstance(scores, torch.Tensor):
+        return f"{name} is a {type(scores).__name__}, not a tensor"
+    if scores.shape != mask.shape:
+        return f"{name} has shape {tuple(scores.shape)}, but the weight {tuple(mask.shape)}"
+    if scores.dtype not in TYPES:
+        return f"{name} is of type {scores.dtype}: make it floating point of 16 bits or more"
+    device = layer.stored().device
+    return "" if scores.device == device else f"{name} is on {scores.device}, but the weight on {device}"
 
 
 def freeze(model, frozen=True):
@@ -277,7 +269,8 @@ def accept_dense_states(module, accept=True):
 
 
 def _rename_dense(module, state_dict, prefix, *_):
-    for tensor, stages in module.parametrizations.items():
+    stages_of = module.parametrizations if parametrize.is_parametrized(module) else {}  # others may have removed them
+    for tensor, stages in stages_of.items():
         stored, sparsity = f"{prefix}parametrizations.{tensor}.original", found_in(module, tensor)
         if sparsity is not None and prefix + tensor in state_dict and stored not in state_dict and len(stages) == 1:
             state_dict[stored] = state_dict.pop(prefix + tensor)
