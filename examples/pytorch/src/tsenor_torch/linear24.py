@@ -143,10 +143,10 @@ class Linear24(Masked):
             raise ValueError("tsenor: Linear24 takes no importance, only magnitudes: use sparsify(model, 2, 4)")
         self.compress()
 
-    def keep(self, now):
-        if now not in (self.n, self.m):
-            raise ValueError(f"tsenor: a Linear24 keeps {self.n} of {self.m}, or all: the schedule keeps {now}")
-        super().keep(now)
+    def unkept(self, now):
+        if now in (self.n, self.m):
+            return ""
+        return f"a Linear24 keeps {self.n} of {self.m}, or all: the schedule keeps {now!r}"
 
     def pruned(self):
         """The weights that the products stand for, in the type of the parameter."""
