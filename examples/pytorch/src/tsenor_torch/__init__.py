@@ -50,7 +50,8 @@ from . import alps, pruners  # noqa: E402,F401  the pruners' operators
 from . import fake, vmap  # noqa: E402,F401  what the operators are to torch.compile, export and torch.func
 from .ao import TransposableSparsifier  # noqa: E402
 from .build import build_info  # noqa: E402
-from .linear24 import Linear24, MvueLinear, compress24, mvue24, sparsify24  # noqa: E402
+from .forms import compress24  # noqa: E402
+from .linear24 import Linear24, MvueLinear, mvue24, sparsify24  # noqa: E402
 from .masks import (  # noqa: E402
     MaskViolations,
     TileReports,

@@ -27,6 +27,31 @@ def compressed_size(rows, cols):
     return rows * cols // 8 * 9
 
 
+def compress24(weight, scale=None, transposed_scale=None):
+    """The optimal 2:4 transposable mask of a 16-bit ``weight`` ``[rows, cols]``, multiples of 64, and the compressed
+    operands of it and of its transpose: ``(compressed, transposed, mask)``, by one kernel.
+
+    With a ``scale`` the operands are of float8 (e4m3fn), as ``torch._cslt_compress`` has them on compute capability
+    9.0, for ``torch._cslt_sparse_mm``; the weight may be float32 too. They hold ``weight.float() * scale``, clamped to
+    448 and cast; the mask is that of the weight as it is. ``scale`` is a float32 tensor of one number or ``[rows]``,
+    and ``transposed_scale`` of one number or ``[cols]``, for the transpose. Without it the transpose has ``scale`` too,
+    which is then one number. A weight whose rows are not contiguous is copied first."""
+    if weight.dim() != 2:
+        raise ValueError(f"tsenor: weight must be [rows, cols], not {list(weight.shape)}")
+    weight = weight if weight.stride(1) == 1 else weight.contiguous()
+    mask = weight.new_empty(weight.shape, dtype=torch.bool)
+    if scale is None:
+        size = compressed_size(*weight.shape)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
+        _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
+    else:
+        rows, cols = weight.shape
+        sizes = (rows, cols // 8 * 5), (cols, rows // 8 * 5)
+        compressed, transposed = (weight.new_empty(size, dtype=torch.float8_e4m3fn) for size in sizes)
+        _ops.sparse24_compress_float8_(compressed, transposed, weight, scale, transposed_scale, mask=mask)
+    return compressed, transposed, mask
+
+
 @functools.cache
 def patterns24(device):
     """The pairs of columns that a row may keep, ``[6, 2]``; of all 90 masks of a 4x4 tile with two in each row and

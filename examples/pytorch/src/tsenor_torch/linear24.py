@@ -4,33 +4,11 @@ weights, the weight gradient with an estimate of the output gradient."""
 import torch
 
 from . import sharding
-from .forms import Forms, Plan, best_scale, compressed_size, product_type, soft24, soft_values
+from .forms import Forms, Plan, best_scale, product_type, soft24, soft_values
 from .plans import choose
 from .state import Masked, state_of
 
 _ops = torch.ops.tsenor
-
-
-def compress24(weight, scale=None, transposed_scale=None):
-    """The optimal 2:4 transposable mask of a 16-bit ``weight`` ``[rows, cols]``, multiples of 64, and the compressed
-    operands of it and of its transpose: ``(compressed, transposed, mask)``, by one kernel.
-
-    With a ``scale`` the operands are of float8 (e4m3fn), as ``torch._cslt_compress`` has them on compute capability
-    9.0, for ``torch._cslt_sparse_mm``; the weight may be float32 too. They hold ``weight.float() * scale``, clamped to
-    448 and cast; the mask is that of the weight as it is. ``scale`` is a float32 tensor of one number or ``[rows]``,
-    and ``transposed_scale`` of one number or ``[cols]``, for the transpose. Without it the transpose has ``scale`` too,
-    which is then one number."""
-    mask = weight.new_empty(weight.shape, dtype=torch.bool)
-    if scale is None:
-        size = compressed_size(*weight.shape)
-        compressed, transposed = (weight.new_empty(size, dtype=torch.uint8) for _ in range(2))
-        _ops.sparse24_compress_(compressed, transposed, weight, mask=mask)
-    else:
-        rows, cols = weight.shape
-        sizes = (rows, cols // 8 * 5), (cols, rows // 8 * 5)
-        compressed, transposed = (weight.new_empty(size, dtype=torch.float8_e4m3fn) for size in sizes)
-        _ops.sparse24_compress_float8_(compressed, transposed, weight, scale, transposed_scale, mask=mask)
-    return compressed, transposed, mask
 
 
 def mvue24(gradient, *, generator=None, seed=None):
@@ -47,7 +25,7 @@ def mvue24(gradient, *, generator=None, seed=None):
     device. What is NaN or infinite is kept first, so that the product is not finite where the dense one is not. On a
     GPU one kernel, enqueued; TypeError and ValueError for other types and shapes.
     """
-    return _ops.sparse24_mvue(gradient, generator=generator, seed=seed)
+    return _ops.sparse24_mvue(gradient.contiguous(), generator=generator, seed=seed)
 
 
 class Linear24(Masked):
@@ -173,13 +151,24 @@ class Linear24(Masked):
             self._write(keep_mask=self.due == "kept")
         elif not torch.compiler.is_compiling() and state_of(self.weight) not in (self.written, None):
             self.compress(keep_mask=True)
-        if tokens != self.tokens:
-            plan = choose(self, tokens).plan
-            self.tokens, self.plan = tokens, plan
-            self._write(keep_mask=True)
+        if torch.compiler.is_compiling() and not self.weight.is_cuda:
+            plan, arguments = self._traced(tokens)
+        else:
+            if tokens != self.tokens:
+                self.tokens, self.plan = tokens, choose(self, tokens).plan
+                self._write(keep_mask=True)
+            plan, arguments = self.plan, self.arguments
         mask = None if self.straight_through else self.mask
-        mvue = self.plan.weight_gradient and self.now != self.m
-        return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type, mvue)
+        mvue = plan.weight_gradient and self.now != self.m
+        return _ops.linear24(x, self.weight, self.bias, *arguments, mask, self.type, mvue)
+
+    def _traced(self, tokens):
+        """The plan and its operands, which a graph for the CPU writes itself: the layer keeps nothing of the tracing."""
+        plan, weight = choose(self, tokens).plan, self.weight.detach().to(self.type)
+        if self.now == self.m or weight.is_meta:
+            return plan, (weight, None, None)
+        values = (self.scale * soft24(weight)).to(self.type) if self.soft else weight
+        return plan, self.operands(values, tokens)(plan)
 
     def operands(self, weight, tokens):
         """A function of a plan: writes what its products read of a weight, and returns that."""
@@ -192,11 +181,17 @@ class Linear24(Masked):
 
         return write
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if self.found and not self.mask.is_meta:
+            self._note()  # loaded parameters have other versions
+
     @torch.no_grad()
     def _write(self, keep_mask):
-        if self.weight.is_meta:
-            return
         weight = self.weight.detach().to(self.type)
+        if weight.is_meta:  # it has a shape, and nothing to write
+            self.arguments = weight, None, None
+            return
         if self.now == self.m:
             self.mask.fill_(True)
             self.arguments = weight, None, None
