@@ -584,3 +584,9 @@ def test_rows_need_not_be_contiguous(scale):
         assert torch.equal(tsenor_torch.mvue24(weight, seed=1), tsenor_torch.mvue24(weight.contiguous(), seed=1))
     with pytest.raises(ValueError, match=r"\[rows, cols\]"):
         compress24(dense[0], scale)
+
+
+@pytest.mark.parametrize("tokens", [0, -1, None, 64.0])
+def test_tokens_are_a_number(tokens):
+    with pytest.raises(ValueError, match="tokens must be an integer of at least 1"):
+        sparsify24(torch.nn.Sequential(torch.nn.Linear(64, 64)), tokens)

@@ -1,6 +1,7 @@
 """The typed functions: layouts, types and importances of all kinds."""
 
 import doctest
+import sys
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,15 @@ def test_what_is_no_tensor_is_named():
                 call()
 
 
+def test_reports_and_tiles_of_another_shape_are_refused():
+    for report in (torch.zeros(3, 4), torch.zeros(3, 3).double(), torch.zeros(4).double(), [1]):
+        with pytest.raises(ValueError, match="report is a float64 tensor"):
+            tsenor_torch.tile_reports(report)
+    for weight, m in ((torch.zeros(4), 4), (torch.zeros(4, 4), 0)):
+        with pytest.raises(ValueError, match="rows, cols"):
+            tsenor_torch.tile_count(weight, m)
+
+
 def test_integers_of_numpy_are_integers():
     numpy = pytest.importorskip("numpy")
     weight = torch.randn(16, 16)
@@ -283,11 +293,40 @@ def test_docstrings_run():
     assert done.failed == 0 and done.attempted >= 8
 
 
+PROGRAM = """
+import torch, tsenor_torch as t
+w = torch.randn(64, 64)
+def report(wanted: bool) -> None:
+    t.find_mask(w, 8, 16, with_report=wanted)
+mask: torch.Tensor = t.find_mask(w, 8, 16)
+value: torch.Tensor = t.find_mask(w, 8, 16, with_report=True)[1].value
+rows: int = t.check_mask(t.apply_mask(t.prune_(w, 8, 16, mask_out=mask), mask), 8, 16).rows
+model = torch.nn.Sequential(torch.nn.Linear(64, 64))
+kept: list[str] = [e.name for e in t.sparsify(model, 8, 16, patterns={"0": "8:16"}, exclude=["x"], dry_run=True).sparse]
+refresh = t.MaskRefresh(model, None, every=2, schedule=t.decreasing_n(0, 9), importance=lambda name, p: p.square())
+refresh.step()
+steps: int = refresh.steps
+t.refresh(model, importance={"0.weight": w})
+t.freeze(model)
+plain: torch.nn.Sequential = t.finalize(model)
+model.load_state_dict(t.plain_state_dict(model.state_dict()))
+names: list[str] = [x.name for x in t.prune_model(model, [w], method="wanda", n=8, m=16, schedule=t).pruned]
+layer = t.Linear24(64, 64, bias=False)
+compressed: torch.Tensor = t.mvue24(w) + t.compress24(w)[0]
+replaced: list[str] = t.sparsify24(model, 64)
+t.TransposableSparsifier(8, 16).prepare(model, config=[{"tensor_fqn": "0.weight"}])
+print(t.build_info()["version"], t.dense_phases(9)(1, 2, 4), t.MvueLinear(64, 64), t.tile_count(w, 4))
+"""
 
-def test_types():
+
+def test_types(tmp_path):
     """mypy's view of the public functions, as a user's program has it."""
     api = pytest.importorskip("mypy.api")
-    package = Path(tsenor_torch.__file__).parent
-    out, err, code = api.run(["--strict", "--follow-imports=silent", "--no-incremental", str(package / "masks.py")])
-    assert code == 0, out + err
+    package, program = Path(tsenor_torch.__file__).parent, tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    options = ["--strict", "--follow-imports=silent", "--no-incremental", "--python-executable", sys.executable]
+    out, err, _ = api.run([*options, str(package / "masks.py"), str(program)])
+    assert [line for line in out.splitlines() if ": error:" in line] == [
+        f'{program}:18: error: Unexpected keyword argument "schedule" for "prune_model"  [call-arg]'
+    ], out + err
     assert (package / "py.typed").exists()

@@ -151,6 +151,13 @@ def test_a_module_without_its_parametrization_loads_a_dense_state():
     assert torch.equal(sparsity_of(model[2]).mask, TransposableSparsity(dense[2].weight, 8, 16).mask)
 
 
+def test_what_has_no_masks_is_told():
+    with pytest.raises(ValueError, match="call sparsify"):
+        freeze(two_layers())
+    with pytest.raises(TypeError, match="state_dict"):
+        plain_state_dict(two_layers())
+
+
 def test_frozen_masks_stay_also_after_loading():
     model = sparse()
     freeze(model)

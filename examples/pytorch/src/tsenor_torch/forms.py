@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 
@@ -27,7 +27,9 @@ def compressed_size(rows, cols):
     return rows * cols // 8 * 9
 
 
-def compress24(weight, scale=None, transposed_scale=None):
+def compress24(
+    weight: torch.Tensor, scale: Optional[torch.Tensor] = None, transposed_scale: Optional[torch.Tensor] = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The optimal 2:4 transposable mask of a 16-bit ``weight`` ``[rows, cols]``, multiples of 64, and the compressed
     operands of it and of its transpose: ``(compressed, transposed, mask)``, by one kernel.
 

@@ -1,6 +1,10 @@
 """Linear layers on 2:4 sparse tensor cores, where that is faster: forward and input gradient with 2:4 transposable
 weights, the weight gradient with an estimate of the output gradient."""
 
+import numbers
+from collections.abc import Callable
+from typing import Any, Optional
+
 import torch
 
 from . import sharding
@@ -11,7 +15,9 @@ from .state import Masked, state_of
 _ops = torch.ops.tsenor
 
 
-def mvue24(gradient, *, generator=None, seed=None):
+def mvue24(
+    gradient: torch.Tensor, *, generator: Optional[torch.Generator] = None, seed: Optional[int] = None
+) -> torch.Tensor:
     """The compressed 2:4 estimate, by tokens, of the transpose of a 16-bit ``gradient`` ``[tokens, features]``,
     multiples of 64: what a weight gradient on sparse tensor cores reads.
 
@@ -58,9 +64,10 @@ class Linear24(Masked):
     """
 
     def __init__(
-        self, in_features, out_features, *, bias=True, gradient="straight_through", weight_gradient="dense",
-        pruning="hard", captured=False, device=None, dtype=None
-    ):
+        self, in_features: int, out_features: int, *, bias: bool = True, gradient: str = "straight_through",
+        weight_gradient: str = "dense", pruning: str = "hard", captured: bool = False, device: Any = None,
+        dtype: Optional[torch.dtype] = None,
+    ) -> None:
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
         if pruning not in ("hard", "soft"):
@@ -246,7 +253,10 @@ class MvueLinear(torch.nn.Linear):
     weight_gradient = "mvue"
     may_be_sparse, type = Plan(weight_gradient=True), torch.bfloat16
 
-    def __init__(self, in_features, out_features, bias=True, *, captured=False, device=None, dtype=None):
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *, captured: bool = False, device: Any = None,
+        dtype: Optional[torch.dtype] = None,
+    ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.captured, self.tokens, self.plan = captured, None, None
 
@@ -285,8 +295,10 @@ class MvueLinear(torch.nn.Linear):
 
 
 def sparsify24(
-    model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
-):
+    model: torch.nn.Module, tokens: int, *,
+    select: Callable[[str, torch.nn.Module], Any] = lambda name, module: type(module) is torch.nn.Linear,
+    weights: str = "sparse", **arguments: Any,
+) -> list[str]:
     """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step; or
     with ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
 
@@ -295,6 +307,8 @@ def sparsify24(
     default all linear ones. Further arguments are those of the layer. Parameters stay the same tensors, so optimizers
     keep working. Returns the names of the replaced layers: none on the CPU.
     """
+    if not isinstance(tokens, numbers.Integral) or tokens < 1:
+        raise ValueError(f"tsenor: tokens must be an integer of at least 1, not {tokens!r}")
     if weights not in ("sparse", "dense"):
         raise ValueError(f"weights must be 'sparse' or 'dense', not {weights!r}")
     kind = Linear24 if weights == "sparse" else MvueLinear

@@ -38,12 +38,16 @@ def tile_reports(report: Tensor) -> TileReports:
         from .dtensor import tile_reports_of  # which imports this module
 
         return tile_reports_of(report)
+    if not isinstance(report, Tensor) or report.dim() != 2 or report.shape[1] != 4 or report.dtype != torch.float64:
+        raise ValueError("tsenor: a report is a float64 tensor [tiles, 4], as the operator find_mask returns it")
     integers = report.view(torch.int32)
     return TileReports(report[:, 0], report[:, 1], *(integers[:, k] for k in range(4, 8)))
 
 
 def tile_count(weight: Tensor, m: int) -> int:
     """The number of m x m tiles in ``weight`` ``[..., rows, cols]``, with the smaller ones at the edge."""
+    if weight.dim() < 2 or m < 1:
+        raise ValueError(f"tsenor: weight must be [..., rows, cols], and m at least 1, not {list(weight.shape)} and {m}")
     *batch, rows, cols = weight.shape
     count = -(-rows // m) * -(-cols // m)
     for size in batch:

@@ -20,7 +20,7 @@ class Entry:
     """A weight that was considered."""
 
     name: str  # of the parameter
-    shape: tuple
+    shape: tuple[int, ...]
     n: Optional[int] = None  # None where it stays dense
     m: Optional[int] = None
     reason: str = ""  # why it stays dense
@@ -28,15 +28,15 @@ class Entry:
     target: Optional[Target] = None
 
     @property
-    def pattern(self):
+    def pattern(self) -> str:
         return f"{self.n}:{self.m}" if self.n else "dense"
 
 
-class Plan(list):
+class Plan(list[Entry]):
     """One entry for each weight. It prints as a table, in which equal layers of a stack share a line."""
 
     @property
-    def sparse(self):
+    def sparse(self) -> list[Entry]:
         return [entry for entry in self if entry.n]
 
     def __repr__(self):

@@ -1,13 +1,16 @@
 """Pruning a whole model layer by layer: :func:`prune_model`."""
 
 import numbers
+import os
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from tqdm.auto import tqdm
 
 from .calibration import Chain, prepared
+from .masks import Constraint, Edge, Method
 from .parametrization import check_pattern
 from .plan import make_plan
 from .prune_folder import PruneFolder
@@ -38,25 +41,25 @@ class Matrix(NamedTuple):
 
 
 def prune_model(
-    model,
-    batches=None,
+    model: torch.nn.Module,
+    batches: Optional[Iterable[Any]] = None,
     *,
-    method="alps",
-    n=16,
-    m=32,
-    structure="transposable",
-    patterns=None,
-    exclude=(),
-    select=None,
-    blocks=None,
-    resume=None,
-    progress=True,
-    damping=0.01,
-    iterations=300,
-    mask_method="optimal",
-    constraint="exactly",
-    edge="reject",
-):
+    method: str = "alps",
+    n: int = 16,
+    m: int = 32,
+    structure: str = "transposable",
+    patterns: Optional[Mapping[str, Any]] = None,
+    exclude: Union[str, Iterable[str], None] = (),
+    select: Optional[Callable[[str, torch.nn.Module], Any]] = None,
+    blocks: Optional[Iterable[torch.nn.Module]] = None,
+    resume: Union[str, os.PathLike[str], None] = None,
+    progress: bool = True,
+    damping: float = 0.01,
+    iterations: int = 300,
+    mask_method: Method = "optimal",
+    constraint: Constraint = "exactly",
+    edge: Edge = "reject",
+) -> PruneReport:
     """Prunes the linear layers of a model in place, block by block. Each block is calibrated on the outputs of the
     pruned blocks before it.
 

@@ -3,15 +3,19 @@
 import math
 import numbers
 import warnings
+from collections.abc import Callable
+from typing import Any, Optional
 
 import torch
 
 from . import sharding
 from .linear24 import Linear24
-from .sparsify import checked, one_clock, raise_refusals, refresh_layers, sparse_layers
+from .sparsify import Importance, checked, one_clock, raise_refusals, refresh_layers, sparse_layers
+
+Schedule = Callable[[int, int, int], int]  # of the step, n and m
 
 
-def decreasing_n(start, steps, shape=3):
+def decreasing_n(start: int, steps: int, shape: float = 3) -> Schedule:
     """A schedule of N: it falls from M at step ``start`` to the layer's own N at ``start + steps``. ``shape`` 1 falls
     evenly; 3, the usual choice for pruning, falls quickly at first.
 
@@ -27,7 +31,7 @@ def decreasing_n(start, steps, shape=3):
     return schedule
 
 
-def dense_phases(steps, *, start=0.0, end=1 / 6):
+def dense_phases(steps: int, *, start: float = 0.0, end: float = 1 / 6) -> Schedule:
     """A schedule of N for a training of so many ``steps``. The first share of the steps (``start``) and the last one
     (``end``) are dense; the steps between keep the layer's own N. A dense end regains most of the loss from masks.
 
@@ -67,8 +71,9 @@ class MaskRefresh:
     """
 
     def __init__(
-        self, model, optimizer=None, *, every=1, schedule=None, importance=None, decay=0.0, measure_flips=False
-    ):
+        self, model: torch.nn.Module, optimizer: Any = None, *, every: int = 1, schedule: Optional[Schedule] = None,
+        importance: Optional[Importance] = None, decay: float = 0.0, measure_flips: bool = False,
+    ) -> None:
         _check(every, schedule, decay)
         self.model, self.every, self.schedule, self.importance, self.decay = model, every, schedule, importance, decay
         self.flips, self.measure_flips, self.handles, self.checked = {}, measure_flips, [], False
@@ -84,11 +89,11 @@ class MaskRefresh:
             self.refresh()
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Steps of the optimizer so far."""
         return self.clock.steps
 
-    def step(self):
+    def step(self) -> None:
         """Counts a step, and refreshes after every ``every`` steps."""
         self.clock.steps += 1
         if self.clock.changes != self.changes or not self.checked:
@@ -101,7 +106,7 @@ class MaskRefresh:
                 layer.compress(keep_mask=True)
 
     @torch.no_grad()
-    def refresh(self):
+    def refresh(self) -> None:
         """Finds all masks anew, now; those of a sharded Linear24 with its next product."""
         if self.measure_flips and (late := self._found_late()):
             raise ValueError(f"tsenor: measure_flips of {late[0]}, a sharded Linear24, whose mask is found later")
@@ -114,7 +119,7 @@ class MaskRefresh:
         }
 
     @property
-    def flip_rate(self):
+    def flip_rate(self) -> Optional[torch.Tensor]:
         """The share of all mask entries that the last refresh changed, a 0-dim tensor; None if it was not measured."""
         if not self.flips:
             return None
@@ -123,7 +128,7 @@ class MaskRefresh:
         return changed / sum(sizes[name] for name in self.flips)
 
     @torch.no_grad()
-    def decay_gradients(self, scale=None):
+    def decay_gradients(self, scale: Optional[torch.Tensor] = None) -> None:
         """Adds ``decay`` times the pruned weights to their gradients (SR-STE), which are ``scale`` times what they
         stand for, a 0-dim tensor, where a gradient scaler leaves that to the optimizer."""
         for layer in self.layers:
@@ -135,16 +140,16 @@ class MaskRefresh:
                 pruned = pruned if scale is None else pruned * scale.to(value.device, non_blocking=True)
                 sharding.local(weight.grad).add_(pruned, alpha=self.decay)
 
-    def remove(self):
+    def remove(self) -> None:
         """Ends the refreshes: masks stay as they are."""
         for handle in self.handles:
             handle.remove()
         self.clock.leave()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, int]:
         return {"steps": self.steps}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, int]) -> None:
         self.clock.steps = state["steps"]
 
     def _collect(self):

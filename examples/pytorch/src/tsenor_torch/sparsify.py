@@ -1,8 +1,8 @@
 """Sparse weights in a model, from the plan to the plain weights: sparsify, refresh, freeze, finalize."""
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Optional, TypeVar, Union
 
 import torch
 from torch.nn.utils import parametrize
@@ -10,10 +10,16 @@ from torch.nn.utils import parametrize
 from . import sharding
 from .forms import soft_values
 from .linear24 import Linear24
+from .masks import Edge
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
-from .plan import make_plan, masks_given
+from .plan import Plan, make_plan, masks_given
 from .state import FIND, Clock, Masked
 from .targets import TYPES
+
+
+Model = TypeVar("Model", bound=torch.nn.Module)
+Select = Callable[[str, torch.nn.Module], Any]
+Importance = Union[Callable[[str, torch.Tensor], Optional[torch.Tensor]], Mapping[str, torch.Tensor]]
 
 
 class SparseLayer(NamedTuple):
@@ -54,9 +60,11 @@ def one_clock(layers):
 
 
 def sparsify(
-    model, n=None, m=None, *, patterns=None, exclude=(), select=None, mask=None, dry_run=False, edge="reject",
-    **arguments
-):
+    model: torch.nn.Module, n: Optional[int] = None, m: Optional[int] = None, *,
+    patterns: Optional[Mapping[str, Any]] = None, exclude: Union[str, Iterable[str], None] = (),
+    select: Optional[Select] = None, mask: Union[torch.Tensor, Mapping[str, torch.Tensor], str, None] = None,
+    dry_run: bool = False, edge: Edge = "reject", **arguments: Any,
+) -> Plan:
     """Makes weights of ``model`` transposable n:m sparse, in place. Returns the plan, which prints as a table.
 
     >>> plan = tsenor_torch.sparsify(model, 8, 16)
@@ -133,18 +141,23 @@ def _make(entry, mask, arguments, problems):
     return sparsity
 
 
-def refresh(model, importance=None):
+def refresh(model: torch.nn.Module, importance: Optional[Importance] = None) -> None:
     """Finds new masks for all sparse weights of a model, except frozen ones.
 
     ``importance`` replaces the weights' magnitudes. It is a function ``importance(name, parameter)`` that returns a
     tensor of the weight's shape or None, or a dictionary name -> tensor. Negative importances count as 0. If the model
     is sharded, all ranks have to call this.
     """
+    layers = _some_layers(model)
+    raise_refusals(model, layers)
+    refresh_layers(layers, importance)
+
+
+def _some_layers(model):
     layers = sparse_layers(model)
     if not layers:
         raise ValueError("tsenor: the model has no sparse weights: call sparsify(model, n, m) first")
-    raise_refusals(model, layers)
-    refresh_layers(layers, importance)
+    return layers
 
 
 def raise_refusals(model, layers):
@@ -191,13 +204,13 @@ def _misfit(scores, layer):
     return "" if scores.device == device else f"{name} is on {scores.device}, but the weight on {device}"
 
 
-def freeze(model, frozen=True):
+def freeze(model: torch.nn.Module, frozen: bool = True) -> None:
     """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``."""
-    for layer in sparse_layers(model):
+    for layer in _some_layers(model):
         layer.sparsity.frozen = frozen
 
 
-def finalize(model):
+def finalize(model: Model) -> Model:
     """Makes every sparse weight a plain, pruned parameter: without parametrization or mask, with zeros in the weights.
 
     The parameters stay the same tensors. Ties and other parameters stay as they are. A sharded model cannot be
@@ -230,13 +243,15 @@ def _raise_if_unfound(layers):
 KEY = re.compile(r"(?P<module>.*?)parametrizations\.(?P<tensor>\w+)\.(?P<stage>\d+)\.$")
 
 
-def plain_state_dict(state):
+def plain_state_dict(state: Mapping[str, Any]) -> dict[str, Any]:
     """Turns the state_dict of a sparse model into the one that ``finalize`` would give: plain names, pruned weights, no
     masks.
 
     The function changes nothing in ``state``, and does not copy tensors that are not pruned. It also takes the
     state_dict of a sharded model; then all ranks have to call it.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"tsenor: plain_state_dict takes model.state_dict(), not a {type(state).__name__}")
     plain = dict(state)
     for key in [k for k in state if k.endswith("mask") and k[: -len("mask")] + "pattern" in state]:
         base = key[: -len("mask")]
