@@ -170,7 +170,7 @@ class Linear24(Masked):
         return _ops.linear24(x, self.weight, self.bias, *arguments, mask, self.type, mvue)
 
     def _traced(self, tokens):
-        """The plan and its operands, which a graph for the CPU writes itself: the layer keeps nothing of the tracing."""
+        """The plan and its operands, which a graph for the CPU writes itself: the layer keeps nothing of tracing."""
         plan, weight = choose(self, tokens).plan, self.weight.detach().to(self.type)
         if self.now == self.m or weight.is_meta:
             return plan, (weight, None, None)

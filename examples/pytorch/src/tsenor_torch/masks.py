@@ -47,7 +47,7 @@ def tile_reports(report: Tensor) -> TileReports:
 def tile_count(weight: Tensor, m: int) -> int:
     """The number of m x m tiles in ``weight`` ``[..., rows, cols]``, with the smaller ones at the edge."""
     if weight.dim() < 2 or m < 1:
-        raise ValueError(f"tsenor: weight must be [..., rows, cols], and m at least 1, not {list(weight.shape)} and {m}")
+        raise ValueError(f"tsenor: weight must be [..., rows, cols] and m 1 or more, not {list(weight.shape)} and {m}")
     *batch, rows, cols = weight.shape
     count = -(-rows // m) * -(-cols // m)
     for size in batch:

@@ -77,7 +77,8 @@ def prune_model(
             inputs of every output) or 'row-then-column' (transposable, chosen greedily).
         patterns, exclude, select: which weights get which pattern, as in :func:`sparsify`: ``patterns={"*.mlp.*": (8,
             16)}``, ``exclude="*.layers.0.*"``.
-        blocks: the modules that the model runs one after the other. Default: the longest list of layers in the model.
+        blocks: the modules that the model runs one after the other, each on what the one before it returned. Default:
+            the longest list of layers in the model.
         resume: a folder, in which each finished block is stored. A call with the same model, data and settings
             continues from there, with the same bits on the same machine.
         progress: whether to show a progress bar.

@@ -66,8 +66,8 @@ class MaskRefresh:
 
     The model counts the steps, and its state_dict has their number. So a resumed training refreshes at the same steps.
     Frozen masks stay. If the model is sharded, all ranks take part in a refresh. :meth:`remove` ends the refreshes.
-    Raises ValueError if the model has no sparse weights, or if its wrapper is not supported (FSDP1, tensor parallel,
-    shards that cut tiles).
+    Raises ValueError if an argument is wrong, the model has no sparse weights, or its wrapper is not supported (FSDP1,
+    tensor parallel, shards that cut tiles). Warns in the first step if the optimizer lacks some of the sparse weights.
     """
 
     def __init__(

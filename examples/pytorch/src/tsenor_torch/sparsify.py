@@ -146,7 +146,8 @@ def refresh(model: torch.nn.Module, importance: Optional[Importance] = None) -> 
 
     ``importance`` replaces the weights' magnitudes. It is a function ``importance(name, parameter)`` that returns a
     tensor of the weight's shape or None, or a dictionary name -> tensor. Negative importances count as 0. If the model
-    is sharded, all ranks have to call this.
+    is sharded, all ranks have to call this. Raises ValueError, with the weight's name, for an importance of another
+    shape, device or kind; a dictionary is checked before any mask changes.
     """
     layers = _some_layers(model)
     raise_refusals(model, layers)
@@ -205,7 +206,7 @@ def _misfit(scores, layer):
 
 
 def freeze(model: torch.nn.Module, frozen: bool = True) -> None:
-    """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``."""
+    """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``. ValueError if there are none."""
     for layer in _some_layers(model):
         layer.sparsity.frozen = frozen
 
