@@ -581,7 +581,6 @@ def test_rows_need_not_be_contiguous(scale):
     for weight in (dense.t(), dense[:, :1].expand(64, 64), dense[:, ::2], torch.randn(64, 2, 128).bfloat16()[:, 0]):
         for part, expected in zip(compress24(weight, scale), compress24(weight.contiguous(), scale)):
             assert torch.equal(part.view(torch.uint8), expected.view(torch.uint8))
-        assert torch.equal(tsenor_torch.mvue24(weight, seed=1), tsenor_torch.mvue24(weight.contiguous(), seed=1))
     with pytest.raises(ValueError, match=r"\[rows, cols\]"):
         compress24(dense[0], scale)
 

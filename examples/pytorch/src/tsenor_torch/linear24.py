@@ -31,7 +31,7 @@ def mvue24(
     device. What is NaN or infinite is kept first, so that the product is not finite where the dense one is not. On a
     GPU one kernel, enqueued; TypeError and ValueError for other types and shapes.
     """
-    return _ops.sparse24_mvue(gradient.contiguous(), generator=generator, seed=seed)
+    return _ops.sparse24_mvue(gradient, generator=generator, seed=seed)
 
 
 class Linear24(Masked):
