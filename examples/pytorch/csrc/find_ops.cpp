@@ -72,6 +72,8 @@ void run(const search& s) {
   const std::int64_t m = r.pattern.m, tile_rows = (r.rows + m - 1) / m, tile_cols = (r.cols + m - 1) / m;
   const Tensor norms = s.column_norms.defined() ? s.column_norms.to(at::kFloat).contiguous() : Tensor();
   if (norms.defined()) r.norms = norms.const_data_ptr<float>();
+  for (const Tensor& written : {s.prune ? s.values : Tensor(), s.mask, s.prices})  // the library looks at the weights
+    if (norms.defined() && written.defined()) at::assert_no_overlap(written, s.column_norms);
   r.norms_of_rows = transposed;
   std::optional<writable> mask;
   if (s.mask.defined()) {

@@ -33,3 +33,12 @@ def test_wrong_entries_are_errors(config):
         sparsifier.prepare(two_layers(), config)
     with pytest.raises(RuntimeError, match="prepare"):
         sparsifier.step()
+
+
+def test_wrong_arguments_are_refused_at_once():
+    with pytest.raises(ValueError, match="17:16"):
+        TransposableSparsifier(17, 16)
+    sparsifier = TransposableSparsifier(8, 16)
+    for config in ({"tensor_fqn": "0.weight"}, "0.weight", ["0.weight"], 3):
+        with pytest.raises(TypeError, match="list of dictionaries"):
+            sparsifier.prepare(torch.nn.Sequential(torch.nn.Linear(32, 32)), config=config)

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from oracle import all_tiles24, counts_of
@@ -540,3 +542,63 @@ def test_a_schedule_that_a_2_4_layer_cannot_keep_is_refused():
         MaskRefresh(Linear24(64, 64), None, schedule=lambda step, n, m: 3)
     with pytest.raises(ValueError, match="shares"):
         dense_phases(10, start=0.7, end=0.7)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"gradient": "masked"}, {"pruning": "soft"}, {"weight_gradient": "mvue"}])
+def test_a_layer_is_compiled_before_its_first_product(arguments):
+    torch._dynamo.reset()
+    layer = Linear24(64, 64, **arguments)
+    run = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    for tokens in (64, 128, 64):
+        x = torch.randn(tokens, 64)
+        y = run(x)
+        y.square().mean().backward()
+        assert torch.equal(y, layer(x))
+        with torch.no_grad():
+            layer.weight.normal_()
+        layer.compress()
+    assert layer.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_export_leaves_nothing_in_the_layer(strict):
+    layer, x = Linear24(64, 64), torch.randn(32, 64)
+    exported = torch.export.export(torch.nn.Sequential(layer), (x,), strict=strict).module()
+    assert torch.equal(exported(x), layer(x)) and type(layer(x)) is torch.Tensor
+
+
+def test_a_layer_on_meta_has_shapes_and_takes_weights():
+    layer, other = Linear24(64, 128, device="meta"), Linear24(64, 128)
+    x = torch.randn(4, 64)
+    assert layer(x.to("meta")).shape == (4, 128)
+    layer.load_state_dict(other.state_dict(), assign=True)
+    assert torch.equal(layer(x), other(x))
+
+
+def test_a_loaded_layer_is_no_changed_one(tmp_path):
+    torch.save(Linear24(64, 64), tmp_path / "layer")
+    layer = torch.load(tmp_path / "layer", weights_only=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layer(torch.randn(4, 64))
+    with torch.no_grad():
+        layer.weight.normal_()
+    with pytest.warns(UserWarning, match="have changed"):
+        layer(torch.randn(4, 64))
+
+
+@pytest.mark.parametrize("scale", [None, 2.0])
+def test_rows_need_not_be_contiguous(scale):
+    scale = scale and torch.tensor(scale)
+    dense = torch.randn(64, 128).bfloat16()
+    for weight in (dense.t(), dense[:, :1].expand(64, 64), dense[:, ::2], torch.randn(64, 2, 128).bfloat16()[:, 0]):
+        for part, expected in zip(compress24(weight, scale), compress24(weight.contiguous(), scale)):
+            assert torch.equal(part.view(torch.uint8), expected.view(torch.uint8))
+    with pytest.raises(ValueError, match=r"\[rows, cols\]"):
+        compress24(dense[0], scale)
+
+
+@pytest.mark.parametrize("tokens", [0, -1, None, 64.0])
+def test_tokens_are_a_number(tokens):
+    with pytest.raises(ValueError, match="tokens must be an integer of at least 1"):
+        sparsify24(torch.nn.Sequential(torch.nn.Linear(64, 64)), tokens)

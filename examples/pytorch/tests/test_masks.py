@@ -1,6 +1,7 @@
 """The typed functions: layouts, types and importances of all kinds."""
 
 import doctest
+import sys
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,44 @@ def test_tensors_without_elements(device):
         assert prune_(weight, 8, 16) is weight and check_mask(mask, 8, 16) == (0, 0)
 
 
+@pytest.mark.parametrize("n, m", [(True, 4), (8.0, 16), ("8", 16), (None, 4), (torch.tensor(2.0), 4)])
+def test_patterns_are_two_integers(n, m):
+    mask = torch.ones(16, 16, dtype=torch.bool)
+    for call in (find_mask, prune_, check_mask):
+        with pytest.raises(TypeError, match="two integers"):
+            call(mask if call is check_mask else torch.randn(16, 16), n, m)
+
+
+def test_what_is_no_tensor_is_named():
+    weight, other = torch.randn(16, 16), [[1.0]]
+    calls = {
+        "weight": [lambda: find_mask(other, 2, 4), lambda: prune_(other, 2, 4), lambda: apply_mask(other, weight > 0)],
+        "importance": [lambda: find_mask(weight, 2, 4, importance=other), lambda: prune_(weight, 2, 4, importance=3)],
+        "column_norms": [lambda: find_mask(weight, 2, 4, column_norms=other)],
+        "mask_out": [lambda: prune_(weight, 2, 4, mask_out=other)],
+        "mask": [lambda: apply_mask(weight, other), lambda: check_mask(other, 2, 4)],
+    }
+    for name, wrong in calls.items():
+        for call in wrong:
+            with pytest.raises(TypeError, match=f"{name} must be a tensor, not (list|int)"):
+                call()
+
+
+def test_reports_and_tiles_of_another_shape_are_refused():
+    for report in (torch.zeros(3, 4), torch.zeros(3, 3).double(), torch.zeros(4).double(), [1]):
+        with pytest.raises(ValueError, match="report is a float64 tensor"):
+            tsenor_torch.tile_reports(report)
+    for weight, m in ((torch.zeros(4), 4), (torch.zeros(4, 4), 0)):
+        with pytest.raises(ValueError, match="rows, cols"):
+            tsenor_torch.tile_count(weight, m)
+
+
+def test_integers_of_numpy_are_integers():
+    numpy = pytest.importorskip("numpy")
+    weight = torch.randn(16, 16)
+    assert torch.equal(find_mask(weight, numpy.int64(2), numpy.int32(4)), find_mask(weight, 2, 4))
+
+
 def test_docstrings_run():
     assert doctest.testmod(tsenor_torch).failed == 0
     assert doctest.testmod(tsenor_torch.forms, extraglobs={"torch": torch}) == (0, 2)  # failed, attempted
@@ -254,11 +293,40 @@ def test_docstrings_run():
     assert done.failed == 0 and done.attempted >= 8
 
 
+PROGRAM = """
+import torch, tsenor_torch as t
+w = torch.randn(64, 64)
+def report(wanted: bool) -> None:
+    t.find_mask(w, 8, 16, with_report=wanted)
+mask: torch.Tensor = t.find_mask(w, 8, 16)
+value: torch.Tensor = t.find_mask(w, 8, 16, with_report=True)[1].value
+rows: int = t.check_mask(t.apply_mask(t.prune_(w, 8, 16, mask_out=mask), mask), 8, 16).rows
+model = torch.nn.Sequential(torch.nn.Linear(64, 64))
+kept: list[str] = [e.name for e in t.sparsify(model, 8, 16, patterns={"0": "8:16"}, exclude=["x"], dry_run=True).sparse]
+refresh = t.MaskRefresh(model, None, every=2, schedule=t.decreasing_n(0, 9), importance=lambda name, p: p.square())
+refresh.step()
+steps: int = refresh.steps
+t.refresh(model, importance={"0.weight": w})
+t.freeze(model)
+plain: torch.nn.Sequential = t.finalize(model)
+model.load_state_dict(t.plain_state_dict(model.state_dict()))
+names: list[str] = [x.name for x in t.prune_model(model, [w], method="wanda", n=8, m=16, schedule=t).pruned]
+layer = t.Linear24(64, 64, bias=False)
+compressed: torch.Tensor = t.mvue24(w) + t.compress24(w)[0]
+replaced: list[str] = t.sparsify24(model, 64)
+t.TransposableSparsifier(8, 16).prepare(model, config=[{"tensor_fqn": "0.weight"}])
+print(t.build_info()["version"], t.dense_phases(9)(1, 2, 4), t.MvueLinear(64, 64), t.tile_count(w, 4))
+"""
 
-def test_types():
+
+def test_types(tmp_path):
     """mypy's view of the public functions, as a user's program has it."""
     api = pytest.importorskip("mypy.api")
-    package = Path(tsenor_torch.__file__).parent
-    out, err, code = api.run(["--strict", "--follow-imports=silent", "--no-incremental", str(package / "masks.py")])
-    assert code == 0, out + err
+    package, program = Path(tsenor_torch.__file__).parent, tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    options = ["--strict", "--follow-imports=silent", "--no-incremental", "--python-executable", sys.executable]
+    out, err, _ = api.run([*options, str(package / "masks.py"), str(program)])
+    assert [line for line in out.splitlines() if ": error:" in line] == [
+        f'{program}:18: error: Unexpected keyword argument "schedule" for "prune_model"  [call-arg]'
+    ], out + err
     assert (package / "py.typed").exists()

@@ -313,3 +313,28 @@ def test_meta_and_real_tensors_do_not_mix(device, name):
         mixed[k] = mixed[k].to("meta")
         with pytest.raises(RuntimeError, match="[Ee]xpected all tensors to be on the same device"):
             overload(name)(*mixed)
+
+
+def test_what_is_written_shares_no_memory_with_what_is_read(device):
+    """Else the call would read what it has written."""
+    weight = torch.randn(32, 64, device=device)
+    before = weight.clone()
+    mask = weight.view(torch.uint8).flatten()[: weight.numel()].view(weight.shape)
+    prices, other = weight.view(-1)[:256].view(8, 2, 16), torch.randn(32, 64, device=device)
+    calls = [
+        lambda: ops.find_mask_(mask, weight, 8, 16),
+        lambda: ops.find_mask_(mask, other, 8, 16, weight),
+        lambda: ops.find_mask_(mask, other, 8, 16, None, weight[0]),
+        lambda: ops.find_mask_(torch.empty_like(mask), weight, 8, 16, None, None, prices),
+        lambda: ops.find_mask_(torch.empty_like(mask), other, 8, 16, None, weight[0], prices),
+        lambda: ops.prune_(weight, 8, 16, None, None, mask),
+        lambda: ops.prune_(weight, 8, 16, None, weight[0]),
+        lambda: ops.prune_(weight.mT, 8, 16, None, weight.view(-1)[5:37]),
+    ]
+    for call in calls:
+        with pytest.raises((ValueError, RuntimeError), match="shares? memory|single memory location"):
+            call()
+    assert torch.equal(weight, before)
+    half, rest = weight.chunk(2)  # of one storage, but apart
+    ops.prune_(half, 8, 16, None, rest[0].abs())
+    assert torch.equal(rest, before[16:]) and (half != 0).sum() == half.numel() / 2

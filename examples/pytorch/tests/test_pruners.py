@@ -174,3 +174,11 @@ def test_operators_run_on_the_current_stream():
             found, _ = call(method, weight, late, 4, 8)
         side.synchronize()
         torch.testing.assert_close(found, expected[method], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("rows, cols", [(0, 16), (16, 0)])
+def test_weights_without_elements(method, rows, cols, device):
+    weight, gram = torch.empty(rows, cols, device=device), torch.eye(cols, device=device)
+    _, mask = call(method, weight, gram, 4, 8)
+    assert mask.shape == (rows, cols) and mask.dtype == torch.bool

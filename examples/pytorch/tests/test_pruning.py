@@ -157,6 +157,10 @@ def test_problems_are_named_together_and_nothing_changes():
         prune(model, patterns={f"{first}.q_proj": (3, 7), f"{first}.o_proj": (3, 7), "*nowhere*": (2, 4)})
     with pytest.raises(ValueError, match="method must be.*structure must be"):
         prune(model, method="best", structure="any")
+    wrong = {"n": 0, "mask_method": "best", "constraint": "most", "edge": "cut", "damping": None, "iterations": 1.5}
+    with pytest.raises(ValueError) as error:
+        prune(model, batches=iter(lambda: pytest.fail("the data was read"), None), blocks=model.model, **wrong)
+    assert all(word in str(error.value) for word in (*wrong, "0:", "write [blocks]") if word != "n")
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values()))
 
 
@@ -269,3 +273,75 @@ def test_blocks_of_plain_modules():
     model = torch.nn.Sequential(*(torch.nn.Linear(32, 32) for _ in range(3)))
     report = tsenor_torch.prune_model(model, [torch.randn(64, 32)], method="alps", n=4, m=8, progress=False)
     assert len(report.pruned) == 3 and all(0 < x.error < 0.5 for x in report)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_the_default_type_does_not_matter(method, default):
+    model, batches = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.Linear(32, 32)), [torch.randn(64, 32)]
+    expected = copy.deepcopy(model)
+    arguments = dict(method=method, n=4, m=8, progress=False)
+    tsenor_torch.prune_model(expected, batches, **arguments)
+    torch.set_default_dtype(default)
+    try:
+        tsenor_torch.prune_model(model, batches, **arguments)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a.weight, b.weight) for a, b in zip(model, expected))
+
+
+def test_every_module_gets_its_mode_back():
+    model = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.BatchNorm1d(32), torch.nn.Linear(32, 32))
+    model.train()
+    model[1].eval()  # frozen, as in fine-tuning
+    tsenor_torch.prune_model(model, [torch.randn(64, 32)], method="wanda", n=4, m=8, progress=False)
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+
+
+class Blocks(torch.nn.Module):
+    def __init__(self, call):
+        super().__init__()
+        self.blocks, self.call = torch.nn.ModuleList(torch.nn.Linear(32, 32) for _ in range(2)), call
+
+    def forward(self, x, label=None):
+        return self.call(x, *self.blocks)
+
+
+def test_blocks_may_be_called_by_any_keyword_and_batches_hold_more_than_tensors():
+    batches = [{"x": torch.randn(64, 32), "label": None}, {"x": torch.randn(64, 32), "label": "text"}]
+    reports = []
+    for call in (lambda x, a, b: b(a(x)), lambda x, a, b: b(input=a(input=x))):
+        torch.manual_seed(3)
+        model = Blocks(call)
+        report = tsenor_torch.prune_model(model, batches, method="wanda", n=4, m=8, progress=False)
+        reports.append([(x.name, x.error, x.tokens) for x in report])
+    assert reports[0] == reports[1] and reports[0][0][2] == 128
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda x, a, b: a(x) + b(x), "block 1 is not given what the block before it returned"),
+        (lambda x, a, b: b(torch.tanh(a(x))), "block 1 is not given what the block before it returned"),
+        (lambda x, a, b: b(a(a(x))), "did not run them one after the other"),
+        (lambda x, a, b: b(x), "did not run them one after the other"),
+    ],
+)
+def test_blocks_that_are_no_chain_are_refused(call, says):
+    """Else a block would be calibrated on inputs that it never gets."""
+    model = Blocks(call)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError, match=says):
+        tsenor_torch.prune_model(model, [torch.randn(64, 32)], method="wanda", n=4, m=8, progress=False)
+    assert all(torch.equal(before[k], it) for k, it in model.state_dict().items()) and model.training
+    assert not any(it._forward_hooks or it._forward_pre_hooks for it in model.modules())
+
+
+def test_a_block_that_returns_no_tensor_is_named():
+    class Named(torch.nn.Linear):
+        def forward(self, x):
+            return {"hidden": super().forward(x)}
+
+    model = torch.nn.Sequential(Named(32, 32), torch.nn.Linear(32, 32))
+    with pytest.raises(TypeError, match="Named, returns a dict"):
+        tsenor_torch.prune_model(model, [torch.randn(64, 32)], method="wanda", n=4, m=8, progress=False)

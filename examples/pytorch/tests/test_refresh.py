@@ -122,7 +122,7 @@ def test_steps_can_be_counted_by_hand_and_other_optimizers_say_so():
         MaskRefresh(model, object())
 
 
-@pytest.mark.parametrize("every", [0, -1, 1.5])
+@pytest.mark.parametrize("every", [0, -1, 1.5, "16", float("nan"), float("inf")])
 def test_what_makes_no_sense_is_refused(every):
     with pytest.raises(ValueError, match="every"):
         MaskRefresh(sparse(), None, every=every)
@@ -132,6 +132,49 @@ def test_what_makes_no_sense_is_refused(every):
         refresh(two_layers())
     with pytest.raises(ValueError, match="keeps 17 of 16"):
         MaskRefresh(sparse(), None, schedule=lambda step, n, m: 17)
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        ({"decay": -1.0}, "decay must be"),
+        ({"decay": "0.1"}, "decay must be"),
+        ({"decay": float("nan")}, "decay must be"),
+        ({"every": 0, "schedule": 8, "decay": None}, "(?s)every must be.*schedule must be.*decay must be"),
+        ({"importance": 3}, "importance must be"),
+        ({"importance": {"2.weigth": torch.ones(32, 64)}}, "2.weigth is not a sparse weight"),
+        ({"importance": {"0.weight": 3}}, "0.weight is a int"),
+        ({"schedule": lambda step, n, m: None}, "0.weight: the schedule keeps None of 16"),
+        ({"schedule": lambda step, n, m: 8.5}, "0.weight: the schedule keeps 8.5 of 16"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once_and_leave_the_optimizer_alone(wrong, says):
+    model = sparse()
+    optimizer, before = torch.optim.SGD(model.parameters(), lr=0.1), mask_of(model)
+    with pytest.raises((ValueError, TypeError), match=says):
+        MaskRefresh(model, optimizer, **wrong)
+    train(model, optimizer, 1)
+    assert torch.equal(before, mask_of(model)) and sparsity_of(model[0]).now == 8
+    assert not optimizer._optimizer_step_post_hooks
+
+
+@pytest.mark.parametrize("make", [lambda: decreasing_n(0, 0), lambda: decreasing_n(0, -5), lambda: dense_phases(-5),
+                                  lambda: decreasing_n(0, 5, shape=-1), lambda: dense_phases(0)])
+def test_schedules_of_no_steps_are_refused(make):
+    with pytest.raises(ValueError, match="at least 1"):
+        make()
+
+
+def test_a_schedule_that_fails_for_a_layer_changes_none():
+    model = sparse()
+    handle = MaskRefresh(model, None)
+    handle.schedule = lambda step, n, m: 12 if step < 2 else 17
+    handle.step()
+    layers = [sparsity_of(model[0]), sparsity_of(model[2])]
+    layers[1].m = 17  # of one layer the schedule is right
+    with pytest.raises(ValueError, match="0.weight: the schedule keeps 17 of 16"):
+        handle.step()
+    assert [layer.now for layer in layers] == [12, 12]
 
 
 def test_a_second_refresh_takes_the_place_of_the_first():
@@ -223,6 +266,25 @@ def test_decay_goes_through_the_gradient_and_so_through_adam(device):
     torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad])
+def test_decay_is_the_same_with_a_gradient_scaler_and_a_fused_optimizer(kind):
+    """A fused optimizer gets gradients that are not unscaled yet."""
+    models = [sparse(), sparse()]
+    models[1].load_state_dict(models[0].state_dict())
+    x = torch.randn(16, 32)
+    for model, fused in zip(models, (False, True)):
+        optimizer = kind(model.parameters(), lr=0.1, fused=fused)
+        MaskRefresh(model, optimizer, every=10, decay=0.1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        for _ in range(3):
+            optimizer.zero_grad()
+            scaler.scale(model(x).square().mean()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    plain, fused = (sparsity_of(model[0]).stored() for model in models)
+    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+
+
 def test_the_dense_end_begins_on_time_whatever_the_pattern(device):
     model = sparse(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -253,6 +315,15 @@ def test_importance_of_ones_own(device):
         refresh(model, importance={"typo": score})
     with pytest.raises(ValueError, match="shape"):
         refresh(model, importance={"0.weight": score})
+    right = torch.rand(64, 32, device=device)
+    for wrong in (right[:32], right.to("meta"), right.int(), right > 0, 3.0, right.tolist()):
+        for importance in ({"2.weight": score, "0.weight": wrong}, lambda name, weight: wrong):
+            before = mask_of(model)
+            with pytest.raises(ValueError, match="(?s)importance:.*0.weight"):
+                refresh(model, importance=importance)
+            assert torch.equal(before, mask_of(model)) and sparsity_of(model[0]).found
+    refresh(model, importance={"0.weight": right.double().requires_grad_()})
+    assert torch.equal(mask_of(model), TransposableSparsity(right.double(), 8, 16).mask)
 
 
 def test_a_step_without_refresh_walks_over_nothing():
@@ -335,3 +406,27 @@ def test_an_optimizer_of_another_model_is_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MaskRefresh(other, torch.optim.SGD(other[0].parameters(), lr=0.1))
+
+
+def test_an_optimizer_of_some_of_the_weights_is_told():
+    model, x = sparse(), torch.randn(4, 32)
+    first, last = (torch.optim.SGD(model[k].parameters(), lr=0.1) for k in (0, 2))
+    MaskRefresh(model, first)
+    model(x).sum().backward()
+    with pytest.warns(UserWarning, match="lacks 1 of 2 sparse weights, such as 2.weight"):
+        first.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first.step()  # once is enough
+        grown = sparse()
+        optimizer = torch.optim.SGD([grown[0].bias], lr=0.1)
+        MaskRefresh(grown, optimizer)
+        optimizer.add_param_group({"params": [sparsity_of(layer).stored() for layer in grown[::2]]})
+        grown(x).sum().backward()
+        optimizer.step()
+        partly = sparse()
+        partly[2].requires_grad_(False)
+        optimizer = torch.optim.SGD(partly[0].parameters(), lr=0.1)
+        MaskRefresh(partly, optimizer)
+        partly(x).sum().backward()
+        optimizer.step()

@@ -110,6 +110,8 @@ def test_parameters_can_be_named():
         ({"mask": {"0.weight": torch.ones(32, 64)}}, "shape"),
         ({"mask": {"weight": torch.ones(32, 64)}}, "'weight' is not one of the weights"),
         ({"mask": "zeros"}, "2.weight: the mask keeps more"),
+        ({"mask": [torch.ones(64, 32)]}, "mask must be 'zeros'"),
+        ({"mask": {"0.weight": [1], "2.weight": torch.ones(32, 64, device="meta")}}, "(?s)0.w.*list.*2.w.*'meta'"),
         ({"gradient": "none"}, "gradient"),
         ({"method": "best"}, "best"),
     ],
@@ -126,6 +128,10 @@ def test_all_problems_come_in_one_error():
     with pytest.raises(ValueError) as error:
         sparsify(model, patterns={"0": (12, 24), "2": (12, 24), "3": (8, 16)}, exclude=["4"])
     assert all(f"{k}" in str(error.value) for k in ("0.weight", "2.weight", "'3'", "'4'")) and not layers_of(model)
+    with pytest.raises(ValueError, match=r"(?s)patterns:.*0: unsupported pattern 17:16.*\*: unsupported pattern 8:65"):
+        sparsify(model, patterns={"0": (17, 16), "2": (8, 16), "*": (8, 65)})
+    with pytest.raises(TypeError, match=r"(?s)0: unsupported pattern 17:16.*2: a pattern is a pair"):
+        sparsify(model, patterns={"0": (17, 16), "2": 8})
 
 
 @pytest.mark.parametrize("n, m", [(0, 4), (5, 4), (8, 65), (1, 1), (2.0, 4), (True, 4), (None, 4)])
@@ -143,6 +149,36 @@ def test_misspelt_arguments_are_errors():
         sparsify(two_layers())
     with pytest.raises(TypeError):
         sparsify(two_layers(), patterns={"0": "8/16"})
+
+
+@pytest.mark.parametrize(
+    "model, arguments, says",
+    [
+        (torch.randn(64, 64), {}, "model must be a torch.nn.Module, not a Tensor"),
+        (two_layers(), {"patterns": ["0.weight"]}, "patterns must be a dictionary"),
+        (two_layers(), {"patterns": "0.weight"}, "patterns must be a dictionary"),
+        (two_layers(), {"select": ["0"]}, "select must be a function"),
+        (torch.nn.ReLU(), {}, "no weight was selected: the model has no matrices"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(model, arguments, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        sparsify(model, 8, 16, **arguments)
+
+
+def test_integers_of_numpy_are_integers():
+    numpy = pytest.importorskip("numpy")
+    model = two_layers()
+    sparsify(model, numpy.int64(8), numpy.int32(16), patterns={"2": tuple(numpy.array([4, 8]))}, exclude=None)
+    patterns = [sparsity_of(layer).extra_repr() for layer in model[::2]]
+    assert patterns == ["8:16, gradient=straight_through", "4:8, gradient=straight_through"]
+    assert type(sparsity_of(model[0]).n) is int
+
+
+def test_a_plan_prints_what_it_knows_of_fake_weights():
+    with torch._subclasses.FakeTensorMode():
+        plan = str(sparsify(two_layers(), 8, 16))
+    assert plan.count("not known yet") == 2
 
 
 def test_shapes_without_tiles_stay_dense_and_are_named():
@@ -228,6 +264,15 @@ def test_parametrizations_of_several_parameters_may_come_before():
     reaches = layer.weight.detach().clone()
     sparsify(torch.nn.Sequential(layer), 8, 16)
     assert torch.equal(layer.weight, torch.where(TransposableSparsity(reaches, 8, 16).mask, reaches, 0))
+    model = torch.nn.Sequential(layer)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    tsenor_torch.MaskRefresh(model, optimizer)
+    model(torch.randn(4, 32)).square().sum().backward()
+    optimizer.step()
+    reaches = layer.parametrizations.weight[0](*layer.parametrizations.weight.parameters(recurse=False)).detach()
+    assert torch.equal(sparsity_of(layer).mask, TransposableSparsity(reaches, 8, 16).mask)
+    tsenor_torch.finalize(model)
+    assert (counts_of(layer.weight != 0, 16) == 8).all()
 
 
 def test_refuses_what_makes_no_sense():

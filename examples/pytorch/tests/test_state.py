@@ -117,6 +117,47 @@ def test_an_incomplete_state_is_one_with_missing_keys():
         sparse().load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    "what, change",
+    [
+        ("mask", lambda mask: 0.5 * (mask.float() + mask.roll(1, 0))),
+        ("pattern", lambda pattern: pattern[:2]),
+        ("pattern", lambda pattern: pattern + 0.5),
+    ],
+)
+def test_a_state_that_was_averaged_or_cut_is_refused(what, change):
+    """An average of masks is not 0 where one of them keeps, and so keeps too much."""
+    state, model = sparse().state_dict(), sparse()
+    key, before = f"0.parametrizations.weight.0.{what}", masks(model)
+    state[key] = change(state[key])
+    with pytest.raises(RuntimeError, match="0.parametrizations.weight.0: .* no mask of 0 and 1 with five integers"):
+        model.load_state_dict(state)
+    assert torch.equal(before[0], masks(model)[0])
+
+
+def test_a_state_in_another_type_loads():
+    model = sparse()
+    saved = {name: it.half() for name, it in model.state_dict().items()}
+    other = sparse()
+    other.load_state_dict(saved)
+    assert equal(masks(other), masks(model)) and type(sparsity_of(other[0]).clock.steps) is int
+
+
+def test_a_module_without_its_parametrization_loads_a_dense_state():
+    model, dense = sparse(), two_layers()
+    torch.nn.utils.parametrize.remove_parametrizations(model[0], "weight", leave_parametrized=False)
+    model.load_state_dict(dense.state_dict())
+    assert torch.equal(model[0].weight, dense[0].weight)
+    assert torch.equal(sparsity_of(model[2]).mask, TransposableSparsity(dense[2].weight, 8, 16).mask)
+
+
+def test_what_has_no_masks_is_told():
+    with pytest.raises(ValueError, match="call sparsify"):
+        freeze(two_layers())
+    with pytest.raises(TypeError, match="state_dict"):
+        plain_state_dict(two_layers())
+
+
 def test_frozen_masks_stay_also_after_loading():
     model = sparse()
     freeze(model)
@@ -210,6 +251,7 @@ def test_no_word_where_masks_are_followed_or_frozen():
         model.double().float()(torch.randn(4, 32))
         model.load_state_dict(sparse().state_dict())
         copy.deepcopy(model)(torch.randn(4, 32))
+        copy.deepcopy(model).to("meta")(torch.randn(4, 32, device="meta"))
         freeze(model)
         train(model, torch.optim.Adam(model.parameters(), foreach=True), 2)
 

@@ -28,6 +28,8 @@ def _parts(inputs, cols):
 
 def alps_cpu(weight, inputs, n, m, *, iterations=300, **rule):
     _ops.check_alps(weight, inputs, n, m, iterations=iterations, **rule)
+    if weight.numel() == 0:
+        return torch.ones_like(weight, dtype=torch.bool), torch.tensor(0)
     finite = torch.nan_to_num(weight, nan=0.0, posinf=0.0, neginf=0.0)
     run = _Run(finite, _parts(inputs, weight.shape[1]), _Rule(n, m, **rule))
     taken = run.iterate(iterations)

@@ -1,5 +1,12 @@
 """The calls of ``torch.ao.pruning``'s sparsifiers, on :func:`sparsify`, :func:`refresh` and :func:`finalize`."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+import torch
+
+from .parametrization import check_pattern
+from .plan import Plan
 from .sparsify import finalize, refresh, sparsify
 
 
@@ -15,11 +22,14 @@ class TransposableSparsifier:
     arguments are sparsify's. The model has the whole state: save ``model.state_dict()``.
     """
 
-    def __init__(self, n, m, **arguments):
-        self.n, self.m, self.arguments, self.model = n, m, arguments, None
+    def __init__(self, n: int, m: int, **arguments: Any) -> None:
+        self.n, self.m = check_pattern(n, m)
+        self.arguments, self.model = arguments, None
 
-    def prepare(self, model, config=None):
+    def prepare(self, model: torch.nn.Module, config: Optional[Sequence[Mapping[str, Any]]] = None) -> Plan:
         """Makes the weights sparse, and returns the plan. Errors are those of sparsify."""
+        if config is not None and (not isinstance(config, Sequence) or not all(isinstance(k, Mapping) for k in config)):
+            raise TypeError(f"tsenor: config must be a list of dictionaries with tensor_fqn or module_fqn, not {config}")
         if config is None:
             plan = sparsify(model, self.n, self.m, **self.arguments)
         else:
@@ -27,11 +37,11 @@ class TransposableSparsifier:
         self.model = model
         return plan
 
-    def step(self):
+    def step(self) -> None:
         """Finds new masks. Every 16 steps of the optimizer is often enough."""
         refresh(self._prepared())
 
-    def squash_mask(self):
+    def squash_mask(self) -> None:
         """Removes the masks, and leaves pruned weights."""
         finalize(self._prepared())
         self.model = None

@@ -1,9 +1,11 @@
 """What this installation was built for."""
 
+from typing import Any
+
 import torch
 
 
-def build_info() -> dict:
+def build_info() -> dict[str, Any]:
     """Returns what the operators were built for, as a dict of
 
     - ``version``: tsenor's,

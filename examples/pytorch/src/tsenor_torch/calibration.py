@@ -54,20 +54,18 @@ class Chain:
 
     @torch.no_grad()
     def _run(self, number):
-        arguments, named = self.calls[number][self.position]
-        hidden = self.hidden[number]
-        if "hidden_states" in named:
-            result = self.blocks[self.position](*arguments, **{**named, "hidden_states": hidden})
-        else:
-            result = self.blocks[self.position](hidden, *arguments[1:], **named)
-        return result[0] if isinstance(result, tuple) else result
+        arguments, named, key = self.calls[number][self.position]
+        block, hidden = self.blocks[self.position], self.hidden[number]
+        if key:
+            return _hidden_of(block, block(*arguments, **{**named, key: hidden}))
+        return _hidden_of(block, block(hidden, *arguments[1:], **named))
 
 
 @contextlib.contextmanager
 def prepared(model):
     """Sets the model up for calibration: in evaluation mode, and with experts one by one, so that the inputs of each
     are seen."""
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     settable = hasattr(model, "set_experts_implementation")
     experts = getattr(model.config, "_experts_implementation", None) if settable else None
     model.eval()
@@ -76,7 +74,8 @@ def prepared(model):
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, training in modes:
+            module.training = training
         if experts is not None:
             model.set_experts_implementation(experts)
 
@@ -85,21 +84,27 @@ class _Captured(Exception):
     pass
 
 
+_WRONG = "tsenor: {}: name blocks that the model runs one on the other with blocks="
+
+
 @torch.no_grad()
 def _capture(model, blocks, arguments):
     """The inputs of the first block, and every block's other arguments."""
-    hidden, calls = [], []
+    inputs, results, calls = [], [], []
 
     def before(module, args, named):
-        by_name = "hidden_states" in named
-        if not hidden:
-            hidden.append(named["hidden_states"] if by_name else args[0])
-        others = (args, {**named, "hidden_states": None}) if by_name else ((None, *args[1:]), named)
-        calls.append((module, others))
+        key = _key_of_input(module, args, named)
+        given = named[key] if key else args[0]
+        if results and not _same(given, results.pop()):
+            raise ValueError(_WRONG.format(f"block {len(calls)} is not given what the block before it returned"))
+        inputs.append(given) if not inputs else None
+        others = (args, {**named, key: None}) if key else ((None, *args[1:]), named)
+        calls.append((module, (*others, key)))
         if len(calls) == len(blocks):
             raise _Captured
 
     hooks = [block.register_forward_pre_hook(before, with_kwargs=True) for block in blocks]
+    hooks += [block.register_forward_hook(lambda it, _, y: results.append(_hidden_of(it, y))) for block in blocks]
     try:
         model(*arguments[0], **arguments[1])
     except _Captured:
@@ -108,11 +113,35 @@ def _capture(model, blocks, arguments):
         for hook in hooks:
             hook.remove()
     if [call[0] for call in calls] != list(blocks):
-        raise ValueError(
-            f"tsenor: the model ran {len(calls)} of its {len(blocks)} blocks, or did not run them one after the other: "
-            "name them with blocks="
+        ran = f"the model ran {len(calls)} of its {len(blocks)} blocks, or did not run them one after the other"
+        raise ValueError(_WRONG.format(ran))
+    return inputs[0], [others for _, others in calls]
+
+
+def _key_of_input(module, args, named):
+    """The keyword that gives a block its hidden states; None for its first positional argument."""
+    if "hidden_states" in named or not args:
+        tensors = (name for name, value in named.items() if isinstance(value, torch.Tensor))
+        key = "hidden_states" if "hidden_states" in named else next(tensors, None)
+        if key is None:
+            raise TypeError(f"tsenor: a block, {type(module).__name__}, is called without a tensor")
+        return key
+    return None
+
+
+def _hidden_of(block, result):
+    """The hidden states among what a block returned."""
+    hidden = result[0] if isinstance(result, (tuple, list)) and result else result
+    if not isinstance(hidden, torch.Tensor):
+        raise TypeError(
+            f"tsenor: a block, {type(block).__name__}, returns a {type(result).__name__}, and not a tensor or a tuple "
+            "that begins with one: name other blocks with blocks="
         )
-    return hidden[0], [others for _, others in calls]
+    return hidden
+
+
+def _same(tensor, other):
+    return tensor is other or (tensor.shape == other.shape and torch.equal(tensor, other))
 
 
 def _arguments(model, batch, number):
@@ -125,7 +154,8 @@ def _arguments(model, batch, number):
             raise ValueError(
                 f"tsenor: calibration batch {number} has padding: calibrate on windows of one length, without padding"
             )
-        return (), {**{k: batch[k].to(device) for k in batch.keys()}, **named}
+        moved = {k: batch[k].to(device) if isinstance(batch[k], torch.Tensor) else batch[k] for k in batch.keys()}
+        return (), {**moved, **named}
     batch = batch if isinstance(batch, (tuple, list)) else (batch,)
     if not all(isinstance(t, torch.Tensor) for t in batch):
         raise TypeError(
@@ -184,6 +214,6 @@ class _Watch(TorchFunctionMode):
         self.inputs.append((name, x))  # which keeps it alive, so that no other tensor takes its place
         rows = x.detach().reshape(-1, x.shape[-1])
         if name not in self.sums:
-            self.sums[name] = torch.zeros(x.shape[-1], x.shape[-1], device=x.device)
+            self.sums[name] = torch.zeros(x.shape[-1], x.shape[-1], dtype=torch.float32, device=x.device)
         torch.ops.tsenor.gram_(self.sums[name], rows)
         self.tokens[name] = self.tokens.get(name, 0) + len(rows)

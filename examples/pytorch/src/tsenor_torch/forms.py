@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 
@@ -27,7 +27,9 @@ def compressed_size(rows, cols):
     return rows * cols // 8 * 9
 
 
-def compress24(weight, scale=None, transposed_scale=None):
+def compress24(
+    weight: torch.Tensor, scale: Optional[torch.Tensor] = None, transposed_scale: Optional[torch.Tensor] = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Returns ``(compressed, transposed, mask)``: the optimal 2:4 transposable mask of a 16-bit ``weight``
     ``[rows, cols]``, multiples of 64, and the compressed operands of the weight and of its transpose. One kernel.
 
@@ -35,7 +37,10 @@ def compress24(weight, scale=None, transposed_scale=None):
     ``torch._cslt_compress`` on compute capability 9.0. They hold ``weight.float() * scale``, clamped to 448 and cast.
     The mask is that of the unscaled weight, which may then be float32 too. ``scale`` is a float32 tensor, one number
     or ``[rows]``. ``transposed_scale``, one number or ``[cols]``, is for the transpose; without it, both operands have
-    ``scale``, which is then one number."""
+    ``scale``, which is then one number. A weight whose rows are not contiguous is copied first."""
+    if weight.dim() != 2:
+        raise ValueError(f"tsenor: weight must be [rows, cols], not {list(weight.shape)}")
+    weight = weight if weight.stride(1) == 1 else weight.contiguous()
     mask = weight.new_empty(weight.shape, dtype=torch.bool)
     if scale is None:
         size = compressed_size(*weight.shape)
@@ -49,7 +54,9 @@ def compress24(weight, scale=None, transposed_scale=None):
     return compressed, transposed, mask
 
 
-def mvue24(gradient, *, generator=None, seed=None):
+def mvue24(
+    gradient: torch.Tensor, *, generator: Optional[torch.Generator] = None, seed: Optional[int] = None
+) -> torch.Tensor:
     """Returns a compressed 2:4 estimate of the transpose of a 16-bit ``gradient`` ``[tokens, features]``, multiples
     of 64. A weight gradient on sparse tensor cores reads it.
 

@@ -1,6 +1,10 @@
 """Linear layers on 2:4 sparse tensor cores: forward pass and input gradient with 2:4 transposable weights, the weight
 gradient with an estimate of the output gradient. Each is used only where it is faster."""
 
+import numbers
+from collections.abc import Callable
+from typing import Any, Optional
+
 import torch
 
 from . import sharding
@@ -26,9 +30,8 @@ class Linear24(Masked):
     such layers. ``captured`` says that steps are replayed from a CUDA graph, and measures them so.
 
     With ``weight_gradient='mvue'`` the weight gradient may be sparse too, if that is faster and tokens are a multiple
-    of 64. It then is the product with :func:`mvue24` of the output gradient. This costs some loss, and the backward
-    pass draws random numbers from PyTorch's generator. Second derivatives, and those under ``torch.func.vmap``, are
-    dense. The attribute may be changed between steps.
+    of 64: the product with :func:`mvue24` of the output gradient. It costs some loss, and draws from PyTorch's generator.
+    Second derivatives, and those under ``torch.func.vmap``, are dense. The attribute may be changed between steps.
 
     ``pruning='soft'`` is S-STE's continuous pruning (2409.09099) for transposable masks: the products read
     ``scale * soft24(weight)`` instead of the kept weights, so a weight is 0 when its mask flips. The buffer ``scale``
@@ -40,9 +43,10 @@ class Linear24(Masked):
     """
 
     def __init__(
-        self, in_features, out_features, *, bias=True, gradient="straight_through", weight_gradient="dense",
-        pruning="hard", captured=False, device=None, dtype=None
-    ):
+        self, in_features: int, out_features: int, *, bias: bool = True, gradient: str = "straight_through",
+        weight_gradient: str = "dense", pruning: str = "hard", captured: bool = False, device: Any = None,
+        dtype: Optional[torch.dtype] = None,
+    ) -> None:
         if gradient not in ("straight_through", "masked"):
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
         if pruning not in ("hard", "soft"):
@@ -50,8 +54,7 @@ class Linear24(Masked):
         dense = torch.nn.Linear(in_features, out_features, bias=bias, device=device, dtype=dtype)
         super().__init__(dense.weight.shape, 2, 4, dense.weight.device)
         self.weight, self.bias, self.straight_through = dense.weight, dense.bias, gradient == "straight_through"
-        self.captured = captured
-        self.type = product_type(self.weight.dtype)
+        self.captured, self.type = captured, product_type(self.weight.dtype)
         self.due = None  # 'found' or 'kept': the mask that the next product writes the forms of, of a sharded weight
         self.soft = pruning == "soft"
         self.register_buffer("scale", best_scale(self.weight) if self.soft else None)
@@ -102,10 +105,9 @@ class Linear24(Masked):
             raise ValueError("tsenor: Linear24 takes no importance, only magnitudes: use sparsify(model, 2, 4)")
         self.compress()
 
-    def keep(self, now):
-        if now not in (self.n, self.m):
-            raise ValueError(f"tsenor: a Linear24 keeps {self.n} of {self.m}, or all: the schedule keeps {now}")
-        super().keep(now)
+    def unkept(self, now):
+        problem = f"a Linear24 keeps {self.n} of {self.m}, or all: the schedule keeps {now!r}"
+        return "" if now in (self.n, self.m) else problem
 
     def pruned(self):
         """The weights that the products stand for, in the type of the parameter."""
@@ -132,15 +134,26 @@ class Linear24(Masked):
             self._write(keep_mask=self.due == "kept")
         elif not torch.compiler.is_compiling() and state_of(self.weight) not in (self.written, None):
             self.compress(keep_mask=True)
-        if tokens != self.tokens:
-            plan = choose(self, tokens).plan
-            self.tokens, self.plan = tokens, plan
-            self._write(keep_mask=True)
+        if torch.compiler.is_compiling() and not self.weight.is_cuda:
+            plan, arguments = self._traced(tokens)
+        else:
+            if tokens != self.tokens:
+                self.tokens, self.plan = tokens, choose(self, tokens).plan
+                self._write(keep_mask=True)
+            plan, arguments = self.plan, self.arguments
         if is_autocast(x.device.type):
             x = x.to(self.type)  # once, and where compilers see it
         mask = None if self.straight_through else self.mask
-        mvue = self.plan.weight_gradient and self.now != self.m
-        return _ops.linear24(x, self.weight, self.bias, *self.arguments, mask, self.type, mvue)
+        mvue = plan.weight_gradient and self.now != self.m
+        return _ops.linear24(x, self.weight, self.bias, *arguments, mask, self.type, mvue)
+
+    def _traced(self, tokens):
+        """The plan and its operands, which a graph for the CPU writes itself: the layer keeps nothing of tracing."""
+        plan, weight = choose(self, tokens).plan, self.weight.detach().to(self.type)
+        if self.now == self.m or weight.is_meta:
+            return plan, (weight, None, None)
+        values = (self.scale * soft24(weight)).to(self.type) if self.soft else weight
+        return plan, self.operands(values, tokens)(plan)
 
     def operands(self, weight, tokens):
         """A function of a plan: writes what its products read of a weight, and returns that."""
@@ -153,11 +166,17 @@ class Linear24(Masked):
 
         return write
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if self.found and not self.mask.is_meta:
+            self._note()  # loaded parameters have other versions
+
     @torch.no_grad()
     def _write(self, keep_mask):
-        if self.weight.is_meta:
-            return
         weight = self.weight.detach().to(self.type)
+        if weight.is_meta:  # it has a shape, and nothing to write
+            self.arguments = weight, None, None
+            return
         if self.now == self.m:
             self.mask.fill_(True)
             self.arguments = weight, None, None
@@ -211,7 +230,10 @@ class MvueLinear(torch.nn.Linear):
     weight_gradient = "mvue"
     may_be_sparse, type = Plan(weight_gradient=True), torch.bfloat16
 
-    def __init__(self, in_features, out_features, bias=True, *, captured=False, device=None, dtype=None):
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *, captured: bool = False, device: Any = None,
+        dtype: Optional[torch.dtype] = None,
+    ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.captured, self.tokens, self.plan = captured, None, None
 
@@ -250,17 +272,20 @@ class MvueLinear(torch.nn.Linear):
 
 
 def sparsify24(
-    model, tokens, *, select=lambda name, module: type(module) is torch.nn.Linear, weights="sparse", **arguments
-):
+    model: torch.nn.Module, tokens: int, *,
+    select: Callable[[str, torch.nn.Module], Any] = lambda name, module: type(module) is torch.nn.Linear,
+    weights: str = "sparse", **arguments: Any,
+) -> list[str]:
     """Replaces linear layers by :class:`Linear24` if that makes their steps faster, with a new mask in each step. With
     ``weights='dense'`` by :class:`MvueLinear`, whose weight gradient alone is sparse.
 
     ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by
     default each ``torch.nn.Linear``, also an output head. Further arguments are those of the layer. Each new shape is
     measured, for a few seconds; layers that become no faster stay dense. A small model can become slower all the same.
-    Parameters stay the same tensors, so optimizers keep working. Returns the names of the replaced layers: none on the
-    CPU.
+    Parameters stay the same tensors, so optimizers keep working. Returns the names of the replaced layers, none on a CPU.
     """
+    if not isinstance(tokens, numbers.Integral) or tokens < 1:
+        raise ValueError(f"tsenor: tokens must be an integer of at least 1, not {tokens!r}")
     if weights not in ("sparse", "dense"):
         raise ValueError(f"weights must be 'sparse' or 'dense', not {weights!r}")
     kind = Linear24 if weights == "sparse" else MvueLinear

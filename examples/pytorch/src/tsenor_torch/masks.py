@@ -1,6 +1,7 @@
 """Masks of tensors: finding, checking and applying them. ``torch.ops.tsenor`` is underneath."""
 
-from typing import Literal, NamedTuple, Optional, Union, overload
+import numbers
+from typing import Any, Literal, NamedTuple, Optional, Union, overload
 
 import torch
 from torch import Tensor
@@ -37,12 +38,16 @@ def tile_reports(report: Tensor) -> TileReports:
         from .dtensor import tile_reports_of  # which imports this module
 
         return tile_reports_of(report)
+    if not isinstance(report, Tensor) or report.dim() != 2 or report.shape[1] != 4 or report.dtype != torch.float64:
+        raise ValueError("tsenor: a report is a float64 tensor [tiles, 4], as the operator find_mask returns it")
     integers = report.view(torch.int32)
     return TileReports(report[:, 0], report[:, 1], *(integers[:, k] for k in range(4, 8)))
 
 
 def tile_count(weight: Tensor, m: int) -> int:
     """The number of m x m tiles in ``weight`` ``[..., rows, cols]``, with the smaller ones at the edge."""
+    if weight.dim() < 2 or m < 1:
+        raise ValueError(f"tsenor: weight must be [..., rows, cols] and m 1 or more, not {list(weight.shape)} and {m}")
     *batch, rows, cols = weight.shape
     count = -(-rows // m) * -(-cols // m)
     for size in batch:
@@ -63,6 +68,13 @@ def find_mask(
     weight: Tensor, n: int, m: int, *, importance: Optional[Tensor] = None, column_norms: Optional[Tensor] = None,
     method: Method = "optimal", constraint: Constraint = "exactly", edge: Edge = "reject", with_report: Literal[True],
 ) -> tuple[Tensor, TileReports]: ...
+
+
+@overload
+def find_mask(
+    weight: Tensor, n: int, m: int, *, importance: Optional[Tensor] = None, column_norms: Optional[Tensor] = None,
+    method: Method = "optimal", constraint: Constraint = "exactly", edge: Edge = "reject", with_report: bool,
+) -> Union[Tensor, tuple[Tensor, TileReports]]: ...
 
 
 def find_mask(
@@ -94,14 +106,15 @@ def find_mask(
 
     Returns a bool tensor of the weight's shape, on its device and with its memory layout. It has no gradient.
 
-    Raises ValueError for a pattern, shape or option that is not supported, TypeError for another dtype or a misspelt
-    keyword, and RuntimeError for tensors on several devices or an error of the device. Nothing has been written then.
+    Raises ValueError for a pattern, shape or option that is not supported, TypeError for another type, dtype or a
+    misspelt keyword, and RuntimeError for tensors on several devices or an error of the device. Nothing has been written then.
 
     The result is deterministic, bit for bit, on machines with the same instruction set. On a GPU the call enqueues the
     work on the current stream, and does not wait for it. It costs one pass over the weights and some work in each tile,
     see the README. It takes memory for the mask, 32 bytes a tile for the report, and a copy of the weights if neither
     their rows nor their columns are contiguous.
     """
+    _require_types(n, m, weight=weight, importance=importance, column_norms=column_norms)
     mask, report = _ops.find_mask(
         weight, n, m, method=method, constraint=constraint, edge=edge, column_norms=column_norms,
         importance=importance, with_report=with_report,
@@ -126,6 +139,7 @@ def prune_(
     except under ``torch.no_grad()``. Errors, determinism and cost are find_mask's. One kernel reads and writes the
     weights if there is no importance, the weight's layout allows it, and no gradient is needed.
     """
+    _require_types(n, m, weight=weight, importance=importance, column_norms=column_norms, mask_out=mask_out)
     _ops.prune_(
         weight, n, m, method=method, constraint=constraint, edge=edge, column_norms=column_norms, mask=mask_out,
         importance=importance,
@@ -156,6 +170,7 @@ def keep(weight: Tensor, mask: Tensor, gradient: Gradient = "straight_through") 
     Works with torch.compile, torch.export (an exported graph keeps the gradient), torch.func and forward-mode
     differentiation, where tangents are treated as gradients are.
     """
+    _require_tensors(weight=weight, mask=mask)
     result: Tensor = _ops.keep(weight, mask, gradient)
     return result
 
@@ -187,9 +202,27 @@ def check_mask(
 
 def _counts_in_tiles(mask: Tensor, n: int, m: int, constraint: str, edge: str) -> tuple[Tensor, Tensor]:
     """Kept weights in the rows ``[..., R, m, C]``, and in the columns ``[..., R, m, C]``, of the R x C tiles."""
+    _require_types(n, m, mask=mask)
     _ops.check_pattern(mask, n, m, constraint=constraint, edge=edge)
     *batch, rows, cols = mask.shape
     padding = (0, -cols % m, 0, -rows % m)
     whole = torch.nn.functional.pad(mask != 0, padding)
     tiles = whole.reshape(*batch, whole.shape[-2] // m, m, whole.shape[-1] // m, m)
     return tiles.sum(-1, dtype=torch.int32), tiles.sum(-3, dtype=torch.int32).transpose(-1, -2)
+
+
+def require_integers(n: Any, m: Any) -> None:
+    """TypeError unless a pattern is two integers, of Python, NumPy or a graph with symbolic sizes."""
+    if not all(isinstance(k, (numbers.Integral, torch.SymInt)) and not isinstance(k, bool) for k in (n, m)):
+        raise TypeError(f"a pattern is two integers N and M, not {n!r} and {m!r}")
+
+
+def _require_tensors(**given: Any) -> None:
+    for name, it in given.items():
+        if it is not None and not hasattr(type(it), "__torch_function__"):
+            raise TypeError(f"tsenor: {name} must be a tensor, not {type(it).__name__}")
+
+
+def _require_types(n: Any, m: Any, **given: Any) -> None:
+    require_integers(n, m)
+    _require_tensors(**given)

@@ -4,18 +4,18 @@ import torch
 from torch.nn.utils import parametrize
 
 from . import sharding
-from .masks import keep, tile_count
+from .masks import keep, require_integers, tile_count
 from .state import Masked, empty
 
 GRADIENTS = ("straight_through", "masked")
 
 
 def check_pattern(n, m):
-    """ValueError or TypeError if n:m is not a pattern."""
-    if not all(isinstance(k, int) and not isinstance(k, bool) for k in (n, m)):
-        raise TypeError(f"a pattern is two integers N and M, not {n!r} and {m!r}")
+    """(n, m) as Python's integers; ValueError or TypeError if n:m is not a pattern."""
+    require_integers(n, m)
     if not (2 <= m <= 64 and 1 <= n <= m):
         raise ValueError(f"unsupported pattern {n}:{m}: M must be 2 to 64, and N must be 1 to M")
+    return int(n), int(m)
 
 
 class TransposableSparsity(Masked):
@@ -39,7 +39,7 @@ class TransposableSparsity(Masked):
         self, weight, n, m, *, gradient="straight_through", mask=None, method="optimal", constraint="exactly",
         edge="reject"
     ):
-        check_pattern(n, m)
+        n, m = check_pattern(n, m)
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient must be 'straight_through' or 'masked', not {gradient!r}")
         super().__init__(weight.shape, n, m, weight.device)

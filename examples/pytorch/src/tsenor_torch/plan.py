@@ -2,12 +2,15 @@
 
 import fnmatch
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
 import torch
+from torch._subclasses.fake_tensor import is_fake
 
 from . import sharding
+from .masks import check_mask
 from .parametrization import check_pattern, found_in
 from .targets import Target, misfit, targets
 
@@ -17,7 +20,7 @@ class Entry:
     """A weight that was considered."""
 
     name: str  # of the parameter
-    shape: tuple
+    shape: tuple[int, ...]
     n: Optional[int] = None  # None where it stays dense
     m: Optional[int] = None
     reason: str = ""  # why it stays dense
@@ -25,15 +28,15 @@ class Entry:
     target: Optional[Target] = None
 
     @property
-    def pattern(self):
+    def pattern(self) -> str:
         return f"{self.n}:{self.m}" if self.n else "dense"
 
 
-class Plan(list):
+class Plan(list[Entry]):
     """One entry for each weight. It prints as a table, in which equal layers of a stack share a line."""
 
     @property
-    def sparse(self):
+    def sparse(self) -> list[Entry]:
         return [entry for entry in self if entry.n]
 
     def __repr__(self):
@@ -52,7 +55,7 @@ class Plan(list):
 
 def _range(entries):
     """The shares kept: '0.691', or '0.688 to 0.694'."""
-    kept = [float(e.kept) for e in entries if e.kept is not None]
+    kept = [float(e.kept) for e in entries if e.kept is not None and not is_fake(e.kept)]
     bounds = {f"{k:.3f}" for k in (min(kept), max(kept))} if kept else {"not known yet"}
     return " to ".join(sorted(bounds))
 
@@ -64,8 +67,7 @@ def pattern_of(value):
     pair = tuple(map(int, value.split(":"))) if isinstance(value, str) and re.fullmatch(r"\d+:\d+", value) else value
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"a pattern is a pair (N, M) or 'N:M', not {value!r}")
-    check_pattern(*pair)
-    return tuple(pair)
+    return check_pattern(*pair)
 
 
 class Names:
@@ -84,10 +86,30 @@ class Names:
         return [f"{self.what}: no weight or module is called {k!r}" for k in self.names if k not in self.matched]
 
 
+def patterns_of(given):
+    """name -> (n, m) or None; an error that lists all that are none."""
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"tsenor: patterns must be a dictionary, name -> (N, M), not {given!r}")
+    found, wrong = {}, {}
+    for name, value in (given or {}).items():
+        try:
+            found[name] = pattern_of(value)
+        except (TypeError, ValueError) as error:
+            wrong[name] = error
+    if wrong:
+        kind = TypeError if any(isinstance(error, TypeError) for error in wrong.values()) else ValueError
+        raise kind("tsenor: patterns:\n  " + "\n  ".join(f"{name}: {error}" for name, error in wrong.items()))
+    return found
+
+
 def make_plan(model, default, patterns, exclude, select, edge):
     """The plan, and a list of problems."""
-    patterns = {name: pattern_of(value) for name, value in (patterns or {}).items()}
-    named, excluded = Names("patterns", patterns), Names("exclude", [exclude] if isinstance(exclude, str) else exclude)
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"tsenor: model must be a torch.nn.Module, not a {type(model).__name__}")
+    if select is not None and not callable(select):
+        raise TypeError(f"tsenor: select must be a function select(name, module), not {select!r}")
+    patterns, exclude = patterns_of(patterns), [exclude] if isinstance(exclude, str) else exclude or ()
+    named, excluded = Names("patterns", patterns), Names("exclude", exclude)
     plan, problems = Plan(), []
     for target in targets(model):
         if target.obstacle == "no matrix":
@@ -139,3 +161,37 @@ def _entry(target, pattern, reason, edge):
     elif not entry.reason:
         entry.n, entry.m = pattern
     return entry, problem
+
+
+def masks_given(plan, mask, problems):
+    """name -> the mask to be kept."""
+    if mask is None or not plan.sparse:
+        return {}
+    if not isinstance(mask, (torch.Tensor, Mapping)) and not (isinstance(mask, str) and mask == "zeros"):
+        problems.append(f"mask must be 'zeros', a tensor or a dictionary, not {mask!r}")
+        return {}
+    if isinstance(mask, str):
+        mask = {e.name: e.target.weight.detach() != 0 for e in plan.sparse}
+    elif isinstance(mask, torch.Tensor):
+        if len(plan.sparse) > 1:
+            problems.append(f"there is one mask for {len(plan.sparse)} weights: give a dictionary, name -> mask")
+            return {}
+        mask = {plan.sparse[0].name: mask}
+    sparse = {e.name: e for e in plan.sparse}
+    problems += [f"mask: {name!r} is not one of the weights to make sparse" for name in mask if name not in sparse]
+    known = {name: it for name, it in mask.items() if name in sparse}
+    problems += [f"{name}: {why}" for name, it in known.items() if (why := _broken(it, sparse[name]))]
+    return known
+
+
+def _broken(mask, entry):
+    """Why a mask cannot be the one of an entry."""
+    if not isinstance(mask, torch.Tensor):
+        return f"the mask must be a tensor, not {type(mask).__name__}"
+    if mask.is_meta:
+        return "the mask is on 'meta', where it has no values"
+    if tuple(mask.shape) != entry.shape:
+        return f"the mask has shape {tuple(mask.shape)}, but the weight {entry.shape}"
+    if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
+        return f"the mask keeps more than {entry.n} in {broken} rows and columns of {entry.m} x {entry.m} tiles"
+    return ""

@@ -1,12 +1,16 @@
 """Pruning a whole model layer by layer: :func:`prune_model`."""
 
+import numbers
+import os
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from tqdm.auto import tqdm
 
 from .calibration import Chain, prepared
+from .masks import Constraint, Edge, Method
 from .parametrization import check_pattern
 from .plan import make_plan
 from .prune_folder import PruneFolder
@@ -37,25 +41,25 @@ class Matrix(NamedTuple):
 
 
 def prune_model(
-    model,
-    batches=None,
+    model: torch.nn.Module,
+    batches: Optional[Iterable[Any]] = None,
     *,
-    method="alps",
-    n=16,
-    m=32,
-    structure="transposable",
-    patterns=None,
-    exclude=(),
-    select=None,
-    blocks=None,
-    resume=None,
-    progress=True,
-    damping=0.01,
-    iterations=300,
-    mask_method="optimal",
-    constraint="exactly",
-    edge="reject",
-):
+    method: str = "alps",
+    n: int = 16,
+    m: int = 32,
+    structure: str = "transposable",
+    patterns: Optional[Mapping[str, Any]] = None,
+    exclude: Union[str, Iterable[str], None] = (),
+    select: Optional[Callable[[str, torch.nn.Module], Any]] = None,
+    blocks: Optional[Iterable[torch.nn.Module]] = None,
+    resume: Union[str, os.PathLike[str], None] = None,
+    progress: bool = True,
+    damping: float = 0.01,
+    iterations: int = 300,
+    mask_method: Method = "optimal",
+    constraint: Constraint = "exactly",
+    edge: Edge = "reject",
+) -> PruneReport:
     """Prunes the linear layers of a model in place, block by block. Each block is calibrated on the outputs of the
     pruned blocks before it.
 
@@ -73,7 +77,8 @@ def prune_model(
             inputs of every output) or 'row-then-column' (transposable, chosen greedily).
         patterns, exclude, select: which weights get which pattern, as in :func:`sparsify`: ``patterns={"*.mlp.*": (8,
             16)}``, ``exclude="*.layers.0.*"``.
-        blocks: the modules that the model runs one after the other. Default: the longest list of layers in the model.
+        blocks: the modules that the model runs one after the other, each on what the one before it returned. Default:
+            the longest list of layers in the model.
         resume: a folder, in which each finished block is stored. A call with the same model, data and settings
             continues from there, with the same bits on the same machine.
         progress: whether to show a progress bar.
@@ -93,8 +98,7 @@ def prune_model(
     settings = Settings(
         method, structure, damping, iterations, {"method": mask_method, "constraint": constraint, "edge": edge}
     )
-    _check(model, settings, batches)
-    check_pattern(n, m)
+    _check(model, settings, batches, blocks, (n, m))
     blocks = list(blocks) if blocks is not None else _find_blocks(model)
     plan, report = _plan(model, blocks, settings, (n, m), (patterns, exclude, select))
     batches = None if batches is None else list(batches)
@@ -114,25 +118,43 @@ def prune_model(
     return PruneReport(report.values())
 
 
-def _check(model, settings, batches):
-    problems = []
-    if settings.method not in METHODS:
-        problems.append(f"method must be one of {', '.join(METHODS)}, not {settings.method!r}")
-    if settings.structure not in STRUCTURES:
-        problems.append(f"structure must be one of {', '.join(STRUCTURES)}, not {settings.structure!r}")
+def _check(model, settings, batches, blocks, pattern):
+    problems = [
+        f"{name} must be one of {', '.join(words)}, not {value!r}"
+        for name, words, value in _choices(settings)
+        if value not in words
+    ]
+    try:
+        check_pattern(*pattern)
+    except (TypeError, ValueError) as error:
+        problems.append(str(error))
     if batches is None and settings.method != "magnitude":
         problems.append(f"{settings.method} needs calibration batches")
     if isinstance(batches, torch.Tensor):
         problems.append("batches must be a list of batches, not one tensor: write [batches]")
-    if settings.search["edge"] not in ("reject", "partial"):
-        problems.append(f"edge must be 'reject' or 'partial', not {settings.search['edge']!r}")
+    if isinstance(blocks, torch.nn.Module) and not isinstance(blocks, (torch.nn.ModuleList, torch.nn.Sequential)):
+        problems.append(f"blocks must be a list of modules, not one {type(blocks).__name__}: write [blocks]")
     devices = {str(p.device) for p in model.parameters()}
     if len(devices) != 1:
         problems.append(f"the model must be on one device, not on {', '.join(sorted(devices)) or 'none'}")
-    if not 1e-6 <= settings.damping <= 1e6:
-        problems.append(f"damping must be 1e-6 to 1e6, not {settings.damping}")
+    if not (isinstance(settings.damping, numbers.Real) and 1e-6 <= settings.damping <= 1e6):
+        problems.append(f"damping must be 1e-6 to 1e6, not {settings.damping!r}")
+    if not (isinstance(settings.iterations, numbers.Integral) and 1 <= settings.iterations <= 100000):
+        problems.append(f"iterations must be an integer from 1 to 100000, not {settings.iterations!r}")
     if problems:
         raise ValueError("tsenor: prune_model: " + "; ".join(problems))
+
+
+def _choices(settings):
+    """The names of options, what they may be, and what they are."""
+    search = settings.search
+    return (
+        ("method", METHODS, settings.method),
+        ("structure", STRUCTURES, settings.structure),
+        ("mask_method", ("optimal", "published"), search["method"]),
+        ("constraint", ("exactly", "at_most"), search["constraint"]),
+        ("edge", ("reject", "partial"), search["edge"]),
+    )
 
 
 def _find_blocks(model):

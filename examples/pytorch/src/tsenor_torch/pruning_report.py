@@ -7,7 +7,7 @@ class LayerReport(NamedTuple):
     """A weight of the model, or one expert's matrix in a batch of experts."""
 
     name: str
-    shape: tuple  # out features, in features
+    shape: tuple[int, ...]  # out features, in features
     pattern: Optional[str] = None  # 'n:m'; None: it stays dense
     method: Optional[str] = None
     reason: str = ""  # why it stays dense, or was pruned by magnitude although another method was asked for
@@ -18,19 +18,19 @@ class LayerReport(NamedTuple):
     seconds: float = 0.0
 
 
-class PruneReport(list):
+class PruneReport(list[LayerReport]):
     """A list of :class:`LayerReport`, in the model's order, that prints as a table."""
 
     @property
-    def pruned(self):
+    def pruned(self) -> list[LayerReport]:
         return [x for x in self if x.pattern]
 
     @property
-    def dense(self):
+    def dense(self) -> list[LayerReport]:
         return [x for x in self if not x.pattern]
 
     @property
-    def fallen_back(self):
+    def fallen_back(self) -> list[LayerReport]:
         """Pruned by magnitude although another method was asked for."""
         return [x for x in self.pruned if x.reason]
 

@@ -69,7 +69,7 @@ def refusals(model, layers):
             found.append(f"{layer.name} is a DTensor without fully_shard: tensor parallel layers are not supported")
         elif why := problem(weight, layer.sparsity.m):
             found.append(f"{layer.name}: {why}")
-        elif weight.shape != layer.sparsity.mask.shape:
+        elif layer.sparsity.first and weight.shape != layer.sparsity.mask.shape:
             shapes = f"{tuple(weight.shape)}, but its mask has {tuple(layer.sparsity.mask.shape)}"
             found.append(f"{layer.name} has shape {shapes}: was the weight partitioned, as by DeepSpeed's ZeRO-3?")
     return found

@@ -1,7 +1,8 @@
 """Sparse weights in a model, from the plan to the plain weights: sparsify, refresh, freeze, finalize."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Optional, TypeVar, Union
 
 import torch
 from torch.nn.utils import parametrize
@@ -9,10 +10,16 @@ from torch.nn.utils import parametrize
 from . import sharding
 from .forms import soft_values
 from .linear24 import Linear24
-from .masks import check_mask
+from .masks import Edge
 from .parametrization import TransposableSparsity, check_pattern, found_in, insert
-from .plan import make_plan
+from .plan import Plan, make_plan, masks_given
 from .state import FIND, Clock, Masked
+from .targets import TYPES
+
+
+Model = TypeVar("Model", bound=torch.nn.Module)
+Select = Callable[[str, torch.nn.Module], Any]
+Importance = Union[Callable[[str, torch.Tensor], Optional[torch.Tensor]], Mapping[str, torch.Tensor]]
 
 
 class SparseLayer(NamedTuple):
@@ -53,9 +60,11 @@ def one_clock(layers):
 
 
 def sparsify(
-    model, n=None, m=None, *, patterns=None, exclude=(), select=None, mask=None, dry_run=False, edge="reject",
-    **arguments
-):
+    model: torch.nn.Module, n: Optional[int] = None, m: Optional[int] = None, *,
+    patterns: Optional[Mapping[str, Any]] = None, exclude: Union[str, Iterable[str], None] = (),
+    select: Optional[Select] = None, mask: Union[torch.Tensor, Mapping[str, torch.Tensor], str, None] = None,
+    dry_run: bool = False, edge: Edge = "reject", **arguments: Any,
+) -> Plan:
     """Makes weights of ``model`` transposable n:m sparse, in place. Returns the plan, which prints as a table.
 
     >>> plan = tsenor_torch.sparsify(model, 8, 16)
@@ -84,8 +93,9 @@ def sparsify(
     default = _default(n, m, patterns)
     plan, problems = make_plan(model, default, patterns, exclude, select, edge)
     if not plan.sparse and not problems:
-        problems = ["no weight was selected:", *(f"  {e.name}: {e.reason}" for e in plan)]
-    masks = _masks_given(plan, mask, problems)
+        none = "no weight was selected" + (":" if plan else ": the model has no matrices")
+        problems = [none, *(f"  {e.name}: {e.reason}" for e in plan)]
+    masks = masks_given(plan, mask, problems)
     _raise(problems)
     made = [_make(entry, masks.get(entry.name), {"edge": edge, **arguments}, problems) for entry in plan.sparse]
     _raise(problems)
@@ -104,43 +114,12 @@ def _default(n, m, patterns):
         raise TypeError("sparsify(model, n, m) or sparsify(model, patterns={...}): no pattern was given")
     if n is None:
         return None
-    check_pattern(n, m)
-    return n, m
+    return check_pattern(n, m)
 
 
 def _raise(problems):
     if problems:
         raise ValueError("tsenor: nothing was changed:\n  " + "\n  ".join(problems))
-
-
-def _masks_given(plan, mask, problems):
-    """name -> the mask to be kept."""
-    if mask is None or not plan.sparse:
-        return {}
-    if isinstance(mask, str):
-        if mask != "zeros":
-            problems.append(f"mask must be 'zeros', a tensor or a dictionary, not {mask!r}")
-            return {}
-        mask = {e.name: e.target.weight.detach() != 0 for e in plan.sparse}
-    elif isinstance(mask, torch.Tensor):
-        if len(plan.sparse) > 1:
-            problems.append(f"there is one mask for {len(plan.sparse)} weights: give a dictionary, name -> mask")
-            return {}
-        mask = {plan.sparse[0].name: mask}
-    sparse = {e.name: e for e in plan.sparse}
-    problems += [f"mask: {name!r} is not one of the weights to make sparse" for name in mask if name not in sparse]
-    known = {name: it for name, it in mask.items() if name in sparse}
-    problems += [f"{name}: {why}" for name, it in known.items() if (why := _broken(it, sparse[name]))]
-    return known
-
-
-def _broken(mask, entry):
-    """Why a given mask does not fit an entry."""
-    if tuple(mask.shape) != entry.shape:
-        return f"the mask has shape {tuple(mask.shape)}, but the weight {entry.shape}"
-    if broken := sum(check_mask(mask, entry.n, entry.m, constraint="at_most", edge="partial")):
-        return f"the mask keeps more than {entry.n} in {broken} rows and columns of {entry.m} x {entry.m} tiles"
-    return ""
 
 
 @torch.no_grad()
@@ -162,18 +141,24 @@ def _make(entry, mask, arguments, problems):
     return sparsity
 
 
-def refresh(model, importance=None):
+def refresh(model: torch.nn.Module, importance: Optional[Importance] = None) -> None:
     """Finds new masks for all sparse weights of a model, except frozen ones.
 
     ``importance`` replaces the weights' magnitudes. It is a function ``importance(name, parameter)`` that returns a
     tensor of the weight's shape or None, or a dictionary name -> tensor. Negative importances count as 0. If the model
-    is sharded, all ranks have to call this.
+    is sharded, all ranks have to call this. Raises ValueError, with the weight's name, for an importance of another
+    shape, device or kind; a dictionary is checked before any mask changes.
     """
+    layers = _some_layers(model)
+    raise_refusals(model, layers)
+    refresh_layers(layers, importance)
+
+
+def _some_layers(model):
     layers = sparse_layers(model)
     if not layers:
         raise ValueError("tsenor: the model has no sparse weights: call sparsify(model, n, m) first")
-    raise_refusals(model, layers)
-    refresh_layers(layers, importance)
+    return layers
 
 
 def raise_refusals(model, layers):
@@ -182,30 +167,51 @@ def raise_refusals(model, layers):
 
 
 def refresh_layers(layers, importance=None):
-    if isinstance(importance, dict):
-        given, importance = _checked(importance, layers), lambda name, _: given.get(name)
+    """``importance`` is a function, a dictionary, or None."""
+    given = checked(importance, layers)
     for layer in layers:
-        layer.sparsity.refresh(importance=importance(layer.name, layer.stored()) if importance else None)
+        scores = given(layer.name, layer.stored())
+        if problem := _misfit(scores, layer):
+            raise ValueError(f"tsenor: importance: {problem}")
+        layer.sparsity.refresh(importance=scores)
 
 
-def _checked(importance, layers):
-    """The importances as a dictionary. A ValueError names all that belong to no weight or have another shape."""
-    shapes = {layer.name: layer.sparsity.mask.shape for layer in layers}
-    problems = [f"{name} is not a sparse weight" for name in importance if name not in shapes]
-    problems += [f"{name} has shape {tuple(it.shape)}, but the weight {tuple(shapes[name])}"
-                 for name, it in importance.items() if name in shapes and it.shape != shapes[name]]
+def checked(importance, layers):
+    """The importance as a function of name and parameter; an error that names everything wrong with it."""
+    if importance is None or callable(importance):
+        return importance or (lambda *_: None)
+    if not isinstance(importance, Mapping):
+        raise TypeError(f"tsenor: importance must be a function or a dictionary, not {importance!r}")
+    known = {layer.name: layer for layer in layers}
+    problems = [f"{name} is not a sparse weight" for name in importance if name not in known]
+    problems += [why for name, it in importance.items() if name in known and (why := _misfit(it, known[name]))]
     if problems:
         raise ValueError("tsenor: importance:\n  " + "\n  ".join(problems))
-    return importance
+    return lambda name, _: importance.get(name)
 
 
-def freeze(model, frozen=True):
-    """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``."""
-    for layer in sparse_layers(model):
+def _misfit(scores, layer):
+    """Why a tensor cannot be the importance of a layer's weights; empty where it can."""
+    name, mask = layer.name, layer.sparsity.mask
+    if scores is None:
+        return ""
+    if not isinstance(scores, torch.Tensor):
+        return f"{name} is a {type(scores).__name__}, not a tensor"
+    if scores.shape != mask.shape:
+        return f"{name} has shape {tuple(scores.shape)}, but the weight {tuple(mask.shape)}"
+    if scores.dtype not in TYPES:
+        return f"{name} is of type {scores.dtype}: make it floating point of 16 bits or more"
+    device = layer.stored().device
+    return "" if scores.device == device else f"{name} is on {scores.device}, but the weight on {device}"
+
+
+def freeze(model: torch.nn.Module, frozen: bool = True) -> None:
+    """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``. ValueError if there are none."""
+    for layer in _some_layers(model):
         layer.sparsity.frozen = frozen
 
 
-def finalize(model):
+def finalize(model: Model) -> Model:
     """Makes every sparse weight a plain, pruned parameter: without parametrization or mask, with zeros in the weights.
 
     The parameters stay the same tensors. Ties and other parameters stay as they are. A sharded model cannot be
@@ -238,13 +244,15 @@ def _raise_if_unfound(layers):
 KEY = re.compile(r"(?P<module>.*?)parametrizations\.(?P<tensor>\w+)\.(?P<stage>\d+)\.$")
 
 
-def plain_state_dict(state):
+def plain_state_dict(state: Mapping[str, Any]) -> dict[str, Any]:
     """Turns the state_dict of a sparse model into the one that ``finalize`` would give: plain names, pruned weights, no
     masks.
 
     The function changes nothing in ``state``, and does not copy tensors that are not pruned. It also takes the
     state_dict of a sharded model; then all ranks have to call it.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"tsenor: plain_state_dict takes model.state_dict(), not a {type(state).__name__}")
     plain = dict(state)
     for key in [k for k in state if k.endswith("mask") and k[: -len("mask")] + "pattern" in state]:
         base = key[: -len("mask")]
@@ -277,7 +285,8 @@ def accept_dense_states(module, accept=True):
 
 
 def _rename_dense(module, state_dict, prefix, *_):
-    for tensor, stages in module.parametrizations.items():
+    stages_of = module.parametrizations if parametrize.is_parametrized(module) else {}  # others may have removed them
+    for tensor, stages in stages_of.items():
         stored, sparsity = f"{prefix}parametrizations.{tensor}.original", found_in(module, tensor)
         if sparsity is not None and prefix + tensor in state_dict and stored not in state_dict and len(stages) == 1:
             state_dict[stored] = state_dict.pop(prefix + tensor)

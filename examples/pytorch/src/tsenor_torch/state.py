@@ -1,5 +1,6 @@
 """What every sparse layer has: a mask, the pattern that it obeys, and a share in the model's clock."""
 
+import numbers
 import warnings
 import weakref
 
@@ -32,6 +33,11 @@ def empty(shape, device, dtype):
     """A tensor that can be written in and outside of ``inference_mode``, wherever it was made."""
     with torch.inference_mode(False):
         return torch.empty(shape, device=device, dtype=dtype)
+
+
+def _is_blurred(mask):
+    """Whether a mask has values between 0 and 1, as an average of masks has."""
+    return mask.is_floating_point() and not mask.is_meta and bool(((mask != 0) & (mask != 1)).any())
 
 
 FIND = object()  # in the place of a mask in a state_dict: find it, from the weights that come with it
@@ -105,10 +111,14 @@ class Masked(torch.nn.Module):
 
     first = True  # nothing changes the parameter before the mask does
 
+    def unkept(self, now):
+        """Why masks cannot keep so many of M; empty where they can."""
+        if isinstance(now, numbers.Integral) and 1 <= now <= self.m:
+            return ""
+        return f"the schedule keeps {now!r} of {self.m}: it has to return an integer from 1 to M"
+
     def keep(self, now):
-        """N of the masks found from here on, which a schedule may have on its way to n. ValueError outside 1 to M."""
-        if not 1 <= now <= self.m:
-            raise ValueError(f"tsenor: the schedule keeps {now} of {self.m}: it must return 1 to {self.m}")
+        """N of the masks found from here on, which a schedule may have on its way to n."""
         self.now = self.now if self.frozen else now
 
     def _note(self):
@@ -135,7 +145,9 @@ class Masked(torch.nn.Module):
         """Whether a parameter has changed since its mask was found, with no MaskRefresh that will see to it."""
         if self.clock.driver() or self.clock.left == _optimizer_steps:
             return False
-        if self.seen.version is None or not isinstance(weight, torch.nn.Parameter) or weight.is_inference():
+        if weight.is_meta or self.seen.version is None:
+            return False
+        if not isinstance(weight, torch.nn.Parameter) or weight.is_inference():
             return False
         learning = self.training and weight.requires_grad and torch.is_grad_enabled()
         return weight._version != self.seen.version or (learning and self.seen.steps != _optimizer_steps)
@@ -158,7 +170,10 @@ class Masked(torch.nn.Module):
             self._take(mask, pattern)
 
     def _mismatch(self, mask, pattern):
-        n, m = (self.n, self.m) if pattern.is_meta else pattern[:2].tolist()
+        numbers = (self.n, self.m, self.n, 0, 0) if pattern.is_meta else pattern.flatten().tolist()
+        if len(numbers) != 5 or any(k != int(k) for k in numbers) or _is_blurred(sharding.local(mask)):
+            return "the state_dict has no mask of 0 and 1 with five integers: average what plain_state_dict returns"
+        n, m = map(int, numbers[:2])
         if (n, m) != (self.n, self.m):
             what = f"the state_dict has masks of {n}:{m}, but the model has {self.n}:{self.m}"
             return f"{what}: call sparsify(model, {n}, {m}) before loading"
@@ -174,8 +189,8 @@ class Masked(torch.nn.Module):
         else:
             self.mask.copy_(mask)
         if not mask.is_meta:
-            numbers = sharding.local(pattern).tolist()
-            self.now, self.clock.steps, self.frozen = numbers[2], numbers[3], bool(numbers[4])
+            now, steps, frozen = map(int, sharding.local(pattern).tolist()[2:])
+            self.now, self.clock.steps, self.frozen = now, steps, bool(frozen)
             self._note()
 
     def _apply(self, fn, recurse=True):
