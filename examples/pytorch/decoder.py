@@ -175,8 +175,8 @@ class Ranks:
 
 
 class Training:
-    """A model, its optimizer and its masks, for a kind, a recipe and a number of steps. If `compiled`, torch.compile makes
-    what is between the linear layers; None: on a GPU."""
+    """A model, its optimizer and its masks, for a kind, a recipe and a number of steps. `compiled`: whether
+    torch.compile makes what is between the linear layers, by default on a GPU."""
 
     warm_up = 60
 

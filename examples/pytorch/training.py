@@ -12,8 +12,8 @@ dense_start and dense_end are the shares of the first and of the last steps, whi
 before the end, the weights are dense, and only the weight gradient of 'both' is sparse. With --seconds a run has as
 many steps as fit into that time, or into the recipe's share of it (time). Runs that are in FOLDER already are not
 repeated. An interrupted run resumes from its last checkpoint. Under torchrun the ranks share the batch. Each finds its
-own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for each GPU. On a GPU,
-torch.compile makes what is between the linear layers, in the same way for all kinds. A run's time does not include
+own masks, and the script checks that they are the same. Give --batch to keep the number of pieces for each GPU. On a
+GPU, torch.compile makes what is between the linear layers, in the same way for all kinds. A run's time does not include
 compiling and measuring. text.py makes the text.
 """
 

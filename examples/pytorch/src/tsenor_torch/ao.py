@@ -29,7 +29,7 @@ class TransposableSparsifier:
     def prepare(self, model: torch.nn.Module, config: Optional[Sequence[Mapping[str, Any]]] = None) -> Plan:
         """Makes the weights sparse, and returns the plan. Errors are those of sparsify."""
         if config is not None and (not isinstance(config, Sequence) or not all(isinstance(k, Mapping) for k in config)):
-            raise TypeError(f"tsenor: config must be a list of dictionaries with tensor_fqn or module_fqn, not {config}")
+            raise TypeError(f"tsenor: config must be a list of dictionaries of tensor_fqn or module_fqn, not {config}")
         if config is None:
             plan = sparsify(model, self.n, self.m, **self.arguments)
         else:

@@ -30,7 +30,7 @@ class Linear24(Masked):
     such layers. ``captured`` says that steps are replayed from a CUDA graph, and measures them so.
 
     With ``weight_gradient='mvue'`` the weight gradient may be sparse too, if that is faster and tokens are a multiple
-    of 64: the product with :func:`mvue24` of the output gradient. It costs some loss, and draws from PyTorch's generator.
+    of 64: the product with :func:`mvue24` of the output gradient. It costs loss, and draws from PyTorch's generator.
     Second derivatives, and those under ``torch.func.vmap``, are dense. The attribute may be changed between steps.
 
     ``pruning='soft'`` is S-STE's continuous pruning (2409.09099) for transposable masks: the products read
@@ -282,7 +282,7 @@ def sparsify24(
     ``tokens`` is the number of rows that a layer sees in a step. ``select(name, module)`` picks the layers to try, by
     default each ``torch.nn.Linear``, also an output head. Further arguments are those of the layer. Each new shape is
     measured, for a few seconds; layers that become no faster stay dense. A small model can become slower all the same.
-    Parameters stay the same tensors, so optimizers keep working. Returns the names of the replaced layers, none on a CPU.
+    Parameters stay the same tensors, so optimizers keep working. Returns the replaced layers' names, none on a CPU.
     """
     if not isinstance(tokens, numbers.Integral) or tokens < 1:
         raise ValueError(f"tsenor: tokens must be an integer of at least 1, not {tokens!r}")

@@ -107,7 +107,7 @@ def find_mask(
     Returns a bool tensor of the weight's shape, on its device and with its memory layout. It has no gradient.
 
     Raises ValueError for a pattern, shape or option that is not supported, TypeError for another type, dtype or a
-    misspelt keyword, and RuntimeError for tensors on several devices or an error of the device. Nothing has been written then.
+    misspelt keyword, and RuntimeError for tensors on several devices or an error of the device. Then nothing is written.
 
     The result is deterministic, bit for bit, on machines with the same instruction set. On a GPU the call enqueues the
     work on the current stream, and does not wait for it. It costs one pass over the weights and some work in each tile,

@@ -206,7 +206,7 @@ def _misfit(scores, layer):
 
 
 def freeze(model: torch.nn.Module, frozen: bool = True) -> None:
-    """Keeps all masks as they are, also in checkpoints, until ``freeze(model, False)``. ValueError if there are none."""
+    """Keeps all masks, also in checkpoints, until ``freeze(model, False)``. ValueError if there are none."""
     for layer in _some_layers(model):
         layer.sparsity.frozen = frozen
 
