@@ -162,5 +162,52 @@ TEST(ExactDoubles, HaveTrueReportsWhereAllAreSubnormal) {
     expect_true_tiles(pattern{4, 8}, c, weights, solve_fixed<4, 8>(weights, 8, 8, options_for({}, c)), {});
 }
 
+// The best masks keep two of `most` and two of `small`, whose sum is no double.
+template <int N, int M, class Importance>
+void expect_true_beside_the_smallest(double most, double small, Importance importance) {
+  std::vector<double> weights(M * M);
+  weights[0] = weights[1] = most;
+  weights[M] = weights[M + 1] = small;
+  const double large = 2 * (std::is_same_v<Importance, tsenor::squared> ? most * most : most);
+  for (const constraint c : both_constraints)
+    for (const auto how : {tsenor::method::optimal, tsenor::method::published}) {
+      const solution s = solve_fixed<N, M>(weights, M, M, options_for(how, c), importance);
+      const tsenor::tile_report& r = s.reports[0];
+      EXPECT_GT(r.bound, large) << "the optimum keeps more";
+      if (s.mask[0] + s.mask[1] == 2 && s.mask[M] + s.mask[M + 1] > 0) {
+        EXPECT_GT(r.value, large);
+      }
+      if (r.bound == r.value) {
+        EXPECT_EQ(s.mask[0] + s.mask[1] + s.mask[M] + s.mask[M + 1], 4) << "a gap of 0, and a better mask";
+      }
+    }
+}
+
+TEST(ExactDoubles, HaveTrueReportsBesideNumbersThatAreSmallerByAFactorOf2ToThe1020) {
+  const double most = std::ldexp(1., 1000), root = std::ldexp(1., 500);
+  expect_true_beside_the_smallest<2, 4>(most, std::ldexp(1., -20), tsenor::magnitude{});
+  expect_true_beside_the_smallest<4, 8>(most, std::ldexp(1., -20), tsenor::magnitude{});
+  expect_true_beside_the_smallest<4, 8>(root, std::ldexp(1., -10), tsenor::squared{});
+}
+
+// Squares are rounded to 2^-24 of the tile's largest, or of 2^-252, whichever is greater.
+TEST(ExactSquares, OfSubnormalFloatsHaveTrueReportsAndMissTheOptimumByNoMoreThanIsDocumented) {
+  std::vector<float> weights(64);
+  for (int k = 0; k < 64; ++k) weights[k] = std::ldexp(float((k + 1) * 7919 % 4099), -149);
+  std::vector<double> squares = importances_of(weights);
+  for (double& x : squares) x *= x;
+  for (const constraint c : both_constraints) {
+    const solution s = solve_fixed<4, 8>(weights, 8, 8, options_for({}, c), tsenor::squared{});
+    for_each_tile(pattern{4, 8}, c, squares, s, [&](const auto& tile, const auto* mask, const auto& report) {
+      expect_true(tile, mask, report);
+      const exact_tile exact(squares);
+      const std::optional<int128> optimum = exact_optimum(tile, exact);
+      if (optimum) {
+        EXPECT_LE(exact.about(*optimum - exact.kept(mask)), 64 * 0x1p-276);
+      }
+    });
+  }
+}
+
 }  // namespace
 }  // namespace tsenor_test
