@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -207,6 +208,34 @@ TEST(ExactSquares, OfSubnormalFloatsHaveTrueReportsAndMissTheOptimumByNoMoreThan
       }
     });
   }
+}
+
+// Prices that are asked for may change the last digits of the bound, and nothing else.
+TEST(ExactReports, AreTrueWithAndWithoutPricesAndDifferInTheBoundAlone) {
+  constexpr int m = 8, side = 16 * m;
+  for (const distribution d : {distribution::gaussian, distribution::ties, distribution::two_scales})
+    for (const constraint c : both_constraints) {
+      SCOPED_TRACE(name_of(d));
+      const std::vector<float> weights = make_weights(d, side, side, seed);
+      solution with(m, side, side), without(m, side, side);
+      std::vector<float> prices(16 * 16 * 2 * m);
+      for (solution* const s : {&with, &without}) {
+        tsenor::mask_outputs<float> out;
+        out.mask = s->mask.data();
+        out.reports = s->reports.data();
+        if (s == &with) out.prices = prices.data();
+        const tsenor::matrix_view<const float> view(weights.data(), side, side);
+        ASSERT_TRUE((find_fixed<4, 8>(tsenor::cpu_executor{2}, view, out, options_for({}, c)).ok()));
+        expect_true_tiles(pattern{4, 8}, c, importances_of(weights), *s, share_of({4, 8}));
+      }
+      EXPECT_EQ(with.mask, without.mask);
+      for (std::size_t t = 0; t < with.reports.size(); ++t) {
+        tsenor::tile_report a = with.reports[t], b = without.reports[t];
+        EXPECT_NEAR(a.bound, b.bound, a.value * 0x1p-24);
+        a.bound = b.bound = 0;
+        EXPECT_EQ(std::memcmp(&a, &b, sizeof a), 0) << "tile " << t;
+      }
+    }
 }
 
 }  // namespace
