@@ -17,9 +17,9 @@ namespace tsenor {
 namespace detail {
 
 template <class T>
-status check_matrix(const matrix_view<T>& view) {
+status check_matrix(const matrix_view<T>& view, const char* bad_pointer) {
   return check_view(view.data, sizeof(T), alignof(T), view.rows, view.cols, view.row_stride, view.batch,
-                    view.batch_stride);
+                    view.batch_stride, bad_pointer);
 }
 
 template <class T>
@@ -28,23 +28,20 @@ byte_range bytes_of(const matrix_view<T>& view) {
 }
 
 template <class T, class U>
-bool same_shape(const matrix_view<T>& a, const matrix_view<U>& b) {
-  return a.rows == b.rows && a.cols == b.cols && a.batch == b.batch;
+status check_same_shape(const matrix_view<T>& a, const matrix_view<U>& b, const char* message) {
+  return check_same_shape(a.rows, a.cols, a.batch, b.rows, b.cols, b.batch, message);
 }
 
 template <class T>
 status check_apply_arguments(const matrix_view<const T>& weights, const matrix_view<const std::uint8_t>& mask,
                              const matrix_view<T>& pruned) {
   static_assert(std::is_trivially_copyable_v<T>, "weights have to be trivially copyable");
-  if (const status s = check_matrix(weights); !s) return s;
-  if (const status s = check_matrix(mask); !s) return s;
-  if (const status s = check_matrix(pruned); !s) return s;
-  if (!same_shape(weights, mask))
-    return {status_code::invalid_shape, "the mask must have the rows, cols and batch of the weights", mask.rows,
-            weights.rows};
-  if (!same_shape(weights, pruned))
-    return {status_code::invalid_shape, "pruned must have the rows, cols and batch of the weights", pruned.rows,
-            weights.rows};
+  status s = check_matrix(weights, "the weights are null or not aligned to their type: give a pointer to them");
+  if (s.ok()) s = check_matrix(mask, "the mask is null: give a pointer to a byte for each weight");
+  if (s.ok()) s = check_matrix(pruned, "pruned is null or not aligned to its type: give a buffer, or the weights");
+  if (s.ok()) s = check_same_shape(mask, weights, "the mask must have the rows, cols and batch of the weights");
+  if (s.ok()) s = check_same_shape(pruned, weights, "pruned must have the rows, cols and batch of the weights");
+  if (!s.ok()) return s;
   const bool in_place = pruned.data == weights.data && pruned.row_stride == weights.row_stride &&
                         (pruned.batch == 1 || pruned.batch_stride == weights.batch_stride);
   if (overlap(bytes_of(pruned), bytes_of(mask)) || (!in_place && overlap(bytes_of(pruned), bytes_of(weights))))

@@ -53,12 +53,15 @@ inline status check_mask_arguments(pattern p, const matrix_view<const std::uint8
   asked.edge = at_edge;
   if (const status s = check_pattern(p); !s) return s;
   if (const status s = check_options(asked); !s) return s;
-  if (const status s =
-          check_view(mask.data, 1, 1, mask.rows, mask.cols, mask.row_stride, mask.batch, mask.batch_stride);
+  if (const status s = check_view(mask.data, 1, 1, mask.rows, mask.cols, mask.row_stride, mask.batch, mask.batch_stride,
+                                  "the mask is null: give a pointer to a byte for each weight");
       !s)
     return s;
   if (const status s = check_divisible(mask.rows, mask.cols, p.m, at_edge); !s) return s;
-  if (const status s = check_view(result, sizeof *result, alignof(mask_violations), 1, 1, 1, 1, 0); !s) return s;
+  if (const status s = check_pointer(result, alignof(mask_violations),
+                                     "the result is null or not aligned: give a pointer to one mask_violations");
+      !s)
+    return s;
   const std::int64_t size = extent(mask.rows, mask.cols, mask.row_stride, mask.batch, mask.batch_stride);
   if (buffers_overlap(mask.data, 1, size, result, sizeof *result, 1))
     return {status_code::overlapping_buffers, "the result lies within the mask: give it its own memory"};

@@ -4,7 +4,7 @@
 /// `weight` is a double for double weights and a float for all other types; the importance returned is of that type.
 /// NaN and negative importances count as 0, infinite ones as the largest finite value; tile_report::replaced counts
 /// them. (NaN is recognised by its bits, so fast-math builds agree.) A functor is copied by value. It must be pure,
-/// because it is called more than once for an element. On the GPU it must be trivially copyable and callable in
+/// because it is called more than once for an element, and must not throw: an exception ends the program. On the GPU it must be trivially copyable and callable in
 /// `__device__` code.
 #pragma once
 
@@ -25,7 +25,8 @@ struct magnitude {
   }
 };
 
-/// w^2. Each tile is scaled by a power of two before it is squared, so neither tiny nor huge weights are lost.
+/// w^2. Each tile is scaled by a power of two before it is squared, so neither tiny nor huge weights are lost; but
+/// a float tile of subnormal weights alone is scaled by 2^126, which leaves squares below 2^-277 equal to 0.
 struct squared {
   /// |w|: find_mask squares what this returns, see detail::squares_after_scaling.
   template <class T>
@@ -82,6 +83,9 @@ inline constexpr bool is_importance =
     !is_seen_as_it_is<Importance> ||
     std::is_invocable_r_v<importance_value<Weight>, const Importance&, importance_value<Weight>, std::int64_t,
                           std::int64_t, std::int64_t>;
+
+template <class Importance>
+inline constexpr bool is_copyable = !is_seen_as_it_is<Importance> || std::is_copy_constructible_v<Importance>;
 
 // Whether a functor can be an argument of a kernel.
 template <class Importance>

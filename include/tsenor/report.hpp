@@ -16,7 +16,7 @@ enum report_flag : std::uint32_t {
 /// `(b * ceil(rows / M) + tile_row) * ceil(cols / M) + tile_col`.
 struct tile_report {
   /// Importance kept: the sum of the original (unscaled) importances of the mask. If it has to be rounded, it is
-  /// rounded up, by less than 2^-44 of it. At most the largest double.
+  /// rounded up, by less than 2^-44 of it. At most the largest double, and the one before it beside a greater bound.
   double value;
   /// No mask of this tile under its constraint keeps more, in exact arithmetic, unless that is beyond the largest
   /// double. The gap is bound - value; it is 0 only if the mask is proved to be the best.

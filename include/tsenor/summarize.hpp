@@ -4,6 +4,7 @@
 
 #include <cfloat>
 #include <cstdint>
+#include <limits>
 
 #include "tsenor/cpu_executor.hpp"
 #include "tsenor/detail/config.hpp"
@@ -64,8 +65,19 @@ TSENOR_HOST_DEVICE inline void add_summary(report_summary& sum, const report_sum
 }
 
 inline status check_summarize_arguments(const tile_report* reports, std::int64_t count, const report_summary* result) {
-  if (const status s = check_view(reports, sizeof *reports, alignof(tile_report), 1, count, count, 1, 0); !s) return s;
-  if (const status s = check_view(result, sizeof *result, alignof(report_summary), 1, 1, 1, 1, 0); !s) return s;
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / std::int64_t(sizeof(tile_report));
+  if (count < 0 || count > most)
+    return {status_code::invalid_shape,
+            count < 0 ? "the number of reports must not be negative" : "more reports than fit into the address space",
+            count, count < 0 ? 0 : most};
+  status s;
+  if (count > 0)
+    s = check_pointer(reports, alignof(tile_report),
+                      "the reports are null or not aligned: give a pointer to `count` of them");
+  if (s.ok())
+    s = check_pointer(result, alignof(report_summary),
+                      "the result is null or not aligned: give a pointer to one report_summary");
+  if (!s.ok()) return s;
   if (buffers_overlap(reports, sizeof *reports, count, result, sizeof *result, 1))
     return {status_code::overlapping_buffers, "the result lies within the reports: give it its own memory"};
   return {};

@@ -41,6 +41,32 @@ tsenor::status run(weights w, outputs out) {
   return tsenor::find_mask<4, 8>(tsenor::cpu_executor{}, w, out, {}, [](float x) { return x * x; });
 }
 
+#elif defined(IMPORTANCE_THAT_CANNOT_BE_COPIED)
+#include <memory>
+
+struct scaled {
+  std::unique_ptr<float> factor;
+  float operator()(float w, std::int64_t, std::int64_t, std::int64_t) const { return w * *factor; }
+};
+
+tsenor::status run(weights w, outputs out) {
+  return tsenor::find_mask<4, 8>(tsenor::cpu_executor{}, w, out, {}, scaled{});
+}
+
+#elif defined(INT_WEIGHTS_TO_FLOAT8)
+#include "tsenor/sparse24/layout.hpp"
+
+tsenor::status run(tsenor::matrix_view<const int> w, tsenor::sparse24::scale by, void* to) {
+  return tsenor::sparse24::compress(w, {}, tsenor::sparse24::operand::weights, by, to);
+}
+
+#elif defined(FLOAT_GRADIENT_TO_ESTIMATE)
+#include "tsenor/sparse24/mvue.hpp"
+
+tsenor::status run(tsenor::matrix_view<const float> gradient, void* to) {
+  return tsenor::sparse24::compress_mvue(gradient, to, {});
+}
+
 #elif defined(DISCARDED_STATUS)
 void run(const float* w, std::uint8_t* mask) { tsenor::find_mask<4, 8>(tsenor::cpu_executor{}, w, 8, 8, mask); }
 

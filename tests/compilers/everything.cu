@@ -1,9 +1,13 @@
 // Each public function for the GPU once, for compilers and architectures that no other test is compiled with. Lambdas
-// need nvcc's --extended-lambda. TSENOR_TEST_LITTLE leaves out what takes longest to compile.
+// need nvcc's --extended-lambda. TSENOR_TEST_LITTLE leaves out what takes longest to compile; TSENOR_TEST_PRUNERS adds
+// what needs cuBLAS and cuSOLVER.
 #include "tsenor/prune/magnitude.cuh"
 #include "tsenor/sparse24/compress.cuh"
 #include "tsenor/sparse24/mvue.cuh"
 #include "tsenor/tsenor.cuh"
+#if defined(TSENOR_TEST_PRUNERS)
+#include "tsenor/prune/prune.cuh"
+#endif
 
 using tsenor::mask_outputs;
 using tsenor::matrix_view;
@@ -43,3 +47,23 @@ status compressed_float8(const matrix_view<float>& weights, const tsenor::sparse
 status estimated(const matrix_view<const __half>& gradient, void* to, cudaStream_t stream) {
   return tsenor::sparse24::compress_mvue(gradient, to, {}, stream);
 }
+
+#if defined(TSENOR_TEST_PRUNERS)
+namespace prune = tsenor::prune;
+
+status with_gram(const prune::handles& on, const matrix_view<const float>& weights, const float* gram,
+                 const prune::outputs<float>& out, const prune::workspace& memory, float* norms) {
+  constexpr prune::static_pattern<2, 4> nm;
+  status s = prune::wanda(nm, weights, gram, norms, out, {}, on.stream);
+  if (s.ok()) s = prune::sparsegpt(on, nm, weights, gram, out, memory);
+  return s.ok() ? prune::layer_error(on, weights, weights, gram, memory, nullptr) : s;
+}
+
+status with_spectrum(const prune::handles& on, const matrix_view<const float>& weights, float* gram,
+                     const prune::outputs<float>& out, const prune::workspace& memory,
+                     const prune::alps_inputs& inputs) {
+  status s = prune::accumulate_gram(on, weights, gram, true);
+  if (s.ok()) s = prune::alps_prepare(on, gram, inputs, memory);
+  return s.ok() ? prune::alps(on, prune::static_pattern<2, 4>{}, weights, inputs, out, memory) : s;
+}
+#endif

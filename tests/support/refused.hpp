@@ -76,6 +76,14 @@ struct bad_call {
   std::function<tsenor::status(places&)> call;
 };
 
+/// The wrong number and its limit, where a size is what is wrong.
+inline void expect_numbers(const tsenor::status& s) {
+  const auto code = s.code();
+  if (code == tsenor::status_code::invalid_shape || code == tsenor::status_code::not_divisible) {
+    EXPECT_NE(s.observed(), s.required()) << s.message();
+  }
+}
+
 inline void expect_refused(const std::vector<bad_call>& calls) {
   for (const bad_call& bad : calls) {
     SCOPED_TRACE(bad.what);
@@ -84,6 +92,7 @@ inline void expect_refused(const std::vector<bad_call>& calls) {
     const tsenor::status s = bad.call(p);
     EXPECT_EQ(s.code(), bad.code) << s.message();
     EXPECT_GT(std::strlen(s.message()), 20u);
+    expect_numbers(s);
     EXPECT_TRUE(p.bytes() == before) << "something was written";
   }
 }

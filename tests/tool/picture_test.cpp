@@ -194,7 +194,9 @@ TEST_F(Picture, ExitsWith2WhenThereIsNotOneTileToDraw) {
                                                  {"--method", "optimal,published"}}) {
     names arguments = {"inspect", in_, "--pattern", "2:4", "--svg", svg};
     arguments.insert(arguments.end(), options.begin(), options.end());
-    EXPECT_TRUE(fails_in_one_line(run(arguments), 2)) << testing::PrintToString(options);
+    const outcome o = run(arguments);
+    EXPECT_TRUE(fails_in_one_line(o, 2)) << testing::PrintToString(options);
+    EXPECT_LT(o.err.size(), 200u) << o.err;
   }
   for (const names& arguments : std::vector<names>{{"inspect", in_, "--pattern", "2:4,1:4", "--svg", svg},
                                                    {"inspect", in_, path("out.npy"), "--pattern", "2:4", "--svg", svg},

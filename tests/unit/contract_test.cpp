@@ -12,6 +12,7 @@
 #include "tsenor/check_mask.hpp"
 #include "tsenor/prune/prune.hpp"
 #include "tsenor/sparse24/layout.hpp"
+#include "tsenor/sparse24/mvue.hpp"
 #include "tsenor/summarize.hpp"
 
 namespace tsenor_test {
@@ -114,6 +115,11 @@ TEST(Contract, OfApplyMask) {
       {"pruned of another shape", code::invalid_shape,
        [](places& p) {
          return apply_mask(cpu, p.view(), p.kept(), {p.pruned.data(), side - 1, side});
+       }},
+      {"mask of more matrices", code::invalid_shape,
+       [](places& p) {
+         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), 8, 8}, {p.mask.data(), 8, 8, 8, 2, 64},
+                           {p.pruned.data(), 8, 8});
        }},
       {"pruned of no batch", code::invalid_shape,
        [](places& p) {
@@ -240,10 +246,91 @@ TEST(Contract, OfCompress) {
        [=](places& p) {
          return call({p.halves.data(), 32, side}, {p.mask.data(), 32, side}, p.compressed.data());
        }},
+      {"mask of more columns", code::invalid_shape,
+       [=](places& p) {
+         return call({p.halves.data(), 0, side}, {p.mask.data(), 0, 2 * side}, p.compressed.data());
+       }},
       {"mask of none in a group", code::invalid_option,
        [=](places& p) {
          return call(p.half_view(), {p.compressed.data(), side, side}, p.compressed.data() + count);
        }},
+  });
+}
+
+TEST(Contract, OfCompressToFloat8) {
+  const auto call = [](places& p, const tsenor::matrix_view<const float>& w, tsenor::sparse24::scale by,
+                       tsenor::sparse24::operand which = {}) {
+    return tsenor::sparse24::compress(w, p.kept(), which, by, p.compressed.data());
+  };
+  // Half of each group of four, in both directions.
+  places p;
+  for (std::int64_t k = 0; k < count; ++k) p.mask[k] = (k + k / side) % 4 < 2;
+  ASSERT_TRUE(call(p, p.view(), {p.norms.data(), true}, tsenor::sparse24::operand::transposed).ok());
+  expect_refused({
+      {"scale null", code::invalid_pointer, [=](places& q) { return call(q, q.view(), {}); }},
+      {"scale misaligned", code::invalid_pointer,
+       [=](places& q) {
+         return call(q, q.view(), {one_byte_on(q.norms.data()), false});
+       }},
+      {"scale in the operand", code::overlapping_buffers,
+       [=](places& q) {
+         return call(q, q.view(), {inside<float>(q.compressed.data() + 64), false});
+       }},
+      {"scales of rows in the operand", code::overlapping_buffers,
+       [=](places& q) {
+         return call(q, q.view(), {inside<float>(q.compressed.data()), true});
+       }},
+      {"rows", code::invalid_shape,
+       [=](places& q) {
+         return call(q, {q.weights.data(), -side, side}, {});
+       }},
+  });
+}
+
+TEST(Contract, OfDecompress) {
+  const auto call = [](const void* from, std::int64_t rows, std::int64_t cols, tsenor::float16* dense) {
+    return tsenor::sparse24::decompress(from, rows, cols, dense);
+  };
+  expect_refused({
+      {"compressed null", code::invalid_pointer, [=](places& p) { return call(nullptr, side, side, p.halves.data()); }},
+      {"dense null", code::invalid_pointer, [=](places& p) { return call(p.compressed.data(), side, side, nullptr); }},
+      {"dense misaligned", code::invalid_pointer,
+       [=](places& p) { return call(p.compressed.data(), side, side, one_byte_on(p.halves.data())); }},
+      {"dense is compressed", code::overlapping_buffers,
+       [=](places& p) { return call(p.halves.data() + 8, side, side, p.halves.data()); }},
+      {"rows negative", code::invalid_shape,
+       [=](places& p) { return call(p.compressed.data(), -side, side, p.halves.data()); }},
+      {"too large", code::invalid_shape,
+       [=](places& p) { return call(p.compressed.data(), too_many, side, p.halves.data()); }},
+      {"sides", code::not_divisible, [=](places& p) { return call(p.compressed.data(), side, 32, p.halves.data()); }},
+  });
+}
+
+TEST(Contract, OfCompressMvue) {
+  constexpr std::int64_t most = std::int64_t(65535) * 128;
+  const auto call = [](places& p, const tsenor::sparse24::random_state& random, std::int64_t tokens = side) {
+    const auto past = reinterpret_cast<std::uintptr_t>(p.compressed.data()) % 16;  // as vectors begin somewhere
+    const matrix_view<const tsenor::float16> gradient{p.halves.data(), tokens, side};
+    return tsenor::sparse24::compress_mvue(gradient, p.compressed.data() + (16 - past) % 16, random);
+  };
+  expect_refused({
+      {"offset", code::invalid_option,
+       [=](places& p) {
+         return call(p, {1, 6});
+       }},
+      {"seed misaligned", code::invalid_pointer,
+       [=](places& p) {
+         return call(p, {1, 0, one_byte_on(inside<std::int64_t>(p.weights.data())), nullptr});
+       }},
+      {"seed in the operand", code::overlapping_buffers,
+       [=](places& p) {
+         return call(p, {1, 0, inside<std::int64_t>(p.compressed.data() + 64), nullptr});
+       }},
+      {"offset in the operand", code::overlapping_buffers,
+       [=](places& p) {
+         return call(p, {1, 0, nullptr, inside<std::int64_t>(p.compressed.data() + 64)});
+       }},
+      {"tokens", code::invalid_shape, [=](places& p) { return call(p, {}, most + side); }},
   });
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "distributions.hpp"
+#include "refused.hpp"
 #include "solve_fixed.hpp"
 
 namespace tsenor_test {
@@ -46,6 +47,7 @@ class Errors : public testing::Test {
     EXPECT_EQ(s.code(), code) << s.message();
     EXPECT_FALSE(s.ok());
     EXPECT_GT(std::strlen(s.message()), 10u);
+    expect_numbers(s);
     EXPECT_EQ(std::memcmp(memory.data(), memory_before.data(), memory.size() * sizeof(double)), 0)
         << "an output was written";
     EXPECT_EQ(std::memcmp(input.data(), input_before.data(), input.size() * sizeof(float)), 0)
@@ -125,6 +127,49 @@ TEST_F(Errors, RefuseSizesThatOverflow) {
   expect_refused(status_code::invalid_shape);
   view = {input.data(), std::int64_t(1) << 40, std::int64_t(1) << 40};
   expect_refused(status_code::invalid_shape);
+}
+
+// The size that is too large, and the largest that is not.
+TEST_F(Errors, NameTheSizeThatExceedsTheAddressSpaceAndItsLimit) {
+  constexpr std::int64_t huge = std::numeric_limits<std::int64_t>::max();
+  struct sizes {
+    std::int64_t rows, cols, row_stride, batch, batch_stride;
+  };
+  const struct {
+    sizes spoilt;
+    std::int64_t sizes::*size;
+  } cases[] = {
+      {{huge, 8, 8, 1, 0}, &sizes::rows},      {{8, 8, huge, 1, 0}, &sizes::rows},
+      {{2, 8, huge / 4, 2, 8}, &sizes::rows},  {{2, huge, huge, 1, 0}, &sizes::cols},
+      {{8, 8, 8, huge, 64}, &sizes::batch},    {{8, 8, 8, 2, huge}, &sizes::batch},
+      {{8, 8, huge / 16, 9, 8}, &sizes::rows}, {{1, 1, 1, huge, 1}, &sizes::batch},
+  };
+  const auto check = [&](const sizes& s) {
+    return tsenor::detail::check_view(input.data(), sizeof(float), alignof(float), s.rows, s.cols, s.row_stride,
+                                      s.batch, s.batch_stride, "");
+  };
+  for (const auto& c : cases) {
+    const tsenor::status s = check(c.spoilt);
+    SCOPED_TRACE(s.message());
+    ASSERT_EQ(s.code(), status_code::invalid_shape);
+    EXPECT_EQ(s.observed(), c.spoilt.*c.size);
+    sizes most = c.spoilt;
+    most.*c.size = s.required();
+    if (c.size == &sizes::cols) most.rows = 1;
+    EXPECT_TRUE(check(most).ok()) << check(most).message();
+    ++(most.*c.size);
+    EXPECT_EQ(check(most).required(), s.required());
+  }
+}
+
+TEST_F(Errors, RefuseANegativeStrideOfABatch) {
+  view = {input.data(), rows, cols, cols, 1, -1};
+  expect_refused(status_code::invalid_shape);
+  EXPECT_NE(std::strstr(call().message(), "batch_stride must not be negative"), nullptr) << call().message();
+  view.batch_stride = 0;
+  out.mask.batch_stride = -8;
+  expect_refused(status_code::invalid_shape);
+  EXPECT_EQ(call().observed(), -8);
 }
 
 TEST_F(Errors, RefuseSizesThatAreNoMultipleOfM) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -160,6 +161,81 @@ TEST(ExactDoubles, HaveTrueReportsWhereAllAreSubnormal) {
   for (int k = 0; k < 64; ++k) weights[k] = std::ldexp(double(k * 7 % 13), -1074);
   for (const constraint c : both_constraints)
     expect_true_tiles(pattern{4, 8}, c, weights, solve_fixed<4, 8>(weights, 8, 8, options_for({}, c)), {});
+}
+
+// The best masks keep two of `most` and two of `small`, whose sum is no double.
+template <int N, int M, class Importance>
+void expect_true_beside_the_smallest(double most, double small, Importance importance) {
+  std::vector<double> weights(M * M);
+  weights[0] = weights[1] = most;
+  weights[M] = weights[M + 1] = small;
+  const double large = 2 * (std::is_same_v<Importance, tsenor::squared> ? most * most : most);
+  for (const constraint c : both_constraints)
+    for (const auto how : {tsenor::method::optimal, tsenor::method::published}) {
+      const solution s = solve_fixed<N, M>(weights, M, M, options_for(how, c), importance);
+      const tsenor::tile_report& r = s.reports[0];
+      EXPECT_GT(r.bound, large) << "the optimum keeps more";
+      if (s.mask[0] + s.mask[1] == 2 && s.mask[M] + s.mask[M + 1] > 0) {
+        EXPECT_GT(r.value, large);
+      }
+      if (r.bound == r.value) {
+        EXPECT_EQ(s.mask[0] + s.mask[1] + s.mask[M] + s.mask[M + 1], 4) << "a gap of 0, and a better mask";
+      }
+    }
+}
+
+TEST(ExactDoubles, HaveTrueReportsBesideNumbersThatAreSmallerByAFactorOf2ToThe1020) {
+  const double most = std::ldexp(1., 1000), root = std::ldexp(1., 500);
+  expect_true_beside_the_smallest<2, 4>(most, std::ldexp(1., -20), tsenor::magnitude{});
+  expect_true_beside_the_smallest<4, 8>(most, std::ldexp(1., -20), tsenor::magnitude{});
+  expect_true_beside_the_smallest<4, 8>(root, std::ldexp(1., -10), tsenor::squared{});
+}
+
+// Squares are rounded to 2^-24 of the tile's largest, or of 2^-252, whichever is greater.
+TEST(ExactSquares, OfSubnormalFloatsHaveTrueReportsAndMissTheOptimumByNoMoreThanIsDocumented) {
+  std::vector<float> weights(64);
+  for (int k = 0; k < 64; ++k) weights[k] = std::ldexp(float((k + 1) * 7919 % 4099), -149);
+  std::vector<double> squares = importances_of(weights);
+  for (double& x : squares) x *= x;
+  for (const constraint c : both_constraints) {
+    const solution s = solve_fixed<4, 8>(weights, 8, 8, options_for({}, c), tsenor::squared{});
+    for_each_tile(pattern{4, 8}, c, squares, s, [&](const auto& tile, const auto* mask, const auto& report) {
+      expect_true(tile, mask, report);
+      const exact_tile exact(squares);
+      const std::optional<int128> optimum = exact_optimum(tile, exact);
+      if (optimum) {
+        EXPECT_LE(exact.about(*optimum - exact.kept(mask)), 64 * 0x1p-276);
+      }
+    });
+  }
+}
+
+// Prices that are asked for may change the last digits of the bound, and nothing else.
+TEST(ExactReports, AreTrueWithAndWithoutPricesAndDifferInTheBoundAlone) {
+  constexpr int m = 8, side = 16 * m;
+  for (const distribution d : {distribution::gaussian, distribution::ties, distribution::two_scales})
+    for (const constraint c : both_constraints) {
+      SCOPED_TRACE(name_of(d));
+      const std::vector<float> weights = make_weights(d, side, side, seed);
+      solution with(m, side, side), without(m, side, side);
+      std::vector<float> prices(16 * 16 * 2 * m);
+      for (solution* const s : {&with, &without}) {
+        tsenor::mask_outputs<float> out;
+        out.mask = s->mask.data();
+        out.reports = s->reports.data();
+        if (s == &with) out.prices = prices.data();
+        const tsenor::matrix_view<const float> view(weights.data(), side, side);
+        ASSERT_TRUE((find_fixed<4, 8>(tsenor::cpu_executor{2}, view, out, options_for({}, c)).ok()));
+        expect_true_tiles(pattern{4, 8}, c, importances_of(weights), *s, share_of({4, 8}));
+      }
+      EXPECT_EQ(with.mask, without.mask);
+      for (std::size_t t = 0; t < with.reports.size(); ++t) {
+        tsenor::tile_report a = with.reports[t], b = without.reports[t];
+        EXPECT_NEAR(a.bound, b.bound, a.value * 0x1p-24);
+        a.bound = b.bound = 0;
+        EXPECT_EQ(std::memcmp(&a, &b, sizeof a), 0) << "tile " << t;
+      }
+    }
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ void declare_inspect(CLI::App& app, arguments& raw) {
   command.add_option("--tile", raw.tile, "the tile to draw; tiles are counted from 0 [default: 0,0]")
       ->delimiter(',')
       ->expected(2)
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(std::int64_t(0), std::numeric_limits<std::int64_t>::max()))
       ->type_name("ROW,COL")
       ->needs(svg);
 }

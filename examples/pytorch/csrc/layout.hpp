@@ -31,7 +31,7 @@ inline std::int64_t batch_stride_of(const Tensor& x) {
 inline bool fits(const Tensor& x) {
   const bool contiguous_rows = x.size(2) <= 1 || x.stride(2) == 1;
   return contiguous_rows && tsenor::detail::check_view(x.const_data_ptr(), 1, 1, x.size(1), x.size(2), row_stride_of(x),
-                                                       x.size(0), batch_stride_of(x))
+                                                       x.size(0), batch_stride_of(x), "")
                                 .ok();
 }
 

@@ -68,14 +68,14 @@ TSENOR_HOST_DEVICE price_type<T>* prices_in_memory(const problem<Weight, Importa
 // An output buffer's check, and its strides made explicit. `Element` is what its strides count.
 template <class T>
 status resolve(output_buffer<T>& out, std::size_t element_size, std::int64_t rows, std::int64_t cols,
-               std::int64_t batch, byte_range& range) {
+               std::int64_t batch, const char* misaligned, byte_range& range) {
   if (out.data == nullptr) return {};
   if (out.row_stride == 0) out.row_stride = cols;
   const bool counted = extent(rows, cols, out.row_stride, 1, 0) >= 0;  // else rows * row_stride may overflow
   if (out.batch_stride == 0 && counted) out.batch_stride = rows * out.row_stride;
   range = bytes_of(out.data, element_size, 0);
   const status s =
-      check_view(out.data, element_size, element_size, rows, cols, out.row_stride, batch, out.batch_stride);
+      check_view(out.data, element_size, element_size, rows, cols, out.row_stride, batch, out.batch_stride, misaligned);
   if (s.ok()) range = bytes_of(out.data, element_size, extent(rows, cols, out.row_stride, batch, out.batch_stride));
   return s;
 }
@@ -134,10 +134,11 @@ template <class Weight, class Importance>
 status resolve_outputs(problem<Weight, Importance>& problem, byte_range (&written)[output_count]) {
   const auto& w = problem.weights;
   const status checks[] = {
-      resolve(problem.out.mask, 1, w.rows, w.cols, w.batch, written[mask_output]),
+      resolve(problem.out.mask, 1, w.rows, w.cols, w.batch, "", written[mask_output]),  // bytes are always aligned
       resolve(problem.out.packed, packed_size(problem.nm.m), w.rows, problem.grid.tile_cols.value(), w.batch,
-              written[packed_output]),
-      resolve(problem.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch, written[pruned_output]),
+              "mask_outputs::packed is not aligned to its words", written[packed_output]),
+      resolve(problem.out.pruned, sizeof(Weight), w.rows, w.cols, w.batch,
+              "mask_outputs::pruned is not aligned to its element type", written[pruned_output]),
       resolve_dense(problem.out.reports, problem.grid.tiles, 1, "mask_outputs::reports is not aligned to tile_report",
                     written[reports_output]),
       resolve_dense(problem.out.prices, problem.grid.tiles, 2 * problem.nm.m,
@@ -203,7 +204,8 @@ status check_problem(problem<Weight, Importance>& problem, const options& opts) 
   status s = check_pattern(problem.nm);
   if (s.ok()) s = check_options(opts);
   if (s.ok())
-    s = check_view(w.data, sizeof(Weight), alignof(Weight), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride);
+    s = check_view(w.data, sizeof(Weight), alignof(Weight), w.rows, w.cols, w.row_stride, w.batch, w.batch_stride,
+                   "the weights are null or not aligned to their type: give a pointer to them");
   if (s.ok()) s = check_divisible(w.rows, w.cols, problem.nm.m, opts.edge);
   if (!s.ok() || problem.grid.tiles == 0) return s;
   s = check_importance(problem.importance);

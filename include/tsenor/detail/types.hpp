@@ -19,7 +19,9 @@ constexpr bool check_types() {
   static_assert(is_importance<Importance, storage_t<T>>,
                 "tsenor: the importance argument must be callable as importance(weight, row, col, batch) and return a "
                 "number; the arguments' order is weights, outputs, options, importance, stream");
-  return is_weight<T> && is_importance<Importance, storage_t<T>>;
+  static_assert(is_copyable<Importance>,
+                "tsenor: the importance argument must be copyable, because it is taken by value");
+  return is_weight<T> && is_importance<Importance, storage_t<T>> && is_copyable<Importance>;
 }
 
 // The same for a call that runs on the CPU.

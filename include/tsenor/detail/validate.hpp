@@ -49,9 +49,43 @@ inline bool buffers_overlap(const void* a, std::size_t a_size, std::int64_t a_el
   return overlap(bytes_of(a, a_size, a_elements), bytes_of(b, b_size, b_elements));
 }
 
-// Sizes, strides and pointer of one strided batch of matrices.
+// Which of the sizes of a matrix, or of a batch, is too large for its elements to have addresses. Sizes are positive, and
+// no stride is shorter than what it steps over.
+inline status check_extent(std::size_t element_size, std::int64_t rows, std::int64_t cols, std::int64_t row_stride,
+                           std::int64_t batch, std::int64_t batch_stride) {
+  const std::int64_t addresses = std::numeric_limits<std::int64_t>::max() / std::int64_t(element_size),
+                     limit = std::int64_t(1) << 62, most = addresses < limit ? addresses : limit;
+  if (cols > most) return {status_code::invalid_shape, "more cols than fit into the address space", cols, most};
+  const std::int64_t most_rows = (most - cols) / row_stride + 1;
+  if (rows > most_rows)
+    return {status_code::invalid_shape, "more rows than fit into the address space, row_stride apart", rows, most_rows};
+  const std::int64_t matrix = (rows - 1) * row_stride + cols;
+  if (batch > 1 && batch_stride > (most - matrix) / (batch - 1))
+    return {status_code::invalid_shape, "more matrices than fit into the address space, batch_stride apart", batch,
+            (most - matrix) / batch_stride + 1};
+  return {};
+}
+
+// Sizes and strides of one strided batch of matrices, of at least one element.
+inline status check_strides(std::size_t element_size, std::int64_t rows, std::int64_t cols, std::int64_t row_stride,
+                            std::int64_t batch, std::int64_t batch_stride) {
+  if (row_stride < cols)
+    return {status_code::invalid_shape, "row_stride must be at least cols (it counts elements)", row_stride, cols};
+  if (batch_stride < 0)
+    return {status_code::invalid_shape, "batch_stride must not be negative (it counts elements)", batch_stride, 0};
+  if (const status s = check_extent(element_size, rows, cols, row_stride, batch, batch_stride); !s.ok()) return s;
+  const bool stacked = batch_stride >= extent(rows, cols, row_stride, 1, 0);
+  const bool side_by_side = batch_stride >= cols && row_stride >= extent(batch, cols, batch_stride, 1, 0);
+  if (batch == 1 || stacked || side_by_side) return {};
+  return {status_code::invalid_shape,
+          "batch_stride lets the matrices of the batch overlap: it must be at least rows * row_stride", batch_stride,
+          rows * row_stride};
+}
+
+// Sizes, strides and pointer of one strided batch of matrices. `bad_pointer` says whose pointer is null or misaligned.
 inline status check_view(const void* data, std::size_t element_size, std::size_t alignment, std::int64_t rows,
-                         std::int64_t cols, std::int64_t row_stride, std::int64_t batch, std::int64_t batch_stride) {
+                         std::int64_t cols, std::int64_t row_stride, std::int64_t batch, std::int64_t batch_stride,
+                         const char* bad_pointer) {
   if (rows < 0 || cols < 0 || batch < 0)
     return {status_code::invalid_shape, "rows, cols and batch must not be negative",
             rows < 0   ? rows
@@ -59,24 +93,16 @@ inline status check_view(const void* data, std::size_t element_size, std::size_t
                        : batch,
             0};
   if (rows == 0 || cols == 0 || batch == 0) return {};
-  if (row_stride < cols)
-    return {status_code::invalid_shape, "row_stride must be at least cols (it counts elements)", row_stride, cols};
-  const std::int64_t elements = batch_stride < 0 ? -1 : extent(rows, cols, row_stride, batch, batch_stride);
-  if (elements < 0 || elements > std::numeric_limits<std::int64_t>::max() / std::int64_t(element_size))
-    return {status_code::invalid_shape, "the matrix exceeds the address space: check rows, strides and batch",
-            batch_stride, 0};
-  const bool stacked = batch_stride >= extent(rows, cols, row_stride, 1, 0);
-  const bool side_by_side = batch_stride >= cols && row_stride >= extent(batch, cols, batch_stride, 1, 0);
-  if (batch > 1 && !stacked && !side_by_side)
-    return {status_code::invalid_shape,
-            "batch_stride lets the matrices of the batch overlap: it must be at least rows * row_stride", batch_stride,
-            rows * row_stride};
-  if (data == nullptr)
-    return {status_code::invalid_pointer,
-            "a data pointer is null, but its matrix has elements: give a pointer to them"};
-  if (reinterpret_cast<std::uintptr_t>(data) % alignment != 0)
-    return {status_code::invalid_pointer, "a data pointer is not aligned to its element type",
-            std::int64_t(reinterpret_cast<std::uintptr_t>(data) % alignment), std::int64_t(alignment)};
+  const status s = check_strides(element_size, rows, cols, row_stride, batch, batch_stride);
+  return s.ok() ? check_pointer(data, alignment, bad_pointer) : s;
+}
+
+// Two shapes that have to be the same; names the first of their sizes that differ.
+constexpr status check_same_shape(std::int64_t rows, std::int64_t cols, std::int64_t batch, std::int64_t of_rows,
+                                  std::int64_t of_cols, std::int64_t of_batch, const char* message) {
+  if (rows != of_rows) return {status_code::invalid_shape, message, rows, of_rows};
+  if (cols != of_cols) return {status_code::invalid_shape, message, cols, of_cols};
+  if (batch != of_batch) return {status_code::invalid_shape, message, batch, of_batch};
   return {};
 }
 

@@ -15,14 +15,15 @@ namespace tsenor::detail {
 
 // A mask that the caller has already, of weights `[rows, cols]`.
 inline status check_given24(const matrix_view<const std::uint8_t>& mask, std::int64_t rows, std::int64_t cols) {
-  if (mask.rows != rows || mask.cols != cols || mask.batch != 1)
-    return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, rows};
-  if (mask.data == nullptr && rows > 0 && cols > 0)
-    return {status_code::invalid_pointer, "the mask has a null pointer: find_mask_and_compress finds one"};
-  if (const status s = check_view(mask.data, 1, 1, rows, cols, mask.row_stride, 1, 0); !s) return s;
-  if (reinterpret_cast<std::uintptr_t>(mask.data) % 4 != 0 || mask.row_stride % 4 != 0)
+  status s = check_same_shape(mask.rows, mask.cols, mask.batch, rows, cols, 1,
+                              "mask and weights must have the same shape, and be one matrix, not a batch");
+  if (s.ok())
+    s = check_view(mask.data, 1, 4, rows, cols, mask.row_stride, 1, 0,
+                   "the mask is null or does not begin at a multiple of four bytes: give one that does, or let "
+                   "find_mask_and_compress find it");
+  if (s.ok() && rows > 0 && cols > 0 && mask.row_stride % 4 != 0)
     return {status_code::invalid_pointer, "the mask's rows must begin at multiples of four bytes", mask.row_stride, 4};
-  return {};
+  return s;
 }
 
 // The numbers that a wanted operand of so many rows is multiplied by; without a pointer, none.

@@ -99,7 +99,6 @@ inline std::size_t alps_inputs_size(std::int64_t inputs) {
 /// \param bytes on the host, written on success
 inline status alps_prepare_workspace(const handles& on, std::int64_t inputs, std::size_t* bytes) {
   if (const status s = detail::check_one_matrix(inputs, inputs, inputs, 1); !s) return s;
-  if (inputs < 0) return {status_code::invalid_shape, "the number of inputs must not be negative", inputs, 0};
   if (const status s = detail::check_handles(on, true); !s) return s;
   int scratch = 0;
   if (inputs > 0)
@@ -152,7 +151,7 @@ inline status alps_prepare(const handles& on, const float* gram, alps_inputs to,
 /// \param bytes on the host, written on success
 inline status alps_workspace(pattern nm, std::int64_t rows, std::int64_t cols, std::size_t* bytes) {
   if (const status s = tsenor::detail::check_pattern(nm); !s) return s;
-  if (rows < 0 || cols < 0) return {status_code::invalid_shape, "rows and cols must not be negative", rows, cols};
+  if (const status s = detail::check_one_matrix(rows, cols, cols, 1); !s) return s;
   detail::pieces from;
   if (rows > 0 && cols > 0) static_cast<void>(detail::alps_pieces(from, nm, rows, cols));
   *bytes = from.used();

@@ -27,7 +27,8 @@ inline status accumulate_gram(const handles& on, matrix_view<const float> inputs
   const std::int64_t n = inputs.cols;
   if (const status s = tsenor::detail::pending_error(); !s) return s;
   if (const status s = tsenor::detail::check_view(inputs.data, sizeof(float), alignof(float), inputs.rows, n,
-                                                  inputs.row_stride, inputs.batch, inputs.batch_stride);
+                                                  inputs.row_stride, inputs.batch, inputs.batch_stride,
+                                                  "accumulate_gram: the inputs are null or misaligned");
       !s)
     return s;
   if (const status s = detail::check_one_matrix(inputs.rows, n, inputs.row_stride, inputs.batch); !s) return s;

@@ -125,14 +125,18 @@ inline status layer_error(const handles& on, matrix_view<const float> weights, m
                           const float* gram, workspace memory, layer_error_sums* result) {
   if (const status s = tsenor::detail::pending_error(); !s) return s;
   for (const matrix_view<const float>& w : {weights, pruned}) {
-    if (const status s = tsenor::detail::check_view(w.data, sizeof(float), alignof(float), w.rows, w.cols, w.row_stride,
-                                                    w.batch, w.batch_stride);
+    if (const status s =
+            tsenor::detail::check_view(w.data, sizeof(float), alignof(float), w.rows, w.cols, w.row_stride, w.batch,
+                                       w.batch_stride, "layer_error: weights or pruned weights are null or misaligned");
         !s)
       return s;
     if (const status s = detail::check_one_matrix(w.rows, w.cols, w.row_stride, w.batch); !s) return s;
   }
-  if (weights.rows != pruned.rows || weights.cols != pruned.cols)
-    return {status_code::invalid_shape, "layer_error: weights and pruned weights differ in shape"};
+  if (const status s =
+          tsenor::detail::check_same_shape(pruned.rows, pruned.cols, 1, weights.rows, weights.cols, 1,
+                                           "layer_error: weights and pruned weights must have the same shape");
+      !s)
+    return s;
   if (const status s = detail::check_array(result, 1, "layer_error: result is null or misaligned"); !s) return s;
   if (const status s = detail::check_array(gram, weights.cols, "layer_error: gram is null or misaligned"); !s) return s;
   const std::size_t needed = layer_error_workspace(weights.rows, weights.cols);

@@ -41,7 +41,8 @@ inline namespace TSENOR_ABI {
 ///                 accumulate_gram. Only its diagonal is read. An input whose entry is not a positive number (no
 ///                 activation, NaN, infinity) is dead: its weights rank by magnitude, below all others
 /// \param norms    `[cols]` in device memory, written: the norms ||X_j||_2; for a dead input -2^-14 times the smallest
-///                 of them, or -1 if all are dead. So the negative norms mark the dead inputs. The only workspace
+///                 of them, or -1 if all are dead. So the negative norms mark the dead inputs. The only workspace,
+///                 disjoint from everything else
 /// \param out      where to write, device memory; see outputs
 /// \param rule     the structure and the options of its search
 /// \param stream   the stream to run on; the buffers have to live until it has done the work
@@ -56,9 +57,8 @@ status wanda(Pattern nm, matrix_view<T> weights, const float* gram, float* norms
   const auto from = tsenor::detail::read_only(weights);
   if (const status s = tsenor::detail::pending_error(); !s) return s;
   if (const status s = detail::check_layer(nm, rule, from, out); !s) return s;
-  if (const status s = detail::check_array(gram, from.cols, "wanda: gram is null or misaligned"); !s) return s;
-  if (const status s = detail::check_array(norms, from.cols, "wanda: norms is null or misaligned"); !s) return s;
   if (from.rows == 0 || from.cols == 0) return {};
+  if (const status s = detail::check_norms(from, gram, norms, out); !s) return s;
   const tsenor::detail::stream_device on_device(stream);
   if (!on_device.outcome()) return on_device.outcome();
   if (const status s = detail::for_each_element(1, from.cols, detail::input_norm{gram, norms, from.cols}, stream); !s)

@@ -14,26 +14,6 @@
 namespace tsenor::prune {
 namespace detail {
 
-template <class T>
-status check_norms(const matrix_view<const T>& weights, const float* gram, const float* norms, const outputs<T>& out) {
-  namespace common = tsenor::detail;
-  const std::int64_t rows = weights.rows, cols = weights.cols;
-  if (const status s = check_array(gram, cols, "wanda: gram is null or misaligned"); !s) return s;
-  if (const status s = check_array(norms, cols, "wanda: norms is null or misaligned"); !s) return s;
-  const common::byte_range read = common::bytes_of(gram, sizeof(float), cols * cols),
-                           written = common::bytes_of(norms, sizeof(float), cols),
-                           others[] = {
-                               common::bytes_of(weights),
-                               common::bytes_of(matrix_view(out.pruned.data, rows, cols, out.pruned.row_stride)),
-                               common::bytes_of(matrix_view(out.mask.data, rows, cols, out.mask.row_stride))};
-  for (const common::byte_range& other : others)
-    if (common::overlap(written, other))
-      return {status_code::overlapping_buffers, "wanda: norms share memory with the weights or with an output"};
-  if (common::overlap(written, read) || common::overlap(others[1], read) || common::overlap(others[2], read))
-    return {status_code::overlapping_buffers, "wanda: gram shares memory with norms or with an output"};
-  return {};
-}
-
 inline void write_norms(const float* gram, std::int64_t inputs, float* norms) {
   float smallest = no_factor;
   for (std::int64_t j = 0; j < inputs; ++j) {

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "tsenor/detail/config.hpp"
+#include "tsenor/detail/types.hpp"
 #include "tsenor/detail/validate.hpp"
 #include "tsenor/matrix_view.hpp"
 #include "tsenor/status.hpp"
@@ -126,15 +127,19 @@ status check_compress(const matrix_view<const T>& weights, const matrix_view<con
   using namespace tsenor::detail;
   if (which != operand::weights && which != operand::transposed)
     return {status_code::invalid_option, "unknown sparse24::operand", int(which)};
-  status s = check_view(weights.data, sizeof(T), alignof(T), weights.rows, weights.cols, weights.row_stride, 1, 0);
-  if (s.ok()) s = check_view(mask.data, 1, 1, mask.rows, mask.cols, mask.row_stride, 1, 0);
+  status s = check_view(weights.data, sizeof(T), alignof(T), weights.rows, weights.cols, weights.row_stride, 1, 0,
+                        "the weights are null or not aligned to their type: give a pointer to them");
+  if (s.ok())
+    s = check_view(mask.data, 1, 1, mask.rows, mask.cols, mask.row_stride, 1, 0,
+                   "the mask is null: give a pointer to a byte for each weight");
   if (s.ok()) s = check_granularity(weights.rows, weights.cols);
   if (!s.ok()) return s;
   if (weights.batch != 1 || mask.batch != 1)
     return {status_code::invalid_shape, "one matrix at a time, not a batch",
             weights.batch != 1 ? weights.batch : mask.batch, 1};
-  if (mask.rows != weights.rows || mask.cols != weights.cols)
-    return {status_code::invalid_shape, "mask and weights must have the same shape", mask.rows, weights.rows};
+  s = check_same_shape(mask.rows, mask.cols, 1, weights.rows, weights.cols, 1,
+                       "mask and weights must have the same shape");
+  if (!s.ok()) return s;
   if (compressed == nullptr && weights.rows * weights.cols > 0)
     return {status_code::invalid_pointer, "the compressed form has a null pointer: give compressed_size() bytes"};
   const byte_range to = bytes_of(compressed, 1, std::int64_t(compressed_size(weights.rows, weights.cols, value_bytes)));
@@ -143,6 +148,18 @@ status check_compress(const matrix_view<const T>& weights, const matrix_view<con
       bytes_of(mask.data, 1, extent(mask.rows, mask.cols, mask.row_stride, 1, 0))};
   if (overlap(to, from[0]) || overlap(to, from[1]))
     return {status_code::overlapping_buffers, "the compressed form shares memory with the weights or the mask"};
+  return {};
+}
+
+// The numbers that an operand of so many rows is multiplied by, and its compressed form of so many bytes.
+inline status check_scale(const scale& by, std::int64_t rows, const void* compressed, std::size_t size) {
+  using namespace tsenor::detail;
+  const status s = check_pointer(
+      by.data, alignof(float),
+      "the scale of an operand is null or not aligned: give one number, or one for each row of the operand");
+  if (!s.ok()) return s;
+  if (buffers_overlap(compressed, 1, std::int64_t(size), by.data, sizeof(float), by.by_row ? rows : 1))
+    return {status_code::overlapping_buffers, "the compressed form shares memory with the scale"};
   return {};
 }
 
@@ -173,11 +190,10 @@ void encode(const strided<std::uint8_t>& mask, const Value& value, unsigned char
     }
 }
 
+// Of a checked call; the mask is checked here.
 template <class T, class Value>
 status compress(const matrix_view<const T>& weights, const matrix_view<const std::uint8_t>& mask, operand which,
                 void* compressed, const Value& value) {
-  constexpr int bytes = sizeof(value(T{}, 0));
-  if (const status s = check_compress(weights, mask, which, compressed, bytes); !s) return s;
   const auto kept = oriented(mask, which);
   if (const status s = check_pairs(kept); !s || weights.rows * weights.cols == 0) return s;
   const auto w = oriented(weights, which);
@@ -204,25 +220,36 @@ status compress(const matrix_view<const T>& weights, const matrix_view<const std
 /// Deterministic. One thread, one pass. It is for tests and for files; on the GPU use compress.cuh.
 template <class T>
 status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> mask, operand which, void* compressed) {
-  static_assert(sizeof(T) <= 2, "the compressed 2:4 form here is for 16- and 8-bit types");
+  static_assert(sizeof(T) <= 2, "tsenor: the compressed 2:4 form here is for 16- and 8-bit types");
+  if (const status s = detail::check_compress(weights, mask, which, compressed, sizeof(T)); !s) return s;
   return detail::compress(weights, mask, which, compressed, [](const T& w, std::int64_t) { return w; });
 }
 
 /// The same cast to E4M3: to_e4m3(weight * scale), the product a float.
 ///
-/// \tparam T         float, or a 16- or 8-bit type
+/// \tparam T         float, or a 16- or 8-bit type of weight_types.hpp
 /// \param by         what to multiply by: one number, or one for each row of what is compressed, W or W^T
-/// \param compressed compressed_size(rows, cols, 1) bytes, disjoint from the inputs
-/// \return as above, and invalid_pointer where there is no scale
+/// \param compressed compressed_size(rows, cols, 1) bytes, disjoint from the inputs and the scale
+/// \return as above, and invalid_pointer for a scale that is null or misaligned
 template <class T>
 status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> mask, operand which, scale by,
                 void* compressed) {
-  static_assert(sizeof(T) <= 4, "weights to be cast to float8 are float, or of 16 or 8 bits");
-  if (by.data == nullptr && weights.rows * weights.cols != 0)
-    return {status_code::invalid_pointer, "the scale has a null pointer: give one number, or one for each row"};
-  return detail::compress(weights, mask, which, compressed, [&](const T& w, std::int64_t row) {
-    return to_e4m3(tsenor::detail::to_arithmetic(w) * by.data[by.by_row ? row : 0]);
-  });
+  constexpr bool fits = tsenor::detail::is_weight<T> && sizeof(T) <= sizeof(float);
+  static_assert(fits, "tsenor: weights to be cast to float8 are float, or a 16- or 8-bit type of weight_types.hpp");
+  if constexpr (fits) {
+    if (const status s = detail::check_compress(weights, mask, which, compressed, 1); !s) return s;
+    const std::int64_t rows = weights.rows, cols = weights.cols;
+    if (rows == 0 || cols == 0) return {};
+    const status s =
+        detail::check_scale(by, which == operand::weights ? rows : cols, compressed, compressed_size(rows, cols, 1));
+    if (!s.ok()) return s;
+    return detail::compress(tsenor::detail::stored(weights), mask, which, compressed,
+                            [&](const auto& w, std::int64_t row) {
+                              return to_e4m3(tsenor::detail::to_arithmetic(w) * by.data[by.by_row ? row : 0]);
+                            });
+  } else {
+    return {};
+  }
 }
 
 /// The dense matrix `[rows, cols]`, zeros where nothing is kept, of a compressed one: the way back, on the CPU.
@@ -232,8 +259,9 @@ status compress(matrix_view<const T> weights, matrix_view<const std::uint8_t> ma
 ///         written. One pass
 template <class T>
 status decompress(const void* compressed, std::int64_t rows, std::int64_t cols, T* dense) {
-  static_assert(sizeof(T) == 2, "the compressed 2:4 form here is for 16-bit types");
-  status s = tsenor::detail::check_view(dense, sizeof(T), alignof(T), rows, cols, cols, 1, 0);
+  static_assert(sizeof(T) == 2, "tsenor: the compressed 2:4 form here is for 16-bit types");
+  status s = tsenor::detail::check_view(dense, sizeof(T), alignof(T), rows, cols, cols, 1, 0,
+                                        "the dense matrix is null or not aligned to its type: give it a buffer");
   if (s.ok()) s = check_granularity(rows, cols);
   if (!s.ok() || rows * cols == 0) return s;
   if (compressed == nullptr) return {status_code::invalid_pointer, "the compressed form has a null pointer"};

@@ -56,16 +56,20 @@ inline namespace TSENOR_ABI {
 template <class T>
 status compress_mvue(matrix_view<const T> gradient, void* compressed, random_state random, cudaStream_t stream) {
   namespace library = tsenor::detail;
-  if (const status s = library::pending_error(); !s) return s;
-  if (const status s = detail::check_mvue(gradient, compressed, random); !s) return s;
-  if (gradient.rows * gradient.cols == 0) return {};
-  const library::stream_device on_device(stream);
-  if (!on_device.outcome()) return on_device.outcome();
-  const dim3 blocks(unsigned(gradient.cols / detail::mvue_features),
-                    unsigned((gradient.rows + detail::mvue_tokens - 1) / detail::mvue_tokens));
-  detail::mvue_kernel<library::storage_t<T>>
-      <<<blocks, detail::mvue_threads, 0, stream>>>(detail::problem_of(gradient, compressed, random));
-  return library::launch_status();
+  if constexpr (detail::check_mvue_type<T>()) {
+    if (const status s = library::pending_error(); !s) return s;
+    if (const status s = detail::check_mvue(gradient, compressed, random); !s) return s;
+    if (gradient.rows == 0 || gradient.cols == 0) return {};
+    const library::stream_device on_device(stream);
+    if (!on_device.outcome()) return on_device.outcome();
+    const dim3 blocks(unsigned(gradient.cols / detail::mvue_features),
+                      unsigned((gradient.rows + detail::mvue_tokens - 1) / detail::mvue_tokens));
+    detail::mvue_kernel<library::storage_t<T>>
+        <<<blocks, detail::mvue_threads, 0, stream>>>(detail::problem_of(gradient, compressed, random));
+    return library::launch_status();
+  } else {
+    return {};
+  }
 }
 
 }  // namespace TSENOR_ABI

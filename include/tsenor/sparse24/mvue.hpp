@@ -230,33 +230,67 @@ TSENOR_HOST_DEVICE inline void store_part(const mvue_problem& p, const mvue_bloc
       p.to + p.tokens * p.features + metadata_byte(at.feature, group, p.tokens / 4) + 4 * (thread & 63), &word);
 }
 
+// What is written against what is read, and the places of numbers that are read when the work runs.
+inline status check_mvue_memory(tsenor::detail::byte_range gradient, tsenor::detail::byte_range compressed,
+                                const random_state& random) {
+  using namespace tsenor::detail;
+  if (overlap(compressed, gradient))
+    return {status_code::overlapping_buffers, "the compressed form shares memory with the gradient"};
+  for (const std::int64_t* const number : {random.seed_at, random.offset_at}) {
+    if (number == nullptr) continue;
+    const status s = check_pointer(number, alignof(std::int64_t),
+                                   "random_state::seed_at or offset_at is not aligned to a 64-bit number");
+    if (!s.ok()) return s;
+    if (overlap(compressed, bytes_of(number, sizeof *number, 1)))
+      return {status_code::overlapping_buffers, "the compressed form shares memory with random_state's numbers"};
+  }
+  return {};
+}
+
 template <class T>
 status check_mvue(const matrix_view<const T>& g, const void* compressed, const random_state& random) {
   using namespace tsenor::detail;
-  static_assert(sizeof(T) == 2, "tsenor: the compressed 2:4 form is for 16-bit types");
-  status s = check_view(g.data, sizeof(T), alignof(T), g.rows, g.cols, g.row_stride, 1, 0);
+  constexpr std::int64_t most_tokens = std::int64_t(65535) * mvue_tokens;  // of a grid
+  status s = check_view(g.data, sizeof(T), 16, g.rows, g.cols, g.row_stride, 1, 0,
+                        "the gradient is null or does not begin at a multiple of 16 bytes");
   if (s.ok()) s = check_granularity(g.rows, g.cols);
   if (!s.ok() || g.rows * g.cols == 0) return s;
   if (g.batch != 1) return {status_code::invalid_shape, "compresses one gradient, not a batch", g.batch, 1};
-  if (g.rows / mvue_tokens >= 65535)
-    return {status_code::invalid_shape, "too many tokens", g.rows, std::int64_t(65535) * mvue_tokens};
-  s = check_pointer(g.data, 16, "the gradient must begin at a multiple of 16 bytes");
-  if (s.ok()) s = check_pointer(compressed, 16, "the compressed form must begin at a multiple of 16 bytes");
+  if (g.rows > most_tokens)
+    return {status_code::invalid_shape, "more tokens than a grid of CUDA has room for: split the gradient", g.rows,
+            most_tokens};
+  s = check_pointer(compressed, 16, "the compressed form is null or does not begin at a multiple of 16 bytes");
   if (!s.ok()) return s;
   if (g.row_stride % 8 != 0)
     return {status_code::invalid_pointer, "the gradient's rows must begin at multiples of 16 bytes", g.row_stride, 8};
   if (random.offset % 4 != 0)
     return {status_code::invalid_option, "random_state::offset must be a multiple of 4", int(random.offset % 4), 4};
-  if (overlap(bytes_of(compressed, 1, std::int64_t(compressed_size(g.rows, g.cols))),
-              bytes_of(g.data, sizeof(T), extent(g.rows, g.cols, g.row_stride, 1, 0))))
-    return {status_code::overlapping_buffers, "the compressed form shares memory with the gradient"};
-  return {};
+  return check_mvue_memory(bytes_of(g.data, sizeof(T), extent(g.rows, g.cols, g.row_stride, 1, 0)),
+                           bytes_of(compressed, 1, std::int64_t(compressed_size(g.rows, g.cols))), random);
+}
+
+template <class T>
+constexpr bool check_mvue_type() {
+  constexpr bool fits = tsenor::detail::is_weight<T> && sizeof(T) == 2;
+  static_assert(fits,
+                "tsenor: a 2:4 estimate is for 16-bit types: float16 or bfloat16, or CUDA's or the compiler's own");
+  return fits;
 }
 
 template <class T>
 mvue_problem problem_of(const matrix_view<const T>& g, void* compressed, const random_state& random) {
   const auto* const from = reinterpret_cast<const unsigned char*>(g.data);
   return {from, 2 * g.row_stride, g.rows, g.cols, static_cast<unsigned char*>(compressed), random};
+}
+
+template <class Stored>
+void run_mvue(const mvue_problem& p) {
+  for (std::int64_t token = 0; token < p.tokens; token += mvue_tokens)
+    for (std::int64_t feature = 0; feature < p.features; feature += mvue_features) {
+      mvue_memory memory;
+      for (int thread = 0; thread < mvue_threads; ++thread) draw_part<Stored>(p, {token, feature}, thread, memory);
+      for (int thread = 0; thread < mvue_threads; ++thread) store_part(p, {token, feature}, thread, memory);
+    }
 }
 
 }  // namespace detail
@@ -266,7 +300,8 @@ mvue_problem problem_of(const matrix_view<const T>& g, void* compressed, const r
 ///
 /// \tparam T          float16 or bfloat16, or a type of the same layout
 /// \param gradient    `[tokens, features]`, multiples of 64, no batch; rows begin at multiples of 16 bytes
-/// \param compressed  compressed_size(tokens, features) bytes at a multiple of 16, disjoint from the gradient
+/// \param compressed  compressed_size(tokens, features) bytes at a multiple of 16, disjoint from the gradient and from
+///                    what `random` points to
 /// \param random      which random numbers; see random_state
 /// \return success, or what was wrong, and then nothing was written: invalid_shape, not_divisible, invalid_pointer,
 ///         overlapping_buffers, invalid_option
@@ -278,17 +313,10 @@ mvue_problem problem_of(const matrix_view<const T>& g, void* compressed, const r
 /// Deterministic. One thread, one pass.
 template <class T>
 status compress_mvue(matrix_view<const T> gradient, void* compressed, random_state random) {
-  using stored = tsenor::detail::storage_t<T>;
-  if (const status s = detail::check_mvue(gradient, compressed, random); !s) return s;
-  const detail::mvue_problem p = detail::problem_of(gradient, compressed, random);
-  for (std::int64_t token = 0; token < p.tokens; token += detail::mvue_tokens)
-    for (std::int64_t feature = 0; feature < p.features; feature += detail::mvue_features) {
-      detail::mvue_memory memory;
-      for (int thread = 0; thread < detail::mvue_threads; ++thread)
-        detail::draw_part<stored>(p, {token, feature}, thread, memory);
-      for (int thread = 0; thread < detail::mvue_threads; ++thread)
-        detail::store_part(p, {token, feature}, thread, memory);
-    }
+  if constexpr (detail::check_mvue_type<T>()) {
+    if (const status s = detail::check_mvue(gradient, compressed, random); !s) return s;
+    detail::run_mvue<tsenor::detail::storage_t<T>>(detail::problem_of(gradient, compressed, random));
+  }
   return {};
 }
 

@@ -142,8 +142,8 @@ class alps_run {
   }
 
   status keep_mask() {
-    return tsenor::detail::runtime_status(
-        cudaMemcpyAsync(m_.before, m_.mask, std::size_t(rows_) * cols_, cudaMemcpyDeviceToDevice, on_.stream));
+    return tsenor::detail::runtime_status(cudaMemcpyAsync(m_.before, m_.mask, std::size_t(rows_) * std::size_t(cols_),
+                                                          cudaMemcpyDeviceToDevice, on_.stream));
   }
 
   // Waits for the stream, as the host decides what comes next.

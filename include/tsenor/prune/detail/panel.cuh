@@ -93,7 +93,7 @@ static __global__ void __launch_bounds__(32 * panel_warps) panel_kernel(const pa
 
 inline status launch_panel(const panel& p, cudaStream_t stream) {
   const auto blocks = unsigned((p.rows - 1) / panel_rows + 1);
-  panel_kernel<<<blocks, 32 * panel_warps, std::size_t(p.width) * p.span * sizeof(float), stream>>>(p);
+  panel_kernel<<<blocks, 32 * panel_warps, std::size_t(p.width) * std::size_t(p.span) * sizeof(float), stream>>>(p);
   return tsenor::detail::launch_status();
 }
 
