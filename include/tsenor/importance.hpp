@@ -4,8 +4,8 @@
 /// `weight` is a double for double weights and a float for all other types; the importance returned is of that type.
 /// NaN and negative importances count as 0, infinite ones as the largest finite value; tile_report::replaced counts
 /// them. (NaN is recognised by its bits, so fast-math builds agree.) A functor is copied by value. It must be pure,
-/// because it is called more than once for an element, and must not throw: an exception ends the program. On the GPU it must be trivially copyable and callable in
-/// `__device__` code.
+/// because it is called more than once for an element, and must not throw: an exception ends the program. On the GPU it
+/// must be trivially copyable and callable in `__device__` code.
 #pragma once
 
 #include <cmath>

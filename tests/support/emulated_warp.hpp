@@ -101,8 +101,8 @@ class emulated_warp {
   lane_state& state(int k) { return lanes_[static_cast<std::size_t>(k)]; }
   const lane_state& state(int k) const { return lanes_[static_cast<std::size_t>(k)]; }
 
-  /// Returns when somebody else comes back to `from`. Not by swapcontext, whose system call for the mask of signals would
-  /// take nine tenths of a test's time.
+  /// Returns when somebody else comes back to `from`. Not by swapcontext, whose system call for the mask of signals
+  /// would take nine tenths of a test's time.
   static void change_stack(jmp_buf from, jmp_buf to) {
     if (_setjmp(from) == 0) _longjmp(to, 1);
   }

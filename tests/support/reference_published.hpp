@@ -1,7 +1,7 @@
 /// \file
-/// The published pipeline of arXiv 2505.23949 as plainly as it can be written: the reference against which the library's
-/// stages and masks are judged. It shares no code with the library, and works on the plan where the library works on its
-/// logarithm: a double has room for exp(1 / tau) and its products at tau = 0.005, not at much smaller ones.
+/// The published pipeline of arXiv 2505.23949 as plainly as it can be written: the reference against which the
+/// library's stages and masks are judged. It shares no code with the library, and works on the plan where the library
+/// works on its logarithm: a double has room for exp(1 / tau) and its products at tau = 0.005, not at much smaller ones.
 #pragma once
 
 #include <cstdint>

@@ -49,8 +49,8 @@ inline bool buffers_overlap(const void* a, std::size_t a_size, std::int64_t a_el
   return overlap(bytes_of(a, a_size, a_elements), bytes_of(b, b_size, b_elements));
 }
 
-// Which of the sizes of a matrix, or of a batch, is too large for its elements to have addresses. Sizes are positive, and
-// no stride is shorter than what it steps over.
+// Which of the sizes of a matrix, or of a batch, is too large for its elements to have addresses. Sizes are positive,
+// and no stride is shorter than what it steps over.
 inline status check_extent(std::size_t element_size, std::int64_t rows, std::int64_t cols, std::int64_t row_stride,
                            std::int64_t batch, std::int64_t batch_stride) {
   const std::int64_t addresses = std::numeric_limits<std::int64_t>::max() / std::int64_t(element_size),

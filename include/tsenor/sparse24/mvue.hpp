@@ -236,7 +236,8 @@ inline status check_mvue_memory(tsenor::detail::byte_range gradient, tsenor::det
   using namespace tsenor::detail;
   if (overlap(compressed, gradient))
     return {status_code::overlapping_buffers, "the compressed form shares memory with the gradient"};
-  for (const std::int64_t* const number : {random.seed_at, random.offset_at}) {
+  const std::int64_t* const numbers[] = {random.seed_at, random.offset_at};
+  for (const std::int64_t* const number : numbers) {
     if (number == nullptr) continue;
     const status s = check_pointer(number, alignof(std::int64_t),
                                    "random_state::seed_at or offset_at is not aligned to a 64-bit number");
