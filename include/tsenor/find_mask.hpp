@@ -66,12 +66,12 @@ status find_mask_on_cpu(int threads, pattern nm, const matrix_view<T>& weights,
 ///         overlapping_buffers, invalid_option. A matrix without elements succeeds, also with null pointers.
 ///
 /// Returns when the work is done. Deterministic: the same input gives the same bits on every run, for any number of
-/// threads, alignment and strides, on processors with the same instruction set; other outputs change no more than the
-/// last digits of a report's bound (see mask_outputs). Thread-safe. Memory: up to 150 KB for each thread, on its stack;
-/// only the threads are on the heap. Cost: a few selections in each row and column, then shortest paths, which depend
-/// on the weights. With options::published(): about five multiply-adds for each iteration and weight, and an
-/// exponential in every eighth iteration. Source: successive shortest paths from balanced prices find the optimum, see
-/// detail/stages/price.hpp and repair.hpp. The published method is arXiv 2505.23949, Algorithms 1 and 2.
+/// threads, alignment, strides and other outputs, on processors with the same instruction set. Thread-safe. Memory: up
+/// to 150 KB for each thread, on its stack; only the threads are on the heap. Cost: a few selections in each row and
+/// column, then shortest paths, which depend on the weights. With options::published(): about five multiply-adds for
+/// each iteration and weight, and an exponential in every eighth iteration. Source: successive shortest paths from
+/// balanced prices find the optimum, see detail/stages/price.hpp and repair.hpp. The published method is arXiv
+/// 2505.23949, Algorithms 1 and 2.
 ///
 /// \code
 /// std::vector<float> weights(64 * 64, 1.0f);

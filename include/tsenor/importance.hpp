@@ -25,8 +25,7 @@ struct magnitude {
   }
 };
 
-/// w^2. Each tile is scaled by a power of two before it is squared, so neither tiny nor huge weights are lost; but
-/// a float tile of subnormal weights alone is scaled by 2^126, which leaves squares below 2^-277 equal to 0.
+/// w^2. Each tile is scaled by a power of two before it is squared, so neither tiny nor huge weights are lost.
 struct squared {
   /// |w|: find_mask squares what this returns, see detail::squares_after_scaling.
   template <class T>

@@ -29,8 +29,9 @@ using price_type = std::conditional_t<std::is_same_v<Weight, double>, double, fl
 /// The outputs of find_mask for weights `[batch, rows, cols]` of type `Weight`. At least one must not be null. No two
 /// outputs may overlap, from first to last element. No output may overlap wanda::column_norms or the weights; only
 /// `pruned` may be the weights, as said there. Each pointer is aligned to its element. Padding between rows is not
-/// written. No output depends on which others are wanted, but for a report's bound: where M is not 4, prices that are
-/// wanted are moved to the middle of their ranges, and bound the optimum by other last digits. Both bounds are true.
+/// written. No output depends on which others are wanted. Where M is not 4, prices are stored in the middle of their
+/// ranges, and reports are made of prices elsewhere in them: the bound that follows from stored prices may have other
+/// last digits.
 template <class Weight>
 struct mask_outputs {
   /// `[batch, rows, cols]`: 1 where the weight is kept, else 0.

@@ -24,6 +24,7 @@ template call<float, tsenor::squared> find_fixed<4, 8>;
 template call<float, tsenor::wanda> find_fixed<4, 8>;
 template call<float> find_fixed<2, 4>;
 template call<float> find_fixed<16, 32>;
+template call<float, tsenor::squared> find_fixed<2, 4>;
 template call<double> find_fixed<2, 4>;
 template call<double> find_fixed<8, 16>;
 template call<double, tsenor::squared> find_fixed<4, 8>;

@@ -26,6 +26,7 @@ template <class Importance, class Value>
 struct in_units {
   // Whether all importances have 24 bits.
   static constexpr bool exact_in_24_bits = std::is_same_v<Value, float> && !squares_after_scaling<Importance>;
+  static constexpr double least = 0x1p-960;
   double first, second, of_square;
 
   // For tiles whose importances, before they are squared if they are to be, are about 2^exponent.
@@ -35,17 +36,20 @@ struct in_units {
     second = power_of_two(half - all);
     of_square = power_of_two(2 * exponent - unit);
   }
-  // Exactly, but for squares of double.
+  // Exactly, but for squares of double, and for doubles that are too small beside the tile's largest: `least` stands
+  // for these.
   TSENOR_HOST_DEVICE double operator()(Value x) const {
-    const double y = double(x) * first * second;
-    return squares_after_scaling<Importance> ? y * y * of_square : y;
+    const double y = double(x) * first * second, z = squares_after_scaling<Importance> ? y * y * of_square : y;
+    return std::is_same_v<Value, double> && z < least && x != 0 ? least : z;
   }
   // No less than the distance of y = (*this)(x) from what it stands for. Squares of 26 bits are exact.
   TSENOR_HOST_DEVICE static double error(Value x, double y) {
-    if constexpr (squares_after_scaling<Importance> && std::is_same_v<Value, double>)
-      return bits_of(x) << 37 == 0 ? 0. : y * DBL_EPSILON;
-    else
-      return static_cast<void>(x), 0 * y;
+    if constexpr (std::is_same_v<Value, double>) {
+      if (y == least) return least;
+      return squares_after_scaling<Importance> && bits_of(x) << 37 != 0 ? y * DBL_EPSILON : 0.;
+    } else {
+      return static_cast<void>(x), static_cast<void>(y), 0.;
+    }
   }
 };
 

@@ -1,8 +1,10 @@
 // Importances as the solver sees them: cleaned of what is no number, and scaled by a power of two.
 #pragma once
 
+#include <cfloat>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "tsenor/detail/config.hpp"
 #include "tsenor/importance.hpp"
@@ -54,6 +56,15 @@ TSENOR_HOST_DEVICE inline int exponent_of(double x) {
   const int e = int(bits_of(x) >> 52);
   if (e == 0 && bits_of(x) != 0) return int(bits_of(x * 0x1p54) >> 52) - 1023 - 54;
   return (e > 1 ? e : 1) - 1023;
+}
+
+// The exponent to scale a tile by, from its largest importance. Subnormal floats that are to be squared are scaled up:
+// their squares would be too small for a float.
+template <class Importance, class Value>
+TSENOR_HOST_DEVICE int scale_exponent(Value largest) {
+  if constexpr (squares_after_scaling<Importance> && std::is_same_v<Value, float>)
+    if (largest < FLT_MIN && largest != 0) return exponent_of(largest * 0x1p24f) - 24;
+  return exponent_of(largest);
 }
 
 // x * 2^-exponent, exactly where the result is normal: in two factors, since one of them may be no number.

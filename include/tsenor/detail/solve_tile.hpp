@@ -43,7 +43,8 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& problem,
   const potentials<L> u = dykstra(l, scale, problem.nm, problem.tau, problem.iterations);
   mask_bits<L> mask = greedy(l, problem.nm);
   const int moves = local_search(l, mask, problem.nm, problem.local_search_steps, exactly);
-  store(l, problem, at, tile, mask, certificate(u, problem.nm, !exactly), scale, effort{problem.iterations, moves});
+  store(l, problem, at, tile, mask, certificate(u, problem.nm, !exactly), scale, effort{problem.iterations, moves},
+        [](const auto&) {});
 }
 
 // The prices that a caller gave for the tile's columns, of weights of type T. One that is no number, or none beside
@@ -100,10 +101,9 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
   repair(l, mask, prices, quota, spent);
-  if (problem.out.prices) centre(l, quota, prices);
   if (at_most) mask.kept.rows = mask.kept.rows - zero_entries(l);
   if (!L::exactly && L::any_tile(at_most)) mask.kept.cols = L::transpose(mask.kept.rows);
-  store(l, problem, at, tile, mask.kept, prices, scale, spent);
+  store(l, problem, at, tile, mask.kept, prices, scale, spent, [&](auto& p) { centre(l, quota, p); });
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -110,7 +110,8 @@ TSENOR_FN int load_tile4(const problem<Weight, Importance>& problem, const tile_
       x[k] = clean(x[k]);
       most = most > x[k] ? most : x[k];
     }
-    TSENOR_UNROLL for (int k = 0; k < 16; k++) x[k] = value(detail::scaled_down(x[k], exponent_of(most)));
+    TSENOR_UNROLL for (int k = 0; k < 16; k++) x[k] =
+        value(detail::scaled_down(x[k], scale_exponent<Importance>(most)));
   }
   TSENOR_UNROLL for (int k = 0; k < 16; k++) {
     importance[k] = float(x[k]);

@@ -32,7 +32,7 @@ struct tile_scale {
 // The scale of a tile by the largest that the functor returns. A square of 2 or more is halved.
 template <class Importance, class Value>
 TSENOR_FN tile_scale scale_of(const Value& largest, int replaced) {
-  const int exponent = exponent_of(largest);
+  const int exponent = scale_exponent<Importance>(largest);
   const Value x = detail::scaled_down(largest, exponent);
   if constexpr (squares_after_scaling<Importance>) {
     const bool halved = x * x >= 2;

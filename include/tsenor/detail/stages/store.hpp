@@ -140,12 +140,14 @@ struct tally {
 
   TSENOR_FN tally() : kept(0.), open(0.), least(least_of_exact) {}
 
-  // `keeps`: 1 or 0. A price is added to a price first, which is exact.
+  // `keeps`: 1 or 0. A price is added to a price first, which is exact. `Exact`: there are no errors.
+  template <bool Exact>
   TSENOR_FN void add(const numbers& x, const numbers& error, const numbers& keeps, const numbers& prices) {
     const numbers zero = 0., value = x * keeps, surplus = x + prices;
+    const numbers against = pick(keeps > zero, zero - surplus, surplus);
     kept = kept + value;
     least = smallest(least, pick(value > zero, value, least));
-    open = open + largest(pick(keeps > zero, zero - surplus, surplus) + error, zero);
+    open = open + largest(Exact ? against : against + error, zero);
   }
   TSENOR_FN void note_bits(double x, double error) {
     short_numbers = short_numbers && bits_of(x) << 35 == 0 && error == 0;
@@ -198,8 +200,8 @@ TSENOR_FN void store_report(L& l, const problem<Weight, Importance>& problem, co
       error = L::template lane_by_lane<double>([&](int j) { return of.error(L::own(raw, j), L::own(x, j)); });
       l.for_each_lane([&](int j) { t.note_bits(L::own(x, j), L::own(error, j)); });
     }
-    t.add(x, error, L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); }),
-          numbers(u) + v);
+    t.template add<of.exact_in_24_bits>(
+        x, error, L::template lane_by_lane<double>([&](int j) { return double(int(row >> j & 1u)); }), numbers(u) + v);
   }
   const certified sums = certified_tile(l, problem, at, mask, prices, t, unit);
   const std::uint32_t flags =
@@ -240,27 +242,30 @@ TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& problem, co
   });
 }
 
-// The outputs that depend on the type T of the weights.
-template <class T, class L, class Weight, class Importance>
+// The outputs that depend on the type T of the weights. The report is made of the prices as they are, whether prices are
+// wanted or not; settle(prices) makes them those that are stored.
+template <class T, class L, class Weight, class Importance, class Settle>
 TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
-                                 std::int64_t tile, const mask_bits<L>& mask, const fixed_prices<L>& prices,
-                                 const tile_scale& scale, const effort& spent) {
+                                 std::int64_t tile, const mask_bits<L>& mask, fixed_prices<L>& prices,
+                                 const tile_scale& scale, const effort& spent, const Settle& settle) {
   if constexpr (L::reports)  // see enqueue_optimal() in launch.cuh
     if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
-  if (problem.out.prices) store_prices<T>(l, problem, at, tile, prices, scale.unit - fixed_bits);
+  if (!problem.out.prices) return;
+  settle(prices);
+  store_prices<T>(l, problem, at, tile, prices, scale.unit - fixed_bits);
 }
 
-template <class L, class Weight, class Importance>
+template <class L, class Weight, class Importance, class Settle>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
-                     const mask_bits<L>& mask, const fixed_prices<L>& prices, const tile_scale& scale,
-                     const effort& spent) {
+                     const mask_bits<L>& mask, fixed_prices<L> prices, const tile_scale& scale, const effort& spent,
+                     const Settle& settle) {
   if constexpr (may_be_double<L, Weight>) {
     if (problem.format == weight_format::binary64)
-      store_certificate<double>(l, problem, at, tile, mask, prices, scale, spent);
+      store_certificate<double>(l, problem, at, tile, mask, prices, scale, spent, settle);
     else
-      store_certificate<any_weight>(l, problem, at, tile, mask, prices, scale, spent);
+      store_certificate<any_weight>(l, problem, at, tile, mask, prices, scale, spent, settle);
   } else {
-    store_certificate<Weight>(l, problem, at, tile, mask, prices, scale, spent);
+    store_certificate<Weight>(l, problem, at, tile, mask, prices, scale, spent, settle);
   }
   if (problem.out.pruned.data)  // after the report: it may be in place
     with_bits_of_weight(problem, [&](auto weight) { store_pruned<decltype(weight)>(l, problem, at, mask.cols); });
