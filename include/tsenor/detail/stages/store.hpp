@@ -242,8 +242,8 @@ TSENOR_FN void store_prices(L& l, const problem<Weight, Importance>& problem, co
   });
 }
 
-// The outputs that depend on the type T of the weights. The report is made of the prices as they are, whether prices are
-// wanted or not; settle(prices) makes them those that are stored.
+// The outputs that depend on the type T of the weights. The report is made of the prices as they are, whether prices
+// are wanted or not; settle(prices) makes them those that are stored.
 template <class T, class L, class Weight, class Importance, class Settle>
 TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                  std::int64_t tile, const mask_bits<L>& mask, fixed_prices<L>& prices,
