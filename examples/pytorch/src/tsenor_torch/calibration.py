@@ -97,7 +97,8 @@ def _capture(model, blocks, arguments):
         given = named[key] if key else args[0]
         if results and not _same(given, results.pop()):
             raise ValueError(_WRONG.format(f"block {len(calls)} is not given what the block before it returned"))
-        inputs.append(given) if not inputs else None
+        if not inputs:
+            inputs.append(given)
         others = (args, {**named, key: None}) if key else ((None, *args[1:]), named)
         calls.append((module, (*others, key)))
         if len(calls) == len(blocks):

@@ -106,16 +106,24 @@ def prune_model(
         chain = None if batches is None else Chain(model, blocks, batches)
         _check_tokens(chain, plan)
         folder = None if resume is None else PruneFolder(resume, model, batches, plan, settings)
-        for k in tqdm(range(len(blocks)), desc=f"{method} {n}:{m}", unit="block", disable=not progress):
-            found = folder.load(k, plan[k]) if folder else None
-            if found is None:
-                found = _prune_block(plan[k], chain, settings)
-                if folder:
-                    folder.save(k, plan[k], found)
-            report.update({row.name: row for row in found})
-            if chain is not None and k + 1 < len(blocks):
-                chain.go_on()
+        shown = tqdm(range(len(blocks)), desc=f"{method} {n}:{m}", unit="block", disable=not progress)
+        report.update(_prune_blocks(shown, plan, chain, folder, settings))
     return PruneReport(report.values())
+
+
+def _prune_blocks(places, plan, chain, folder, settings):
+    """The reports of the blocks at these places, by name; what the folder has is loaded."""
+    report = {}
+    for k in places:
+        found = folder.load(k, plan[k]) if folder else None
+        if found is None:
+            found = _prune_block(plan[k], chain, settings)
+            if folder:
+                folder.save(k, plan[k], found)
+        report.update({row.name: row for row in found})
+        if chain is not None and k + 1 < len(plan):
+            chain.go_on()
+    return report
 
 
 def _check(model, settings, batches, blocks, pattern):

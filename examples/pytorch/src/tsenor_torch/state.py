@@ -106,8 +106,8 @@ class Masked(torch.nn.Module):
 
     @property
     def pattern(self):
-        numbers = self.n, self.m, self.now, self.clock.steps, int(self.frozen)
-        return torch.tensor(numbers, device=self.mask.device)
+        values = self.n, self.m, self.now, self.clock.steps, int(self.frozen)
+        return torch.tensor(values, device=self.mask.device)
 
     first = True  # nothing changes the parameter before the mask does
 
@@ -170,10 +170,10 @@ class Masked(torch.nn.Module):
             self._take(mask, pattern)
 
     def _mismatch(self, mask, pattern):
-        numbers = (self.n, self.m, self.n, 0, 0) if pattern.is_meta else pattern.flatten().tolist()
-        if len(numbers) != 5 or any(k != int(k) for k in numbers) or _is_blurred(sharding.local(mask)):
+        values = (self.n, self.m, self.n, 0, 0) if pattern.is_meta else pattern.flatten().tolist()
+        if len(values) != 5 or any(k != int(k) for k in values) or _is_blurred(sharding.local(mask)):
             return "the state_dict has no mask of 0 and 1 with five integers: average what plain_state_dict returns"
-        n, m = map(int, numbers[:2])
+        n, m = map(int, values[:2])
         if (n, m) != (self.n, self.m):
             what = f"the state_dict has masks of {n}:{m}, but the model has {self.n}:{self.m}"
             return f"{what}: call sparsify(model, {n}, {m}) before loading"
