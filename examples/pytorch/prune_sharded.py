@@ -9,7 +9,7 @@ finished masks. With --digest, rank 0 prints one hash of all masks. It is the sa
 """
 
 import argparse
-import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -82,8 +82,8 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
     masks = [torch.empty(weight.to_local().shape, dtype=torch.bool, device=device) for weight in weights]
     seconds = {"make": clock()}
     for weight, mask, turn in zip(weights, masks, itertools.cycle(turns(device))):
-        with turn:
-            tsenor_torch.prune_(weight, n, m, mask_out=mask)  # this rank's tiles, without a word to the others
+        turn()
+        tsenor_torch.prune_(weight, n, m, mask_out=mask)  # this rank's tiles, without a word to the others
     seconds["find"] = clock()
     for path, mask in zip(paths, masks):
         write_whole(path, mask)
@@ -94,10 +94,10 @@ def prune_all(shapes, pattern, mesh, folder, stop_after=None):
 
 
 def turns(device):
-    """Two streams on a GPU, so that a tensor's last tiles and the next one's first share it."""
+    """Calls that choose one of two streams on a GPU, so that a tensor's last tiles and the next one's first share it."""
     if device != "cuda":
-        return [contextlib.nullcontext()]
-    return [torch.cuda.stream(torch.cuda.Stream()) for _ in range(2)]
+        return [lambda: None]
+    return [functools.partial(torch.cuda.set_stream, torch.cuda.Stream()) for _ in range(2)]
 
 
 def timer(device):

@@ -4,6 +4,8 @@ Shards have to consist of whole tiles. Then the local masks are, bit for bit, th
 would find.
 """
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Replicate, Shard
@@ -14,8 +16,16 @@ _ops = torch.ops.tsenor
 
 
 def _local(tensor):
+    if not isinstance(tensor, DTensor):
+        return tensor
     with torch.no_grad():
-        return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+        return tensor.to_local()
+
+
+@functools.lru_cache(maxsize=16)
+def _ranks_of(mesh):
+    """The ranks along each dimension of a mesh, which PyTorch works out anew in each call."""
+    return tuple(mesh.shape)
 
 
 def require_whole_tiles(weight, m):
@@ -23,7 +33,7 @@ def require_whole_tiles(weight, m):
     if not isinstance(weight, DTensor):
         raise RuntimeError("tsenor: got mixed torch.Tensor and DTensor: make the weight and its mask DTensors as well")
     left = list(weight.shape)
-    for ranks, placement in zip(weight.device_mesh.shape, weight.placements):
+    for ranks, placement in zip(_ranks_of(weight.device_mesh), weight.placements):
         if type(placement) is Replicate:
             continue
         if type(placement) is not Shard:
