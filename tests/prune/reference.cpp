@@ -215,6 +215,29 @@ reference_result reference_sparsegpt(const reference_case& c, const matrix& w, c
   return {mask, q};
 }
 
+// The authors' schedule of rho, by how many entries of the support have changed. Whether the support has settled.
+static bool settles(const reference_case& c, alps_state& s, double changed, double kept, int k, int iterations) {
+  if (changed / kept > 0.1) {
+    s.rho *= 1.3;
+    s.raised = true;
+  } else if (changed / kept > 0.005) {
+    s.rho *= 1.2;
+    s.raised = true;
+  } else if (changed > 0.5) {
+    if (s.raised) {
+      s.rho *= 1.1;
+    } else {
+      s.rho /= 5;
+      if (k < iterations) s.begin(c);
+    }
+  } else {
+    if (s.raised) return true;
+    s.rho /= 5;
+  }
+  s.rho = std::min(s.rho, 1e6);
+  return k > 30 && changed / kept < 3e-4;
+}
+
 reference_result reference_alps(const reference_case& c, const matrix& w, const matrix& gram, int iterations) {
   const std::int64_t n = w.cols;
   alps_state s;
@@ -238,25 +261,7 @@ reference_result reference_alps(const reference_case& c, const matrix& w, const 
     if (k % 3 != 0) continue;
     const auto changed = static_cast<double>(differences(s.support, before));
     before = s.support;
-    if (changed / kept > 0.1) {
-      s.rho *= 1.3;
-      s.raised = true;
-    } else if (changed / kept > 0.005) {
-      s.rho *= 1.2;
-      s.raised = true;
-    } else if (changed > 0.5) {
-      if (s.raised) {
-        s.rho *= 1.1;
-      } else {
-        s.rho /= 5;
-        if (k < iterations) s.begin(c);
-      }
-    } else {
-      if (s.raised) break;
-      s.rho /= 5;
-    }
-    s.rho = std::min(s.rho, 1e6);
-    if (k > 30 && changed / kept < 3e-4) break;
+    if (settles(c, s, changed, kept, k, iterations)) break;
   }
   for (std::int64_t i = 0; i < w.rows; ++i)
     for (std::int64_t j = 0; j < n; ++j)

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "pruners.cuh"
+#include "support/refused.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -123,6 +124,30 @@ TEST_F(Prune, LayerErrorIsTheReferences) {
   EXPECT_GT(expected, 0.01);
   EXPECT_NEAR(found.error / found.norm, expected, 1e-4 * expected);
   static_cast<void>(memory.read());
+}
+
+TEST_F(Prune, LayerErrorRefusesBuffersThatShareMemory) {
+  const layer_data l(16, 32, 20, 36);
+  const device_handles on;
+  const device_layer d(l);
+  const std::size_t bytes = prune::layer_error_workspace(l.rows, l.cols);
+  const device_buffer<std::uint8_t> memory(bytes);
+  const device_buffer<prune::layer_error_sums> result(1);
+  const device_buffer<float> pruned(l.weights);
+  expect_apart(
+      {{"gram", d.gram.data(), false},
+       {"weights", d.weights.data(), false},
+       {"pruned", pruned.data(), false},
+       {"result", result.data(), true},
+       {"workspace", memory.data(), true}},
+      [&] { return result.untouched() && memory.untouched(); },
+      [&](const std::vector<place>& at) {
+        const auto view = [&](int k) {
+          return tsenor::matrix_view<const float>(static_cast<const float*>(at[k].at), l.rows, l.cols);
+        };
+        return prune::layer_error(on, view(1), view(2), static_cast<const float*>(at[0].at), {at[4].at, bytes},
+                                  static_cast<prune::layer_error_sums*>(at[3].at));
+      });
 }
 
 TEST_F(Prune, RefusesWhatIsWrongAndWritesNothing) {

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "pruners.cuh"
+#include "support/refused.hpp"
 
 namespace tsenor_test {
 namespace {
@@ -214,6 +215,68 @@ TEST_F(PruneUpdates, RefuseWhatIsWrongAndWriteNothing) {
   EXPECT_EQ(call_alps(on, nm, d.view(), {nullptr, 32}, d.outputs(), {}, {}, nullptr).code(),
             status_code::invalid_pointer);
   EXPECT_TRUE(d.untouched());
+}
+
+float* floats(const place& p) { return static_cast<float*>(p.at); }
+prune::outputs<float> outputs_at(const place& pruned, const place& mask) {
+  return {floats(pruned), static_cast<std::uint8_t*>(mask.at)};
+}
+
+TEST_F(PruneUpdates, SparseGptRefusesBuffersThatShareMemory) {
+  const layer_data l(16, 32, 20, 34);
+  const device_handles on;
+  const device_layer d(l);
+  const tsenor::pattern nm{4, 8};
+  std::size_t bytes = 0;
+  ASSERT_TRUE(prune::sparsegpt_workspace(on, nm, l.rows, l.cols, {}, &bytes).ok());
+  const device_buffer<std::uint8_t> memory(bytes);
+  const device_buffer<prune::sparsegpt_report> report(1);
+  expect_apart(
+      {{"gram", d.gram.data(), false},
+       {"weights", d.weights.data(), false},
+       {"pruned", d.pruned.data(), true},
+       {"mask", d.mask.data(), true},
+       {"report", report.data(), true},
+       {"workspace", memory.data(), true}},
+      [&] { return d.untouched() && report.untouched() && memory.untouched(); },
+      [&](const std::vector<place>& at) {
+        return call_sparsegpt(on, nm, {floats(at[1]), l.rows, l.cols}, floats(at[0]), outputs_at(at[2], at[3]),
+                              {at[5].at, bytes}, {}, static_cast<prune::sparsegpt_report*>(at[4].at));
+      });
+}
+
+TEST_F(PruneUpdates, AlpsRefusesBuffersThatShareMemory) {
+  const layer_data l(16, 32, 20, 35);
+  const device_handles on;
+  const device_layer d(l);
+  const tsenor::pattern nm{4, 8};
+  std::size_t prepare_bytes = 0, bytes = 0;
+  ASSERT_TRUE(prune::alps_prepare_workspace(on, l.cols, &prepare_bytes).ok());
+  ASSERT_TRUE(prune::alps_workspace(nm, l.rows, l.cols, &bytes).ok());
+  const device_buffer<std::uint8_t> kept(prune::alps_inputs_size(l.cols)), prepare_memory(prepare_bytes), memory(bytes);
+  const auto prepare = [&](const std::vector<place>& at) {
+    return prune::alps_prepare(on, floats(at[0]), {at[1].at, l.cols}, {at[2].at, prepare_bytes});
+  };
+  const std::vector<place> prepared{
+      {"gram", d.gram.data(), false}, {"alps_inputs", kept.data(), true}, {"workspace", prepare_memory.data(), true}};
+  expect_apart(
+      prepared, [&] { return kept.untouched() && prepare_memory.untouched(); }, prepare);
+  ASSERT_TRUE(prepare(prepared).ok());
+  alignas(256) prune::alps_report report{};  // the workspace may be tried at its place
+  prune::alps_options options;
+  options.iterations = 3;
+  expect_apart(
+      {{"alps_inputs", kept.data(), false},
+       {"weights", d.weights.data(), false},
+       {"pruned", d.pruned.data(), true},
+       {"mask", d.mask.data(), true},
+       {"report", &report, true},
+       {"workspace", memory.data(), true}},
+      [&] { return d.untouched() && report.iterations == 0 && memory.untouched(); },
+      [&](const std::vector<place>& at) {
+        return call_alps(on, nm, {floats(at[1]), l.rows, l.cols}, {at[0].at, l.cols}, outputs_at(at[2], at[3]),
+                         {at[5].at, bytes}, options, static_cast<prune::alps_report*>(at[4].at));
+      });
 }
 
 }  // namespace

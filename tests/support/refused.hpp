@@ -84,6 +84,35 @@ inline void expect_numbers(const tsenor::status& s) {
   }
 }
 
+/// An argument that is memory.
+struct place {
+  const char* what;
+  void* at;
+  bool written;
+};
+
+/// Calls with each two places at one address. It is refused, names one of them and leaves all `untouched`, unless both
+/// are only read, or the earlier are weights that are `pruned` in place.
+inline void expect_apart(const std::vector<place>& places, const std::function<bool()>& untouched,
+                         const std::function<tsenor::status(const std::vector<place>&)>& call) {
+  for (const bool refused : {true, false}) {
+    for (std::size_t k = 0; k < places.size() * places.size(); ++k) {
+      const place &first = places[k % places.size()], &second = places[k / places.size()];
+      const bool in_place = first.what == std::string("weights") && second.what == std::string("pruned");
+      if (&first >= &second || refused != ((first.written || second.written) && !in_place)) continue;
+      SCOPED_TRACE(std::string(second.what) + " at the place of " + first.what);
+      std::vector<place> shared = places;
+      shared[k / places.size()].at = first.at;
+      const tsenor::status s = call(shared);
+      const std::string message = s.message();
+      EXPECT_EQ(s.code(), refused ? tsenor::status_code::overlapping_buffers : tsenor::status_code::success) << message;
+      if (!refused) continue;
+      EXPECT_TRUE(message.find(first.what) != message.npos || message.find(second.what) != message.npos) << message;
+      EXPECT_TRUE(untouched()) << "something was written";
+    }
+  }
+}
+
 inline void expect_refused(const std::vector<bad_call>& calls) {
   for (const bad_call& bad : calls) {
     SCOPED_TRACE(bad.what);

@@ -53,14 +53,25 @@ TEST_F(Usage, ExitsWith2WhenTheCommandLineIsWrong) {
       {"mask", in_, out, "--pattern", "2:4,4:8"},
       {"mask", in_, out, "--pattern", "2:4,4:8,*.up=1:4"},
       {"mask", in_, out, "--pattern", "2:4", "--method", "optimal,published"},
-      {"mask", in_, path("out.safetensors"), "--pattern", "2:4"},
-      {"mask", in_, path("out.txt"), "--pattern", "2:4"},
-      {"mask", in_, "", "--pattern", "2:4"},
-      {"mask", path("in.txt"), out, "--pattern", "2:4"},
       {"check", in_},
       {"check", in_, "--pattern", "2:4,4:8"},
       {"check", in_, "--pattern", "2:4", "--structure", "published"},
       {"apply", in_, in_},
+  };
+  for (const names& arguments : wrong) {
+    const outcome o = run(arguments);
+    EXPECT_TRUE(fails_in_one_line(o, 2)) << testing::PrintToString(arguments);
+  }
+  EXPECT_EQ(files(), names{"in.npy"});
+}
+
+TEST_F(Usage, ExitsWith2WhenTheFormatsOfFilesDoNotFit) {
+  const std::string out = path("out.npy");
+  const std::vector<names> wrong = {
+      {"mask", in_, path("out.safetensors"), "--pattern", "2:4"},
+      {"mask", in_, path("out.txt"), "--pattern", "2:4"},
+      {"mask", in_, "", "--pattern", "2:4"},
+      {"mask", path("in.txt"), out, "--pattern", "2:4"},
       {"apply", in_, path("masks.safetensors"), out},
       {"apply", in_, in_, path("out.safetensors")},
   };

@@ -1,6 +1,6 @@
 // Every argument of every public function on the CPU that is null, misaligned, shared, too large or no value of its
 // type: the call is refused, says what is wrong, and has written nothing. What find_mask's options and views may be is
-// in errors_test.cpp.
+// in errors_test.cpp; the pruners are in saliency_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -10,7 +10,6 @@
 #include "solve_fixed.hpp"
 #include "tsenor/apply_mask.hpp"
 #include "tsenor/check_mask.hpp"
-#include "tsenor/prune/prune.hpp"
 #include "tsenor/sparse24/layout.hpp"
 #include "tsenor/sparse24/mvue.hpp"
 #include "tsenor/summarize.hpp"
@@ -108,6 +107,21 @@ TEST(Contract, OfApplyMask) {
        [](places& p) {
          return apply_mask(cpu, p.view(), p.kept(), {one_byte_on(p.pruned.data()), side, side - 1, side});
        }},
+      {"pruned one row below the weights", code::overlapping_buffers,
+       [](places& p) {
+         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), side - 1, side},
+                           {p.mask.data(), side - 1, side}, {p.weights.data() + side, side - 1, side});
+       }},
+      {"pruned in the mask", code::overlapping_buffers,
+       [](places& p) {
+         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), 1, 4}, {p.mask.data(), 1, 4},
+                           {inside<float>(p.mask.data()), 1, 4});
+       }},
+  });
+}
+
+TEST(Contract, OfShapesInApplyMask) {
+  expect_refused({
       {"mask of another shape", code::invalid_shape,
        [](places& p) {
          return apply_mask(cpu, p.view(), {p.mask.data(), side, side - 1}, p.target());
@@ -124,16 +138,6 @@ TEST(Contract, OfApplyMask) {
       {"pruned of no batch", code::invalid_shape,
        [](places& p) {
          return apply_mask(cpu, p.view(), p.kept(), {p.pruned.data(), side, side, side, 0, 0});
-       }},
-      {"pruned one row below the weights", code::overlapping_buffers,
-       [](places& p) {
-         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), side - 1, side},
-                           {p.mask.data(), side - 1, side}, {p.weights.data() + side, side - 1, side});
-       }},
-      {"pruned in the mask", code::overlapping_buffers,
-       [](places& p) {
-         return apply_mask(cpu, matrix_view<const float>{p.weights.data(), 1, 4}, {p.mask.data(), 1, 4},
-                           {inside<float>(p.mask.data()), 1, 4});
        }},
   });
 }
@@ -157,69 +161,6 @@ TEST(Contract, OfSummarize) {
        [=](places& p) {
          return summarize(cpu, p.reports.data(), tiles, inside<tsenor::report_summary>(&p.reports[2]));
        }},
-  });
-}
-
-using tsenor::prune::static_pattern;
-
-TEST(Contract, OfPruneWanda) {
-  const auto call = [](places& p, const float* gram, float* norms, const tsenor::prune::outputs<float>& out,
-                       tsenor::options search = {}) {
-    tsenor::prune::sparsity rule;
-    rule.search = search;
-    return tsenor::prune::wanda(cpu, static_pattern<4, 8>{}, p.view(), gram, norms, out, rule);
-  };
-  expect_refused({
-      {"gram null", code::invalid_pointer,
-       [=](places& p) { return call(p, nullptr, p.norms.data(), p.pruner_outputs()); }},
-      {"gram misaligned", code::invalid_pointer,
-       [=](places& p) { return call(p, one_byte_on(p.gram.data()), p.norms.data(), p.pruner_outputs()); }},
-      {"norms null", code::invalid_pointer,
-       [=](places& p) { return call(p, p.gram.data(), nullptr, p.pruner_outputs()); }},
-      {"norms in gram", code::overlapping_buffers,
-       [=](places& p) { return call(p, p.gram.data(), p.gram.data() + 64, p.pruner_outputs()); }},
-      {"norms in the weights", code::overlapping_buffers,
-       [=](places& p) { return call(p, p.gram.data(), p.weights.data(), p.pruner_outputs()); }},
-      {"norms in pruned", code::overlapping_buffers,
-       [=](places& p) { return call(p, p.gram.data(), p.pruned.data(), p.pruner_outputs()); }},
-      {"pruned is gram", code::overlapping_buffers,
-       [=](places& p) {
-         return call(p, p.gram.data(), p.norms.data(), {p.gram.data(), p.mask.data()});
-       }},
-      {"no mask", code::invalid_pointer,
-       [=](places& p) {
-         return call(p, p.gram.data(), p.norms.data(), {p.pruned.data(), nullptr});
-       }},
-      {"tau", code::invalid_option,
-       [=](places& p) {
-         tsenor::options search;
-         search.tau = std::numeric_limits<double>::quiet_NaN();
-         return call(p, p.gram.data(), p.norms.data(), p.pruner_outputs(), search);
-       }},
-  });
-}
-
-TEST(Contract, OfPruneMagnitude) {
-  const auto call = [](places& p, tsenor::prune::outputs<float> out, tsenor::prune::structure how = {}) {
-    tsenor::prune::sparsity rule;
-    rule.structure = how;
-    return tsenor::prune::magnitude(cpu, static_pattern<4, 8>{}, p.view(), out, rule);
-  };
-  expect_refused({
-      {"no pruned", code::invalid_pointer,
-       [=](places& p) {
-         return call(p, {nullptr, p.mask.data()});
-       }},
-      {"no mask", code::invalid_pointer,
-       [=](places& p) {
-         return call(p, {p.pruned.data(), nullptr});
-       }},
-      {"mask is pruned", code::overlapping_buffers,
-       [=](places& p) {
-         return call(p, {p.pruned.data(), inside<std::uint8_t>(p.pruned.data())});
-       }},
-      {"structure", code::invalid_option,
-       [=](places& p) { return call(p, p.pruner_outputs(), tsenor::prune::structure(9)); }},
   });
 }
 

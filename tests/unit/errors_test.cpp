@@ -129,39 +129,6 @@ TEST_F(Errors, RefuseSizesThatOverflow) {
   expect_refused(status_code::invalid_shape);
 }
 
-// The size that is too large, and the largest that is not.
-TEST_F(Errors, NameTheSizeThatExceedsTheAddressSpaceAndItsLimit) {
-  constexpr std::int64_t huge = std::numeric_limits<std::int64_t>::max();
-  struct sizes {
-    std::int64_t rows, cols, row_stride, batch, batch_stride;
-  };
-  const struct {
-    sizes spoilt;
-    std::int64_t sizes::*size;
-  } cases[] = {
-      {{huge, 8, 8, 1, 0}, &sizes::rows},      {{8, 8, huge, 1, 0}, &sizes::rows},
-      {{2, 8, huge / 4, 2, 8}, &sizes::rows},  {{2, huge, huge, 1, 0}, &sizes::cols},
-      {{8, 8, 8, huge, 64}, &sizes::batch},    {{8, 8, 8, 2, huge}, &sizes::batch},
-      {{8, 8, huge / 16, 9, 8}, &sizes::rows}, {{1, 1, 1, huge, 1}, &sizes::batch},
-  };
-  const auto check = [&](const sizes& s) {
-    return tsenor::detail::check_view(input.data(), sizeof(float), alignof(float), s.rows, s.cols, s.row_stride,
-                                      s.batch, s.batch_stride, "");
-  };
-  for (const auto& c : cases) {
-    const tsenor::status s = check(c.spoilt);
-    SCOPED_TRACE(s.message());
-    ASSERT_EQ(s.code(), status_code::invalid_shape);
-    EXPECT_EQ(s.observed(), c.spoilt.*c.size);
-    sizes most = c.spoilt;
-    most.*c.size = s.required();
-    if (c.size == &sizes::cols) most.rows = 1;
-    EXPECT_TRUE(check(most).ok()) << check(most).message();
-    ++(most.*c.size);
-    EXPECT_EQ(check(most).required(), s.required());
-  }
-}
-
 TEST_F(Errors, RefuseANegativeStrideOfABatch) {
   view = {input.data(), rows, cols, cols, 1, -1};
   expect_refused(status_code::invalid_shape);
@@ -281,13 +248,6 @@ TEST_F(Errors, AreAbsentFromAWarmStartWithPrices) {
 TEST_F(Errors, RefuseANegativeNumberOfThreads) {
   threads = -1;
   expect_refused(status_code::invalid_option);
-}
-
-TEST_F(Errors, RefuseWandaWithoutNorms) {
-  const std::vector<double> before = memory;
-  const tsenor::status s = find_fixed<4, 8>(tsenor::cpu_executor{2}, view, out, opts, tsenor::wanda{});
-  EXPECT_EQ(s.code(), status_code::invalid_pointer) << s.message();
-  EXPECT_EQ(std::memcmp(memory.data(), before.data(), memory.size() * sizeof(double)), 0);
 }
 
 TEST_F(Errors, AreAbsentFromOptionsAtTheEndsOfTheirRanges) {

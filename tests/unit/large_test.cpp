@@ -1,8 +1,10 @@
-// Matrices that reach over more than 2^32 elements, in memory that is reserved and hardly used.
+// Matrices that reach over more than 2^32 elements, in memory that is reserved and hardly used. Sizes that no address
+// space has.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <cstring>
+#include <limits>
 
 #include "distributions.hpp"
 #include "solve.hpp"
@@ -74,6 +76,40 @@ TEST(Large, StridesBeyond32BitsGiveWhatDenseMatricesGive) {
     ASSERT_EQ(packed.at(b, i, j / nm.m) >> j % nm.m & 1, expected.mask[k]) << b << ", " << i << ", " << j;
     ASSERT_EQ(pruned.at(b, i, j), expected.mask[k] ? dense[k] : 0.0f) << b << ", " << i << ", " << j;
     ASSERT_EQ(applied.at(b, i, j), pruned.at(b, i, j)) << b << ", " << i << ", " << j;
+  }
+}
+
+// The size that is too large, and the largest that is not.
+TEST(Large, SizeThatExceedsTheAddressSpaceIsNamedWithItsLimit) {
+  constexpr std::int64_t huge = std::numeric_limits<std::int64_t>::max();
+  struct sizes {
+    std::int64_t rows, cols, row_stride, batch, batch_stride;
+  };
+  const struct {
+    sizes spoilt;
+    std::int64_t sizes::*size;
+  } cases[] = {
+      {{huge, 8, 8, 1, 0}, &sizes::rows},      {{8, 8, huge, 1, 0}, &sizes::rows},
+      {{2, 8, huge / 4, 2, 8}, &sizes::rows},  {{2, huge, huge, 1, 0}, &sizes::cols},
+      {{8, 8, 8, huge, 64}, &sizes::batch},    {{8, 8, 8, 2, huge}, &sizes::batch},
+      {{8, 8, huge / 16, 9, 8}, &sizes::rows}, {{1, 1, 1, huge, 1}, &sizes::batch},
+  };
+  const float somewhere = 0;
+  const auto check = [&](const sizes& s) {
+    return tsenor::detail::check_view(&somewhere, sizeof(float), alignof(float), s.rows, s.cols, s.row_stride, s.batch,
+                                      s.batch_stride, "");
+  };
+  for (const auto& c : cases) {
+    const tsenor::status s = check(c.spoilt);
+    SCOPED_TRACE(s.message());
+    ASSERT_EQ(s.code(), tsenor::status_code::invalid_shape);
+    EXPECT_EQ(s.observed(), c.spoilt.*c.size);
+    sizes most = c.spoilt;
+    most.*c.size = s.required();
+    if (c.size == &sizes::cols) most.rows = 1;
+    EXPECT_TRUE(check(most).ok()) << check(most).message();
+    ++(most.*c.size);
+    EXPECT_EQ(check(most).required(), s.required());
   }
 }
 

@@ -1,4 +1,4 @@
-// Every check of a call that writes compressed 2:4 operands.
+// Every check of a call that writes compressed 2:4 operands, or a gradient's compressed 2:4 estimate.
 #pragma once
 
 #include <cstddef>
@@ -97,6 +97,47 @@ status check_compress24(problem<Weight, Importance>& problem, const matrix_view<
   if (to.weights == nullptr && to.transposed == nullptr) s = check_wanted(problem.out);
   if (s.ok() && value_bytes == 1) s = check_scales24(to, by);
   return s.ok() ? check_overlaps24(problem, given, to, value_bytes, by) : s;
+}
+
+// What is written against what is read, and the places of numbers that are read when the work runs. `Random` is
+// sparse24::random_state, which is declared where gradients are estimated.
+template <class Random>
+status check_gradient_memory24(byte_range gradient, byte_range compressed, const Random& random) {
+  if (overlap(compressed, gradient))
+    return {status_code::overlapping_buffers, "the compressed form shares memory with the gradient"};
+  const std::int64_t* const numbers[] = {random.seed_at, random.offset_at};
+  for (const std::int64_t* const number : numbers) {
+    if (number == nullptr) continue;
+    const status s = check_pointer(number, alignof(std::int64_t),
+                                   "random_state::seed_at or offset_at is not aligned to a 64-bit number");
+    if (!s.ok()) return s;
+    if (overlap(compressed, bytes_of(number, sizeof *number, 1)))
+      return {status_code::overlapping_buffers, "the compressed form shares memory with random_state's numbers"};
+  }
+  return {};
+}
+
+// Checks a call that writes the estimate of a gradient `[tokens, features]` of a 16-bit type.
+template <class T, class Random>
+status check_gradient24(const matrix_view<const T>& g, const void* compressed, const Random& random,
+                        std::int64_t most_tokens) {
+  status s = check_view(g.data, sizeof(T), 16, g.rows, g.cols, g.row_stride, 1, 0,
+                        "the gradient is null or does not begin at a multiple of 16 bytes");
+  if (s.ok()) s = sparse24::check_granularity(g.rows, g.cols);
+  if (!s.ok() || g.rows * g.cols == 0) return s;
+  if (g.batch != 1) return {status_code::invalid_shape, "compresses one gradient, not a batch", g.batch, 1};
+  if (g.rows > most_tokens)
+    return {status_code::invalid_shape, "more tokens than a grid of CUDA has room for: split the gradient", g.rows,
+            most_tokens};
+  s = check_pointer(compressed, 16, "the compressed form is null or does not begin at a multiple of 16 bytes");
+  if (!s.ok()) return s;
+  if (g.row_stride % 8 != 0)
+    return {status_code::invalid_pointer, "the gradient's rows must begin at multiples of 16 bytes", g.row_stride, 8};
+  if (random.offset % 4 != 0)
+    return {status_code::invalid_option, "random_state::offset must be a multiple of 4", int(random.offset % 4), 4};
+  return check_gradient_memory24(bytes_of(g.data, sizeof(T), extent(g.rows, g.cols, g.row_stride, 1, 0)),
+                                 bytes_of(compressed, 1, std::int64_t(sparse24::compressed_size(g.rows, g.cols))),
+                                 random);
 }
 
 }  // namespace tsenor::detail

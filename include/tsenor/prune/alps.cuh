@@ -19,6 +19,17 @@ struct alps_inputs {
   std::int64_t inputs = 0;
 };
 
+inline namespace TSENOR_ABI {
+
+/// The bytes that alps_inputs::data takes: about 8 inputs^2.
+inline std::size_t alps_inputs_size(std::int64_t inputs) {
+  detail::pieces from;
+  static_cast<void>(detail::spectrum(from, inputs));
+  return from.used();
+}
+
+}  // namespace TSENOR_ABI
+
 /// Options of alps; an option outside its range gives invalid_option.
 struct alps_options {
   sparsity rule;
@@ -50,6 +61,33 @@ inline status check_alps_options(const alps_options& o) {
   if (o.arithmetic != arithmetic::fp32 && o.arithmetic != arithmetic::tf32)
     return {status_code::invalid_option, "unknown alps_options::arithmetic", int(o.arithmetic)};
   return {};
+}
+
+inline status check_prepare_buffers(const float* gram, const alps_inputs& to, const workspace& memory,
+                                    std::size_t needed) {
+  return check_apart(
+      {read_buffer(gram, to.inputs * to.inputs, ""),
+       written_buffer(static_cast<const char*>(to.data), std::int64_t(alps_inputs_size(to.inputs)),
+                      "alps_prepare: alps_inputs shares memory with gram: give it its own buffer"),
+       scratch_buffer(memory, needed,
+                      "alps_prepare: the workspace shares memory with gram or alps_inputs: give it its own buffer")});
+}
+
+inline status check_alps_buffers(const matrix_view<const float>& weights, const alps_inputs& inputs,
+                                 const outputs<float>& out, const workspace& memory, std::size_t needed,
+                                 const alps_report* report) {
+  const layer_buffers<float> layer(weights, out);
+  return check_apart(
+      {layer.weights, layer.pruned, layer.mask,
+       read_buffer(static_cast<const char*>(inputs.data), std::int64_t(alps_inputs_size(inputs.inputs)),
+                   "alps: alps_inputs shares memory with an output: give it its own buffer"),
+       written_buffer(
+           report, 1,
+           "alps: the report shares memory with the weights, alps_inputs or an output: give it its own buffer"),
+       scratch_buffer(
+           memory, needed,
+           "alps: the workspace shares memory with the weights, alps_inputs, an output or the report: give it "
+           "its own buffer")});
 }
 
 // Waits for the stream: whether there are eigenvectors at all has to be known first.
@@ -86,13 +124,6 @@ status run_alps(const handles& on, Pattern nm, const alps_options& options, matr
 
 inline namespace TSENOR_ABI {
 
-/// The bytes that alps_inputs::data takes: about 8 inputs^2.
-inline std::size_t alps_inputs_size(std::int64_t inputs) {
-  detail::pieces from;
-  static_cast<void>(detail::spectrum(from, inputs));
-  return from.used();
-}
-
 /// The bytes of workspace that alps_prepare takes: about 24 inputs^2.
 ///
 /// \param on    needs the solver
@@ -117,7 +148,7 @@ inline status alps_prepare_workspace(const handles& on, std::int64_t inputs, std
 ///                (fewer tokens than inputs). An input whose diagonal entry is not a positive number is dead: it does
 ///                not affect other inputs, and D_jj is 2^-7 of the smallest of the live ones, or 1 if all are dead.
 ///                Its weights rank by magnitude, below all others; kept ones stay as they are
-/// \param to      where to write; `to.inputs` is the size of gram
+/// \param to      where to write; `to.inputs` is the size of gram. Disjoint from gram
 /// \param memory  what alps_prepare_workspace says
 /// \param damping as a fraction of the mean of gram's diagonal; 1e-6 to 1e6
 /// \return success, or an error; unless that is device_error, nothing is enqueued. If the eigendecomposition did not
@@ -137,6 +168,7 @@ inline status alps_prepare(const handles& on, const float* gram, alps_inputs to,
   if (const status s = detail::check_workspace({to.data, alps_inputs_size(to.inputs)}, alps_inputs_size(to.inputs)); !s)
     return s;
   if (const status s = detail::check_workspace(memory, needed); !s) return s;
+  if (const status s = detail::check_prepare_buffers(gram, to, memory, needed); !s) return s;
   int scratch = 0;
   if (const status s = detail::spectrum_scratch(on, to.inputs, &scratch); !s) return s;
   detail::pieces result(to.data), from(memory.data);
@@ -173,10 +205,10 @@ inline status alps_workspace(pattern nm, std::int64_t rows, std::int64_t cols, s
 /// \param weights `[rows, cols]` float in device memory, one row for each output, one column for each input; batch = 1.
 ///                NaN and infinity count as 0
 /// \param inputs  from alps_prepare, on this stream
-/// \param out     where to write, device memory; kept weights are new
+/// \param out     where to write, device memory; kept weights are new. `pruned` may be the weights (in place)
 /// \param memory  what alps_workspace says
 /// \param options see there
-/// \param report  on the host, or null
+/// \param report  on the host, or null; disjoint from everything else
 /// \return success, or an error: the errors of find_mask, invalid_pointer for an argument that is missing or a
 ///         workspace that is too small, invalid_option, device_error (also if the eigendecomposition had failed). The
 ///         outputs are only written on success
@@ -201,6 +233,7 @@ status alps(const handles& on, Pattern nm, matrix_view<const float> weights, alp
   const std::size_t kept = alps_inputs_size(inputs.inputs);
   if (const status s = detail::check_workspace({inputs.data, kept}, kept); !s) return s;
   if (const status s = detail::check_workspace(memory, needed); !s) return s;
+  if (const status s = detail::check_alps_buffers(weights, inputs, out, memory, needed, report); !s) return s;
   const detail::blas_settings settings(on.blas, options.arithmetic);
   if (!settings.outcome()) return settings.outcome();
   detail::pieces stored(inputs.data), from(memory.data);

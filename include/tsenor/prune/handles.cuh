@@ -20,7 +20,8 @@ struct handles {
 };
 
 /// Scratch in device memory, aligned to 256 bytes as cudaMalloc does it, of at least the size that the function's
-/// ..._workspace query gives. Its contents are undefined afterwards. It has to live until the stream has done the work.
+/// ..._workspace query gives. That part of it must be disjoint from everything else that the function takes, and its
+/// contents are undefined afterwards. It has to live until the stream has done the work.
 struct workspace {
   void* data = nullptr;
   std::size_t bytes = 0;

@@ -88,6 +88,19 @@ inline status quadratic_forms(const handles& on, std::int64_t rows, std::int64_t
   return {};
 }
 
+inline status check_error_buffers(const matrix_view<const float>& weights, const matrix_view<const float>& pruned,
+                                  const float* gram, const layer_error_sums* result, const workspace& memory,
+                                  std::size_t needed) {
+  return check_apart(
+      {{tsenor::detail::bytes_of(weights), false, ""},
+       {tsenor::detail::bytes_of(pruned), false, ""},
+       read_buffer(gram, weights.cols * weights.cols, ""),
+       written_buffer(result, 1, "layer_error: result shares memory with weights or gram: give it its own buffer"),
+       scratch_buffer(
+           memory, needed,
+           "layer_error: the workspace shares memory with weights, gram or result: give it its own buffer")});
+}
+
 inline status enqueue_layer_error(const handles& on, matrix_view<const float> w, matrix_view<const float> pruned,
                                   const float* gram, const error_pieces& m, layer_error_sums* result) {
   status s =
@@ -116,8 +129,10 @@ inline std::size_t layer_error_workspace(std::int64_t rows, std::int64_t cols) {
 /// \param pruned  V of the same shape
 /// \param gram    G `[cols, cols]` dense and symmetric: undamped, as accumulate_gram leaves it
 /// \param memory  layer_error_workspace(rows, cols) bytes
-/// \param result  one struct in device memory
-/// \return success, or an error, and then nothing is enqueued
+/// \param result  one struct in device memory, disjoint from everything else. What is only read may share memory:
+///                `pruned` may be the weights
+/// \return success, or an error, and then nothing is enqueued: invalid_shape, invalid_pointer, overlapping_buffers,
+///         invalid_option for a handle of another stream, no_device, device_error
 ///
 /// Products in fp32, sums in double. Without elements both sums are 0; NaN in weights or gram gives NaN. No allocation,
 /// no synchronisation. Deterministic where cuBLAS is. Cost: 2 rows * cols^2 multiply-adds.
@@ -141,6 +156,7 @@ inline status layer_error(const handles& on, matrix_view<const float> weights, m
   if (const status s = detail::check_array(gram, weights.cols, "layer_error: gram is null or misaligned"); !s) return s;
   const std::size_t needed = layer_error_workspace(weights.rows, weights.cols);
   if (const status s = detail::check_workspace(memory, needed); !s) return s;
+  if (const status s = detail::check_error_buffers(weights, pruned, gram, result, memory, needed); !s) return s;
   if (const status s = detail::check_handles(on, false); !s) return s;
   const detail::blas_settings settings(on.blas);
   if (!settings.outcome()) return settings.outcome();

@@ -8,8 +8,8 @@
 
 namespace tsenor::prune {
 
-/// The outputs of a pruner for weights `[rows, cols]`. Neither may be null, and they may not overlap; strides as
-/// output_buffer has them.
+/// The outputs of a pruner for weights `[rows, cols]`. Neither may be null, and neither may overlap anything else that
+/// the pruner takes, but for `pruned` in place; strides as output_buffer has them.
 template <class Weight>
 struct outputs {
   /// `[rows, cols]`: the weight that the layer now has, +0.0 where it is pruned. Disjoint from the weights, or the very

@@ -71,6 +71,20 @@ inline status check_sparsegpt_options(const sparsegpt_options& o, pattern nm) {
   return {};
 }
 
+inline status check_sparsegpt_buffers(const sparsegpt_call& c, const workspace& memory, std::size_t needed) {
+  const std::int64_t n = c.weights.cols;
+  const layer_buffers<float> layer(c.weights, c.out);
+  return check_apart(
+      {layer.weights, layer.pruned, layer.mask,
+       read_buffer(c.gram, n * n, "sparsegpt: gram shares memory with an output: give it its own buffer"),
+       written_buffer(
+           c.report, 1,
+           "sparsegpt: the report shares memory with the weights, gram or an output: give it its own buffer"),
+       scratch_buffer(memory, needed,
+                      "sparsegpt: the workspace shares memory with the weights, gram, an output or the report: give it "
+                      "its own buffer")});
+}
+
 // The mask of one panel from the weights as they are now, and its errors passed on within the block.
 template <class Pattern>
 status prune_panel(const handles& on, Pattern nm, const sparsegpt_call& c, const sparsegpt_pieces& m, std::int64_t left,
@@ -162,10 +176,10 @@ inline status sparsegpt_workspace(const handles& on, pattern nm, std::int64_t ro
 ///                tokens than inputs): the damping allows that. An input whose diagonal entry is not a positive
 ///                number is dead: H_jj is 1, and it does not affect other inputs. Its weights rank by magnitude,
 ///                below all others; kept ones stay as they are
-/// \param out     where to write, device memory; kept weights are updated
+/// \param out     where to write, device memory; kept weights are updated. `pruned` may be the weights (in place)
 /// \param memory  what sparsegpt_workspace says
 /// \param options see there
-/// \param report  one struct in device memory, or null
+/// \param report  one struct in device memory, or null; disjoint from everything else
 /// \return success, or an error: the errors of find_mask, invalid_pointer for an argument that is missing or a
 ///         workspace that is too small, invalid_option, device_error; unless it is the last, nothing is enqueued
 ///
@@ -182,11 +196,12 @@ status sparsegpt(const handles& on, Pattern nm, matrix_view<const float> weights
   if (weights.rows == 0 || weights.cols == 0) return {};
   if (const status s = detail::check_array(gram, weights.cols, "sparsegpt: gram is null or misaligned"); !s) return s;
   if (const status s = detail::check_workspace(memory, needed); !s) return s;
+  detail::sparsegpt_call call{weights, gram, out, report, options, detail::block_columns(options.block, pattern(nm).m)};
+  if (const status s = detail::check_sparsegpt_buffers(call, memory, needed); !s) return s;
   const detail::blas_settings settings(on.blas);
   if (!settings.outcome()) return settings.outcome();
   int scratch = 0;
   if (const status s = detail::factor_scratch(on, weights.cols, &scratch); !s) return s;
-  detail::sparsegpt_call call{weights, gram, out, report, options, detail::block_columns(options.block, pattern(nm).m)};
   call.options.rule.search.start = start::cold;
   detail::pieces from(memory.data);
   const detail::sparsegpt_pieces m(from, weights.rows, weights.cols, call.block, scratch);

@@ -58,7 +58,8 @@ status compress_mvue(matrix_view<const T> gradient, void* compressed, random_sta
   namespace library = tsenor::detail;
   if constexpr (detail::check_mvue_type<T>()) {
     if (const status s = library::pending_error(); !s) return s;
-    if (const status s = detail::check_mvue(gradient, compressed, random); !s) return s;
+    if (const status s = library::check_gradient24(gradient, compressed, random, detail::most_mvue_tokens); !s)
+      return s;
     if (gradient.rows == 0 || gradient.cols == 0) return {};
     const library::stream_device on_device(stream);
     if (!on_device.outcome()) return on_device.outcome();

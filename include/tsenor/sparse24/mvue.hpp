@@ -14,7 +14,7 @@
 #include <cstring>
 
 #include "tsenor/detail/config.hpp"
-#include "tsenor/detail/validate.hpp"
+#include "tsenor/detail/validate24.hpp"
 #include "tsenor/matrix_view.hpp"
 #include "tsenor/sparse24/layout.hpp"
 #include "tsenor/status.hpp"
@@ -133,6 +133,7 @@ TSENOR_HOST_DEVICE kept24 draw(const std::uint32_t (&x)[4], std::uint32_t random
 // 128 bytes a token, writes of 128 bytes a feature.
 inline constexpr int mvue_tokens = 128, mvue_features = 64, mvue_threads = 256;
 inline constexpr int mvue_across = mvue_features / 8;
+inline constexpr std::int64_t most_mvue_tokens = std::int64_t(65535) * mvue_tokens;  // of a grid
 
 struct alignas(16) four_words {
   std::uint32_t word[4];
@@ -230,46 +231,6 @@ TSENOR_HOST_DEVICE inline void store_part(const mvue_problem& p, const mvue_bloc
       p.to + p.tokens * p.features + metadata_byte(at.feature, group, p.tokens / 4) + 4 * (thread & 63), &word);
 }
 
-// What is written against what is read, and the places of numbers that are read when the work runs.
-inline status check_mvue_memory(tsenor::detail::byte_range gradient, tsenor::detail::byte_range compressed,
-                                const random_state& random) {
-  using namespace tsenor::detail;
-  if (overlap(compressed, gradient))
-    return {status_code::overlapping_buffers, "the compressed form shares memory with the gradient"};
-  const std::int64_t* const numbers[] = {random.seed_at, random.offset_at};
-  for (const std::int64_t* const number : numbers) {
-    if (number == nullptr) continue;
-    const status s = check_pointer(number, alignof(std::int64_t),
-                                   "random_state::seed_at or offset_at is not aligned to a 64-bit number");
-    if (!s.ok()) return s;
-    if (overlap(compressed, bytes_of(number, sizeof *number, 1)))
-      return {status_code::overlapping_buffers, "the compressed form shares memory with random_state's numbers"};
-  }
-  return {};
-}
-
-template <class T>
-status check_mvue(const matrix_view<const T>& g, const void* compressed, const random_state& random) {
-  using namespace tsenor::detail;
-  constexpr std::int64_t most_tokens = std::int64_t(65535) * mvue_tokens;  // of a grid
-  status s = check_view(g.data, sizeof(T), 16, g.rows, g.cols, g.row_stride, 1, 0,
-                        "the gradient is null or does not begin at a multiple of 16 bytes");
-  if (s.ok()) s = check_granularity(g.rows, g.cols);
-  if (!s.ok() || g.rows * g.cols == 0) return s;
-  if (g.batch != 1) return {status_code::invalid_shape, "compresses one gradient, not a batch", g.batch, 1};
-  if (g.rows > most_tokens)
-    return {status_code::invalid_shape, "more tokens than a grid of CUDA has room for: split the gradient", g.rows,
-            most_tokens};
-  s = check_pointer(compressed, 16, "the compressed form is null or does not begin at a multiple of 16 bytes");
-  if (!s.ok()) return s;
-  if (g.row_stride % 8 != 0)
-    return {status_code::invalid_pointer, "the gradient's rows must begin at multiples of 16 bytes", g.row_stride, 8};
-  if (random.offset % 4 != 0)
-    return {status_code::invalid_option, "random_state::offset must be a multiple of 4", int(random.offset % 4), 4};
-  return check_mvue_memory(bytes_of(g.data, sizeof(T), extent(g.rows, g.cols, g.row_stride, 1, 0)),
-                           bytes_of(compressed, 1, std::int64_t(compressed_size(g.rows, g.cols))), random);
-}
-
 template <class T>
 constexpr bool check_mvue_type() {
   constexpr bool fits = tsenor::detail::is_weight<T> && sizeof(T) == 2;
@@ -315,7 +276,8 @@ void run_mvue(const mvue_problem& p) {
 template <class T>
 status compress_mvue(matrix_view<const T> gradient, void* compressed, random_state random) {
   if constexpr (detail::check_mvue_type<T>()) {
-    if (const status s = detail::check_mvue(gradient, compressed, random); !s) return s;
+    if (const status s = tsenor::detail::check_gradient24(gradient, compressed, random, detail::most_mvue_tokens); !s)
+      return s;
     detail::run_mvue<tsenor::detail::storage_t<T>>(detail::problem_of(gradient, compressed, random));
   }
   return {};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 
 #include "tsenor/apply_mask.hpp"
@@ -44,6 +45,48 @@ inline status check_one_matrix(std::int64_t rows, std::int64_t cols, std::int64_
   return {};
 }
 
+// A buffer that a call takes, and what to say where it shares memory with one named before it.
+struct used_buffer {
+  tsenor::detail::byte_range bytes;
+  bool written;
+  const char* shared;
+};
+
+// `count` elements; none where there is no buffer.
+template <class T>
+used_buffer read_buffer(const T* data, std::int64_t count, const char* shared) {
+  return {tsenor::detail::bytes_of(data, sizeof(T), data == nullptr ? 0 : count), false, shared};
+}
+template <class T>
+used_buffer written_buffer(const T* data, std::int64_t count, const char* shared) {
+  return {tsenor::detail::bytes_of(data, sizeof(T), data == nullptr ? 0 : count), true, shared};
+}
+
+// No buffer that is written shares memory with another one.
+inline status check_apart(std::initializer_list<used_buffer> buffers) {
+  for (const used_buffer* b = buffers.begin(); b != buffers.end(); ++b)
+    for (const used_buffer* a = buffers.begin(); a != b; ++a)
+      if ((a->written || b->written) && tsenor::detail::overlap(a->bytes, b->bytes))
+        return {status_code::overlapping_buffers, b->shared};
+  return {};
+}
+
+// The buffers of a layer whose outputs have their strides. In place, `pruned` alone stands for its weights too.
+template <class T>
+struct layer_buffers {
+  static constexpr const char* shared =
+      "weights, mask and pruned weights share memory: only `pruned` may be the weights, with the same stride";
+  used_buffer weights, pruned, mask;
+
+  layer_buffers(const matrix_view<const T>& w, const outputs<T>& out) {
+    namespace common = tsenor::detail;
+    const bool in_place = out.pruned.data == w.data && out.pruned.row_stride == w.row_stride;
+    weights = {in_place ? common::byte_range{} : common::bytes_of(w), false, shared};
+    pruned = {common::bytes_of(matrix_view(out.pruned.data, w.rows, w.cols, out.pruned.row_stride)), true, shared};
+    mask = {common::bytes_of(matrix_view(out.mask.data, w.rows, w.cols, out.mask.row_stride)), true, shared};
+  }
+};
+
 // Everything about weights and outputs; completes the outputs' strides.
 template <class T>
 status check_layer(pattern nm, const sparsity& rule, const matrix_view<const T>& w, outputs<T>& out) {
@@ -58,17 +101,14 @@ status check_layer(pattern nm, const sparsity& rule, const matrix_view<const T>&
   if (w.rows == 0 || w.cols == 0) return {};
   if (out.pruned.data == nullptr || out.mask.data == nullptr)
     return {status_code::invalid_pointer, "outputs::pruned and outputs::mask are both needed: give each a buffer"};
-  common::byte_range pruned, mask;
+  common::byte_range bytes;
   if (const status s = common::resolve(out.pruned, sizeof(T), w.rows, w.cols, 1,
-                                       "outputs::pruned is not aligned to its element type", pruned);
+                                       "outputs::pruned is not aligned to its element type", bytes);
       !s)
     return s;
-  if (const status s = common::resolve(out.mask, 1, w.rows, w.cols, 1, "", mask); !s) return s;
-  const auto input = common::bytes_of(w.data, sizeof(T), common::extent(w.rows, w.cols, w.row_stride, 1, 0));
-  const bool in_place = out.pruned.data == w.data && out.pruned.row_stride == w.row_stride;
-  if (common::overlap(mask, input) || common::overlap(mask, pruned) || (common::overlap(pruned, input) && !in_place))
-    return {status_code::overlapping_buffers,
-            "weights, mask and pruned weights share memory: only `pruned` may be the weights, with the same stride"};
+  if (const status s = common::resolve(out.mask, 1, w.rows, w.cols, 1, "", bytes); !s) return s;
+  const layer_buffers<T> layer(w, out);
+  if (const status s = check_apart({layer.weights, layer.pruned, layer.mask}); !s) return s;
   return check_one_matrix(w.rows, w.cols, out.pruned.row_stride, 1);
 }
 
@@ -81,22 +121,15 @@ status check_array(const T* data, std::int64_t count, const char* missing) {
 // What Wanda reads and writes beside the weights, once check_layer() has completed the strides of `out`.
 template <class T>
 status check_norms(const matrix_view<const T>& weights, const float* gram, const float* norms, const outputs<T>& out) {
-  namespace common = tsenor::detail;
-  const std::int64_t rows = weights.rows, cols = weights.cols;
+  const std::int64_t cols = weights.cols;
   if (const status s = check_array(gram, cols, "wanda: gram is null or misaligned"); !s) return s;
   if (const status s = check_array(norms, cols, "wanda: norms is null or misaligned"); !s) return s;
-  const common::byte_range read = common::bytes_of(gram, sizeof(float), cols * cols),
-                           written = common::bytes_of(norms, sizeof(float), cols),
-                           others[] = {
-                               common::bytes_of(weights),
-                               common::bytes_of(matrix_view(out.pruned.data, rows, cols, out.pruned.row_stride)),
-                               common::bytes_of(matrix_view(out.mask.data, rows, cols, out.mask.row_stride))};
-  for (const common::byte_range& other : others)
-    if (common::overlap(written, other))
-      return {status_code::overlapping_buffers, "wanda: norms share memory with the weights or with an output"};
-  if (common::overlap(written, read) || common::overlap(others[1], read) || common::overlap(others[2], read))
-    return {status_code::overlapping_buffers, "wanda: gram shares memory with norms or with an output"};
-  return {};
+  const layer_buffers<T> layer(weights, out);
+  return check_apart(
+      {layer.weights, layer.pruned, layer.mask,
+       read_buffer(gram, cols * cols, "wanda: gram shares memory with an output: give it its own buffer"),
+       written_buffer(norms, cols,
+                      "wanda: norms share memory with the weights, gram or an output: give them their own buffer")});
 }
 
 }  // namespace tsenor::prune::detail

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tsenor/prune/detail/check_layer.hpp"
 #include "tsenor/prune/handles.cuh"
 #include "tsenor/status.hpp"
 
@@ -38,6 +39,11 @@ inline status check_workspace(const workspace& memory, std::size_t needed) {
             "the workspace is too small: the function's ..._workspace query says how many bytes it needs (required())",
             std::int64_t(memory.bytes), std::int64_t(needed)};
   return {};
+}
+
+// The part of a checked workspace that is used.
+inline used_buffer scratch_buffer(const workspace& memory, std::size_t needed, const char* shared) {
+  return written_buffer(static_cast<const char*>(memory.data), std::int64_t(needed), shared);
 }
 
 }  // namespace tsenor::prune::detail
