@@ -197,6 +197,12 @@ inline unsigned __float_as_uint(float x) { return tsenor_test::same_bits<unsigne
 inline float __uint_as_float(unsigned x) { return tsenor_test::same_bits<float>(x); }
 inline float __saturatef(float x) { return std::min(std::max(x, 0.f), 1.f); }
 inline float __fdividef(float a, float b) { return a / b; }
+/// a + b rounded towards 0, of numbers whose sum a double holds.
+inline float __fadd_rz(float a, float b) {
+  const double sum = double{a} + double{b};
+  const auto nearest = static_cast<float>(sum);
+  return std::abs(double{nearest}) > std::abs(sum) ? std::nextafter(nearest, 0.f) : nearest;
+}
 template <class T>
 T __ldg(const T* p) {
   return *p;

@@ -127,6 +127,11 @@ double settled(pattern nm, constraint c, distribution d) {
   return sum / double(s.reports.size());
 }
 
+void expect_searching_beside_gaussian(pattern nm, constraint c, distribution d, double most) {
+  SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d));
+  EXPECT_LT(settled(nm, c, d), most * settled(nm, c, distribution::gaussian));
+}
+
 // Where the sweeps alone leave much to be mended, see "hard" in include/tsenor/HOW_IT_WORKS.md.
 TEST(Optimal, HardTilesTakeLittleMoreSearchingThanGaussianOnes) {
   const std::pair<pattern, constraint> cases[] = {{{32, 64}, constraint::exactly},
@@ -134,10 +139,14 @@ TEST(Optimal, HardTilesTakeLittleMoreSearchingThanGaussianOnes) {
                                                   {{16, 32}, constraint::at_most},
                                                   {{8, 16}, constraint::at_most}};
   for (const auto& [nm, c] : cases)
-    for (const distribution d : {distribution::lognormal, distribution::scaled, distribution::additive}) {
-      SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << " " << name_of(d));
-      EXPECT_LT(settled(nm, c, d), 5 * settled(nm, c, distribution::gaussian));
-    }
+    for (const distribution d : {distribution::lognormal, distribution::scaled, distribution::additive})
+      expect_searching_beside_gaussian(nm, c, d, 5);
+}
+
+TEST(Optimal, TilesOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnesUnderExactlyN) {
+  for (const pattern nm : {pattern{16, 32}, pattern{12, 24}})
+    for (const distribution d : {distribution::lognormal, distribution::scaled})
+      expect_searching_beside_gaussian(nm, constraint::exactly, d, 3);
 }
 
 TEST(Optimal, DoesNotDependOnThreadsOrScale) {

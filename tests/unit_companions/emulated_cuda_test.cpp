@@ -238,6 +238,13 @@ TEST(EmulatedCudaIntrinsics, ReinterpretBits) {
   EXPECT_EQ(__uint_as_float(0x7f800000u), INFINITY);
 }
 
+TEST(EmulatedCudaIntrinsics, SumsAreRoundedTowardsZero) {
+  EXPECT_EQ(__fadd_rz(512.f, 0x1.ffffp-15f), 512.f);
+  EXPECT_EQ(__fadd_rz(512.f, 0x1.fffffep-13f), 512.f + 0x1.8p-13f);
+  EXPECT_EQ(__fadd_rz(-512.f, -0x1.ffffp-15f), -512.f);
+  EXPECT_EQ(__fadd_rz(1.f, 512.f), 513.f);
+}
+
 TEST(EmulatedCudaIntrinsics, ApproximateFunctionsHaveTheirValues) {
   EXPECT_FLOAT_EQ(__exp2f(-3.5f), 0.088388346f);
   EXPECT_FLOAT_EQ(__log2f(10.f), 3.3219281f);

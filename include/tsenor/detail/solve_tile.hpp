@@ -80,21 +80,72 @@ TSENOR_FN typename L::bits zero_entries(const L& l) {
   return L::bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) - typename L::index(1); });
 }
 
+// An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added
+// before truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24
+// bits. With x = importance * 2^24, which is exact: x + 1/2 is a number if x < 2^23, so nothing less is rounded to it
+// or beyond, nor to an integer that it does not reach; and from 2^23 on x is an integer, to which less than half its
+// last bit is added.
+template <class L>
+TSENOR_FN typename L::real untruncated_weight(const typename L::real& importance) {
+  using real = typename L::real;
+  return importance * real(float(1 << fixed_bits)) + real(0x1.fffffep-2f);
+}
+template <class L>
+TSENOR_FN typename L::index fixed_weight(const typename L::real& importance) {
+  const typename L::index w = L::truncated(untruncated_weight<L>(importance));
+  return L::plain ? w : pick(importance < typename L::real(0.f), typename L::index(outside), w);  // below 0: absent
+}
+template <class L>
+TSENOR_FN typename L::index fixed_weight(const typename L::template lane_value<double>& importance) {
+  typename L::template lane_array<std::int32_t> w;
+  L::for_each_lane([&](int k) {
+    const double x = L::own(importance, k);
+    w.of(k) = x < 0 ? outside : int(x * (1 << fixed_bits) + 0x1.fffffffffffffp-2);
+  });
+  return L::pack_of(w);
+}
+
+// Of a double: its integer, which has a bit more than a float.
+template <class L>
+TSENOR_FN typename L::real untruncated_weight(const typename L::template lane_value<double>& importance) {
+  const typename L::index w = fixed_weight<L>(importance);
+  return L::template lane_by_lane<float>([&](int k) {
+    const std::int32_t x = L::own(w, k);
+    return float(x - (x >> fixed_bits & x & 1));
+  });
+}
+
+// A tile's weights from load on: l.weights has them all.
+template <class L>
+struct loaded_weights {
+  typename L::held_column held;
+  typename L::index sample;  // sums of sampled rows
+  TSENOR_FN loaded_weights() : sample(0) {}
+  template <class Importances>
+  TSENOR_FN void put(L& l, int i, const Importances& x) {
+    const typename L::index w = fixed_weight<L>(x);
+    l.weights.set_col_entry(i, w);
+    if constexpr (L::holds_column) held.hold(i, untruncated_weight<L>(x));
+    if (is_sampled<L>(i)) sample = sample + (L::plain ? w : largest(w, typename L::index(0)));
+  }
+};
+
 // load, price, take, repair, store.
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
   const tile_position at = position_of(problem.grid, problem.nm.m, tile);
   const bool at_most = !L::exactly && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
-  const tile_scale scale = load(l, problem, at, at.rows, at.cols,
-                                [&](int i, const auto& x) { l.weights.set_col_entry(i, fixed_weight<L>(x)); });
-  l.weights.template seal<false>();
+  loaded_weights<L> loaded;
+  const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });
   const index n = problem.nm.n, zero = 0;
   const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
                         L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
+  const int shift = first_shift(l, loaded.sample, quota, L::plain ? L::width : problem.nm.m);
+  l.weights.template seal<false>();
   const earlier_prices<L> earlier =
       problem.warm ? read_prices(l, problem, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
-  fixed_prices<L> prices = price(l, quota, earlier, problem.nm.m);
+  fixed_prices<L> prices = price(l, loaded.held, shift, quota, earlier, problem.nm.m);
   partial_mask<L> mask;
   take(l, prices, quota, problem.nm.m, mask.kept);
   mask.row_slack = L::exactly ? zero : quota.row - L::count(mask.kept.rows);

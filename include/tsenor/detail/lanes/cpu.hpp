@@ -140,14 +140,21 @@ struct lanes : lane_values<Width> {
       return r;
     }
   };
-  // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
-  template <bool Rows>
-  TSENOR_FN coarse_tile coarse_entries(int shift, int least, int most) const {
+  static constexpr bool holds_column = false;  // l.weights are as near
+  struct held_column {};
+  struct coarse_lines {
+    coarse_tile rows, cols;
+  };
+  // l.weights >> shift, but not less than `least` and not more than `most`.
+  TSENOR_FN coarse_lines coarse_entries(const held_column&, int shift, int least, int most) const {
+    coarse_lines r;
+    shift_entries(weights.by_row[0], shift, least, most, r.rows.x[0]);
+    shift_entries(weights.by_col[0], shift, least, most, r.cols.x[0]);
+    return r;
+  }
+  TSENOR_FN static void shift_entries(const std::int32_t* from, int shift, int least, int most, std::int16_t* to) {
     using wide = typename vector_of<std::int32_t, TSENOR_VECTOR_LANES>::type;
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
-    coarse_tile r;
-    const std::int32_t* from = (Rows ? weights.by_row : weights.by_col)[0];
-    std::int16_t* to = r.x[0];
     const narrow lowest = narrow{} + std::int16_t(least), highest = narrow{} + std::int16_t(most);
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
@@ -160,7 +167,6 @@ struct lanes : lane_values<Width> {
       x = less ? x : highest;
       std::memcpy(to + k, &x, sizeof x);
     }
-    return r;
   }
   struct shared_coarse {
     const coarse_result& x;

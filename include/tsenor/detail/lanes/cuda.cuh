@@ -14,7 +14,7 @@ namespace tsenor::detail::TSENOR_MACHINE {
 enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_reports };
 
 // The memory of a warp.
-template <class L, bool HasPlan>
+template <class L, bool HasPlan, bool HasPairs>
 struct alignas(16) warp_memory {
   static constexpr int tile_size = L::tiles_per_warp * L::width * (L::width + 1);
   float shared[2][L::tiles_per_warp * L::width];
@@ -24,6 +24,7 @@ struct alignas(16) warp_memory {
     std::int32_t weights[tile_size];  // of the optimal method, in place of the importances
   };
   float plan[HasPlan ? tile_size : 1];
+  alignas(16) std::uint32_t pairs[HasPairs ? L::tiles_per_warp * L::tile_pairs : 1];  // coarse weights by row
 };
 
 template <int Width, work For>
@@ -42,7 +43,8 @@ struct lanes : warp_lanes<Width> {
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
-  using memory = warp_memory<base, For == work::published>;
+  static constexpr bool holds_column = plain && holds_tile;  // from load on
+  using memory = warp_memory<base, For == work::published, holds_column>;
   using general = lanes<Width, exactly ? work::optimal : For>;
   template <class T>
   struct shared_values {
@@ -107,29 +109,27 @@ struct lanes : warp_lanes<Width> {
     return -(sum(nth, next, 1) >> 1);
   }
 
+  // A lane's column of weights before they are truncated.
+  struct held_column {
+    float x[holds_column ? width : 1];
+    TSENOR_FN void hold(int k, const real& weight) { x[k] = weight.part[0]; }
+  };
+
   // Rows or columns; in registers where they fit, else made on demand.
   template <bool Rows>
   struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
     int shift, least, most;
-    TSENOR_FN coarse_tile(const lanes& l, int shift_, int least_, int most_)
-        : shift(shift_), least(least_), most(most_) {
-      if constexpr (holds_tile) {
-        TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) x[k] = make(l, k, 0);
-      }
-    }
     TSENOR_FN coarse get(const lanes& l, int k, int s) const {
       if constexpr (holds_tile)
         return x[k];
       else
         return make(l, k, s);
     }
-
-   private:
     TSENOR_FN coarse make(const lanes& l, int k, int s) const {
       const int a = l.weights.template entry_part<Rows>(k, s),
                 b = l.weights.template entry_part<Rows>(k + coarse_count, s);
-      if constexpr (plain) {  // neither is negative or cut off
+      if constexpr (plain) {  // of 64 lanes: neither is negative or cut off
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
       } else {
         const pair16 x = nearest_pair(a >> shift, b >> shift);
@@ -137,10 +137,21 @@ struct lanes : warp_lanes<Width> {
       }
     }
   };
-  // The rows or columns of l.weights >> shift, but not less than `least` and not more than `most`.
-  template <bool Rows>
-  TSENOR_FN coarse_tile<Rows> coarse_entries(int shift, int least, int most) const {
-    return coarse_tile<Rows>(*this, shift, least, most);
+  struct coarse_lines {
+    coarse_tile<true> rows;
+    coarse_tile<false> cols;
+  };
+  // l.weights >> shift, but not less than `least` and not more than `most`, which is 2^14 where columns are held.
+  TSENOR_FN coarse_lines coarse_entries(const held_column& held, int shift, int least, int most) const {
+    coarse_lines r;
+    r.rows.shift = r.cols.shift = shift, r.rows.least = r.cols.least = least, r.rows.most = r.cols.most = most;
+    if constexpr (holds_column) {
+      make_pairs(held, shift, r);
+    } else if constexpr (holds_tile) {
+      TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) r.rows.x[k] = r.rows.make(*this, k, 0);
+      TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) r.cols.x[k] = r.cols.make(*this, k, 0);
+    }
+    return r;
   }
   struct shared_pairs {
     pair16 x[coarse_count];
@@ -155,14 +166,36 @@ struct lanes : warp_lanes<Width> {
     }
     __syncwarp();
     shared_pairs r;
-    TSENOR_UNROLL for (int k = 0; k < coarse_count; k += 4) {
-      const uint4 four = *reinterpret_cast<const uint4*>(to + 2 * k);
-      r.x[k].x = four.x, r.x[k + 1].x = four.y, r.x[k + 2].x = four.z, r.x[k + 3].x = four.w;
-    }
+    read_pairs(reinterpret_cast<const std::uint32_t*>(to), r.x);
     return r;
   }
 
  private:
+  // Coarse weights of held columns, which give them to the rows in halves of pairs. The last bit of 512 counts 2^-14:
+  // multiplications and additions do what shifts, minima and a conversion would, which run where minima of prices do.
+  TSENOR_FN void make_pairs(const held_column& held, int shift, coarse_lines& r) const {
+    std::uint32_t* const pairs = mine.pairs + first_lane() / width * base::tile_pairs;
+    std::uint16_t* const to =
+        reinterpret_cast<std::uint16_t*>(pairs + my_lane() % coarse_count) + my_lane() / coarse_count;
+    const float unit = float_of_bits(std::uint32_t(127 - 14 - shift) << 23);
+    const auto give = [&](int k) {
+      const std::uint32_t x = bits_of(__fadd_rz(__saturatef(held.x[k] * unit), 512.f));
+      to[2 * k * base::row_pairs] = std::uint16_t(x);
+      return int(x);
+    };
+    TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) {
+      const int low = give(k), high = give(k + coarse_count);
+      r.cols.x[k] = pair_of(low, high);
+    }
+    __syncwarp();
+    read_pairs(pairs + my_lane() * base::row_pairs, r.rows.x);
+  }
+  TSENOR_FN static void read_pairs(const std::uint32_t* from, pair16 (&r)[coarse_count]) {
+    TSENOR_UNROLL for (int k = 0; k < coarse_count; k += 4) {
+      const uint4 four = *reinterpret_cast<const uint4*>(from + k);
+      r[k].x = four.x, r[k + 1].x = four.y, r[k + 2].x = four.z, r[k + 3].x = four.w;
+    }
+  }
   template <class T, class Four, class Pack>
   TSENOR_FN static shared_values<T> through_memory(T* to, const Pack& value) {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) to[my_lane() + 32 * s] = value.part[s];

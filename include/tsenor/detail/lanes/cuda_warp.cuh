@@ -21,6 +21,9 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
       tiles_per_warp == 1;                        // what is the same for a tile is the same for all that run together
   static constexpr bool holds_tile = parts == 1;  // a row a lane, in registers
   static constexpr unsigned warp = 0xffffffffu;
+  // Pairs of 16-bit numbers from row to row, and from tile to tile, in memory: without bank conflicts.
+  static constexpr int row_pairs = width / 2 + (width > 8 ? 4 : 0),
+                       tile_pairs = width * row_pairs + (width < 32 ? width / 2 : 0);
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
   static constexpr bool reduces = false;
 #else

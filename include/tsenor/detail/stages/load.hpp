@@ -148,6 +148,17 @@ struct raw_importances {
   }
   // Of row first + i, one of those that are read at once.
   TSENOR_FN row& place(int first, int i) { return held[L::holds_tile ? first + i : i]; }
+  // Cleans what is held. Floats are asked for again, in a short loop, and come back through the lanes' own columns.
+  TSENOR_FN void clean_held() {
+    if constexpr (std::is_same_v<value, float>) {
+      TSENOR_ROLLED for (int i = 0; i < L::width; i++)
+          l.importance.set_col_entry(i, L::template lane_by_lane<float>([&](int j) { return clean(ask(i, j)); }));
+      TSENOR_UNROLL for (int i = 0; i < L::width; i++) held[i] = l.importance.col_entry(i);
+    } else {
+      TSENOR_UNROLL for (int i = 0; i < L::width; i++) held[i] =
+          L::template lane_by_lane<value>([&](int j) { return clean(L::own(held[i], j)); });
+    }
+  }
   TSENOR_FN void take_in(int i, const row& x) {
     if constexpr (in_tile) l.importance.set_col_entry(i, x);
     top = largest(top, same_bits<bits>(x));
@@ -239,7 +250,8 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
     else
       put(i, present<L>(x, i < rows ? cols : 0));
   };
-  if (dirty || !L::holds_tile) {
+  if (L::holds_tile && dirty) raw.clean_held();
+  if (!L::holds_tile) {
     for (int i = 0; i < L::width; i++)
       put_scaled(i, L::template lane_by_lane<value>([&](int j) { return clean(raw.ask(i, j)); }));
   } else if (whole) {  // no test in the loop

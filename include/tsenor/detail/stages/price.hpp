@@ -22,7 +22,8 @@ constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 constexpr int coarse_shift = 12;
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
-constexpr int coarse_mean = 700;                  // enough for the mean of coarse weights
+constexpr int coarse_end = 2 * coarse_most;
+constexpr int coarse_mean = 700;  // enough for the mean of coarse weights
 template <class L>
 constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
 
@@ -63,26 +64,13 @@ template <class L>
 TSENOR_FN bool takes_care(const quotas<L>& quota) {
   return L::width > 32 || quota.at_most;
 }
-
-// An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added
-// before truncation is the last number below 1/2, since 1/2 itself is rounded up with an odd integer that needs all 24
-// bits. With x = importance * 2^24, which is exact: x + 1/2 is a number if x < 2^23, so nothing less is rounded to it
-// or beyond, nor to an integer that it does not reach; and from 2^23 on x is an integer, to which less than half its
-// last bit is added.
+// Other tiles have a sample that tells their resolution: four rows, no two of them a power of two apart, which any M of
+// these lanes has. M <= 8 needs none.
 template <class L>
-TSENOR_FN typename L::index fixed_weight(const typename L::real& importance) {
-  using real = typename L::real;
-  const typename L::index w = L::truncated(importance * real(float(1 << fixed_bits)) + real(0x1.fffffep-2f));
-  return L::plain ? w : pick(importance < real(0.f), typename L::index(outside), w);  // below 0: absent
-}
+constexpr bool takes_sample = L::width == 16 || L::width == 32;
 template <class L>
-TSENOR_FN typename L::index fixed_weight(const typename L::template lane_value<double>& importance) {
-  typename L::template lane_array<std::int32_t> w;
-  L::for_each_lane([&](int k) {
-    const double x = L::own(importance, k);
-    w.of(k) = x < 0 ? outside : int(x * (1 << fixed_bits) + 0x1.fffffffffffffp-2);
-  });
-  return L::pack_of(w);
+TSENOR_FN bool is_sampled(int row) {
+  return takes_sample<L> && ((L::width == 32 ? 0x8421u : 0xa5u) >> row & 1u) != 0;
 }
 
 // The price that puts 0 midway between the n-th largest of w + price and the next.
@@ -195,10 +183,23 @@ TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
   return within - (within > 0 && least << within > sum);
 }
 
+// By how many bits weights are shifted to begin with: so that the sample's mean is at least coarse_mean, or half of it.
+template <class L>
+TSENOR_FN int first_shift(L& l, const typename L::index& sample, const quotas<L>& quota, int side) {
+  if (!takes_sample<L> || !L::any_tile(!quota.at_most)) return coarse_shift;
+  std::uint32_t sum = 0;
+  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sample, i)) >> 4; });
+  sum = L::tile_sum(sum);
+  const std::uint32_t least = std::uint32_t(coarse_mean * scarce(quota.n, side)) >> 2;
+  const int shift = exponent_of(float(sum)) - exponent_of(float(least));
+  if (sum == 0 || shift > coarse_shift || quota.at_most) return coarse_shift;
+  return shift > 0 ? shift : 0;
+}
+
 // Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
 // so; returns whether all were made.
-template <class L, class Rows, class Cols, class Look>
-TSENOR_FN bool coarse_sweeps(L& l, const Rows& rows, const Cols& cols, const quotas<L>& quota, const Look& look,
+template <class L, class Look>
+TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, const quotas<L>& quota, const Look& look,
                              typename L::coarse_result& col) {
   using result = typename L::coarse_result;
   const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
@@ -206,27 +207,27 @@ TSENOR_FN bool coarse_sweeps(L& l, const Rows& rows, const Cols& cols, const quo
   col = 0;
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
     const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
-    coarse_sweep(l, rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
+    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
     if (may_take_care<L> && sweep == 0 && look(row)) return false;
-    coarse_sweep(l, cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
+    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
     if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
   return true;
 }
 
-// Prices of columns where the resolution was too low for `finer` tiles; those of the others are as before.
+// Prices of columns where the resolution was too low for `finer` tiles; those of the others are as before, by shift
+// `first`.
 template <class L>
 TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side, bool finer,
-                                      typename L::index& price) {
+                                      int first, typename L::index& price) {
   using index = typename L::index;
   L::barrier();
   L l(memory);
-  const int fine = finer_shift(l, quota, side), shift = finer ? fine : coarse_shift;
-  const auto rows = l.template coarse_entries<true>(shift, coarse_outside, 2 * coarse_most - 1);
-  const auto cols = l.template coarse_entries<false>(shift, coarse_outside, 2 * coarse_most - 1);
+  const int fine = finer_shift(l, quota, side), shift = finer ? fine : first;
+  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_outside, coarse_end);
   typename L::coarse_result col;
   coarse_sweeps(
-      l, rows, cols, quota, [](const auto&) { return false; }, col);
+      l, lines, quota, [](const auto&) { return false; }, col);
   price = L::widen(col) * index(1 << shift);
   L::barrier();
 }
@@ -234,33 +235,34 @@ TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L
 // Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they
 // begin anew.
 template <class L>
-TSENOR_FN typename L::index coarse_column_prices(L& l, const quotas<L>& quota, int side) {
+TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_column& held, int shift,
+                                                 const quotas<L>& quota, int side) {
   using index = typename L::index;
-  const auto rows = l.template coarse_entries<true>(coarse_shift, coarse_outside, 2 * coarse_most - 1);
-  const auto cols = l.template coarse_entries<false>(coarse_shift, coarse_outside, 2 * coarse_most - 1);
+  const auto lines = l.coarse_entries(held, shift, coarse_outside, coarse_end);
   typename L::coarse_result col;
   [[maybe_unused]] bool finer = false;
   const auto look = [&](const typename L::coarse_result& row) {
     finer = is_too_coarse<L>(row, quota, side) && takes_care(quota);
     return L::any_tile(finer);
   };
-  [[maybe_unused]] const bool all = coarse_sweeps(l, rows, cols, quota, look, col);
+  [[maybe_unused]] const bool all = coarse_sweeps(l, lines, quota, look, col);
   if constexpr (may_take_care<L>)
     if (!all) {
       index price;
-      finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, price);
+      finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, shift, price);
       return price;
     }
-  return L::widen(col) * index(1 << coarse_shift);
+  return L::widen(col) * index(1 << shift);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const quotas<L>& quota, const earlier_prices<L>& earlier, int side) {
+TSENOR_STAGE fixed_prices<L> price(L& l, const typename L::held_column& held, int shift, const quotas<L>& quota,
+                                   const earlier_prices<L>& earlier, int side) {
   fixed_prices<L> prices;
   prices.col = earlier.col;
   if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, quota, side);
+    const typename L::index col = coarse_column_prices(l, held, shift, quota, side);
     if (!earlier.known) prices.col = col;
   }
   prices.row = row_prices(l, prices.col, quota);
