@@ -1,6 +1,6 @@
 """Prunes a model whose weights are DTensors, on any number of GPUs or CPUs. Each rank finds the masks of its shards.
 
-    torchrun --nproc-per-node 2 prune_sharded.py --out folder [--preset 8b] [--pattern 8:16] [--digest]
+    torchrun --nproc-per-node 2 prune_sharded.py --out folder [--preset 8b] [--pattern 8:16] [--stacked] [--digest]
 
 The weights are synthetic, a function of tensor and row, so they do not depend on the number of ranks. Ranks do not
 communicate: a shard consists of whole tiles, so its mask is its part of the whole tensor's mask, bit for bit. Each rank
@@ -60,37 +60,51 @@ def synthetic_rows(index, begin, end, cols, device, block=64):
 def write_whole(path, mask):
     """The file is there with all of its bytes, or it is not there."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    torch.save(mask.cpu(), partial)
+    torch.save(mask.to("cpu", copy=True), partial)
     os.replace(partial, path)
 
 
-def prune_all(shapes, pattern, mesh, folder, stop_after=None):
-    """Finds the masks of all tensors that are not finished yet. Returns how many seconds each part took. All weights
+def missing(shapes, m, mesh, folder, stacked, stop_after):
+    """What this rank has to find: a list of tensors as (shape of a matrix, {path: (number, begin, end)}). A tensor is
+    one matrix or, `stacked`, one of all layers."""
+    shards = [shard_rows(rows, m, mesh.get_rank(), mesh.size()) for rows, _ in shapes.values()]  # before any is written
+    tensors = {}
+    for number, ((name, shape), (begin, end)) in enumerate(zip(shapes.items(), shards)):
+        path = folder / f"{name}.{begin}-{end}.pt"
+        if not path.exists() and (stop_after is None or number < stop_after):
+            _, matrices = tensors.setdefault(name.split(".")[-1] if stacked else name, (shape, {}))
+            matrices[path] = number, begin, end
+    return list(tensors.values())
+
+
+def sharded_weight(shape, matrices, mesh):
+    """A DTensor ``[matrices, rows, cols]``, of which each rank has the same rows of every matrix."""
+    rows, cols = shape
+    local = torch.stack([synthetic_rows(*matrix, cols, mesh.device_type) for matrix in matrices])
+    whole = {"shape": (len(local), rows, cols), "stride": (rows * cols, cols, 1)}
+    return DTensor.from_local(local, mesh, [Shard(1)], run_check=False, **whole)
+
+
+def prune_all(shapes, pattern, mesh, folder, stacked=False, stop_after=None):
+    """Finds the masks of all matrices that are not finished yet. Returns how many seconds each part took. All weights
     are in memory before the first mask is found, and until the last one is."""
     n, m = pattern
-    rank, ranks, device = mesh.get_rank(), mesh.size(), mesh.device_type
-    shards = [shard_rows(rows, m, rank, ranks) for rows, _ in shapes.values()]  # all of them before any is written
-    clock, weights, paths = timer(device), [], []
-    for index, ((name, (rows, cols)), (begin, end)) in enumerate(zip(shapes.items(), shards)):
-        path = folder / f"{name}.{begin}-{end}.pt"
-        if path.exists() or (stop_after is not None and index >= stop_after):
-            continue
-        local = synthetic_rows(index, begin, end, cols, device)
-        whole = {"shape": (rows, cols), "stride": (cols, 1)}
-        weights.append(DTensor.from_local(local, mesh, [Shard(0)], run_check=False, **whole))
-        paths.append(path)
+    device, tensors = mesh.device_type, missing(shapes, m, mesh, folder, stacked, stop_after)
+    clock = timer(device)
+    weights = [sharded_weight(shape, matrices.values(), mesh) for shape, matrices in tensors]
     masks = [torch.empty(weight.to_local().shape, dtype=torch.bool, device=device) for weight in weights]
     seconds = {"make": clock()}
     for weight, mask, turn in zip(weights, masks, itertools.cycle(turns(device))):
         turn()
         tsenor_torch.prune_(weight, n, m, mask_out=mask)  # this rank's tiles, without a word to the others
     seconds["find"] = clock()
-    for path, mask in zip(paths, masks):
-        write_whole(path, mask)
+    for (_, matrices), mask in zip(tensors, masks):
+        for path, matrix in zip(matrices, mask):
+            write_whole(path, matrix)
     seconds["save"] = clock()
     if stop_after is not None:
         os._exit(1)  # as if killed
-    return {"rank": rank, "weights": sum(mask.numel() for mask in masks), **seconds}
+    return {"rank": mesh.get_rank(), "weights": sum(mask.numel() for mask in masks), **seconds}
 
 
 def turns(device):
@@ -177,6 +191,8 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="folder for the masks")
     parser.add_argument("--preset", choices=("tiny", "8b"), default="tiny", help="size of the model (default: tiny)")
     parser.add_argument("--pattern", default="8:16", help="N:M (default: 8:16)")
+    parser.add_argument("--stacked", action="store_true",
+                        help="hold a matrix of all layers in one tensor, as models that scan their layers do")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu",
                         help="default: cuda if there is a device")
     parser.add_argument("--digest", action="store_true", help="print one hash of all masks")
@@ -187,7 +203,7 @@ def main():
     given.out.mkdir(parents=True, exist_ok=True)
     shapes = shapes_of(given.preset)
     warm_up(mesh, *pattern)
-    say(prune_all(shapes, pattern, mesh, given.out, given.stop_after))
+    say(prune_all(shapes, pattern, mesh, given.out, given.stacked, given.stop_after))
     dist.barrier()
     if given.digest and mesh.get_rank() == 0:
         say({"digest": digest(shapes, given.out)})

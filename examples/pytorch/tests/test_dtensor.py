@@ -115,6 +115,9 @@ def test_masks_do_not_depend_on_the_ranks_and_resume_after_a_kill(tmp_path):
     assert all(p.stat().st_mtime_ns == t for p, t in finished.items())
     assert two[-1]["digest"] == one[-1]["digest"] and one[-1]["digest"]["tensors"] == 14
     assert sum(r["weights"] for r in two[:-1]) < one[0]["weights"]
+    done, stacked = prune(tmp_path / "stacked", 2, "--stacked")
+    assert done.returncode == 0, done.stderr
+    assert stacked[-1]["digest"] == one[-1]["digest"]
 
 
 @pytest.mark.parametrize("ranks, pattern", [(3, "8:16")])
