@@ -108,7 +108,7 @@ def prune_all(shapes, pattern, mesh, folder, stacked=False, stop_after=None):
 
 
 def turns(device):
-    """Calls that choose one of two streams on a GPU, so that a tensor's last tiles and the next one's first share it."""
+    """Calls that choose one of two streams on a GPU: a tensor's last tiles and the next one's first share it."""
     if device != "cuda":
         return [lambda: None]
     return [functools.partial(torch.cuda.set_stream, torch.cuda.Stream()) for _ in range(2)]
@@ -166,24 +166,39 @@ def say(record):
 
 def section(record, table):
     """Lines of report.py; ``table(head, rows)`` makes lines of one."""
-    runs = record["runs"]
-    masks = {r["digest"]["sha256"] for r in runs if "digest" in r}
-    times = {n: statistics.median(max(x["find"] for x in r["of_rank"]) for r in runs
-                                  if r["ranks"] == n and not r["resumed_after_a_kill"]) for n in (1, 2)}
-    weights = sum(x["weights"] for x in runs[0]["of_rank"])
-    again = sum(x["weights"] for r in runs if r["resumed_after_a_kill"] for x in r["of_rank"])
+    runs, e = record["runs"], record["environment"]
+    times = {}
+    for run in runs:
+        if not run["resumed_after_a_kill"]:
+            slowest = max(rank["find"] for rank in run["of_rank"])
+            times.setdefault((run["pattern"], run["stacked"], run["ranks"]), []).append(slowest)
+    times = {key: statistics.median(seconds) for key, seconds in sorted(times.items())}
+    weights = sum(rank["weights"] for rank in runs[0]["of_rank"])
+    rows = [[pattern, "one of all layers" if stacked else "each matrix", ranks, f"{1e3 * t:.1f}",
+             f"{weights / t / 1e9:.0f}", f"{times[pattern, stacked, 1] / t:.2f}"]
+            for (pattern, stacked, ranks), t in times.items()]
     return [
         "## Many GPUs", "",
-        f"A synthetic decoder of {weights / 1e9:.2f} billion weights in bfloat16 "
-        f"({record['environment']['command']}) was pruned to {record['pattern']} on one and on two "
-        f"{record['environment']['gpu']} of one host. The times go from the first to the last mask of the slower "
-        "rank; the weights were already on the GPUs.", "",
-    ] + table(["GPUs", "ms", "billion weights a second", "times one"],
-              [[n, f"{1e3 * t:.1f}", f"{weights / t / 1e9:.0f}", f"{times[1] / t:.2f}"] for n, t in times.items()]) + [
-        f"The masks of {runs[0]['digest']['tensors']} tensors on one GPU, on two, and on two after a rank was "
-        f"killed half-way are {'the same bit for bit' if len(masks) == 1 else '**not the same**'}. The run that "
-        f"resumed after the kill found the missing masks, for {again / 1e9:.2f} billion weights.", "",
+        f"A synthetic decoder of {weights / 1e9:.2f} billion weights in bfloat16 ({e['command']}) was pruned on "
+        f"{e['gpus']} {e['gpu']} of one host. The times go from the first to the last mask of the slowest rank; the "
+        "weights were already on the GPUs. A tensor is one matrix, or one matrix of all layers (--stacked), which "
+        "needs fewer calls.", "",
+        *table(["pattern", "a tensor is", "GPUs", "ms", "billion weights a second", "times one"], rows),
+        equal(runs), "",
     ]
+
+
+def equal(runs):
+    """A sentence about the masks of all runs."""
+    masks = {}
+    for run in runs:
+        if "digest" in run:
+            masks.setdefault(run["pattern"], set()).add(run["digest"]["sha256"])
+    same = "the same bit for bit" if all(len(hashes) == 1 for hashes in masks.values()) else "**not the same**"
+    killed = sorted(f"{run['pattern']} on {run['ranks']}" for run in runs if run["resumed_after_a_kill"])
+    return (f"The masks of {runs[0]['digest']['tensors']} matrices are {same} on any number of GPUs, in one tensor or "
+            f"in many, and after ranks were killed half-way ({', '.join(killed)} GPUs), when a second run found what "
+            "was missing.")
 
 
 def main():

@@ -276,13 +276,13 @@ def markdown(linear24, sharded, training):
     e = linear24["environment"]
     lines = [f"# 2:4 training on {e['gpu']}", "",
              f"PyTorch {e['torch']}, CUDA {e['cuda']}, cuSPARSELt {e['cusparselt'] or 'unknown'}, {e['time']}. Written "
-             "by `python report.py` from the newest [records](../../bench/results), which [bench.py](bench.py), "
-             "[training.py](training.py) and [prune_sharded.py](prune_sharded.py) measured.", ""]
+             "by `python report.py` from the newest [records](../../bench/results) of [bench.py](bench.py), "
+             "[training.py](training.py) and [prune_sharded.py](prune_sharded.py).", ""]
     lines += summary_lines(linear24, training) + (time_to_loss.section(training, table) if training else [])
     parts = layer_lines, captured_lines, decoder_lines, float8_lines, float16_lines, kernel_lines
-    lines += [line for part in parts for line in part(linear24)]
-    lines += prune_sharded.section(sharded, table) if sharded else []
-    return "\n".join(map(wrapped, lines))
+    lines += sum((part(linear24) for part in parts), [])
+    more = prune_sharded.section(sharded, table) + time_to_loss.on_ranks(sharded["training"], table) if sharded else []
+    return "\n".join(map(wrapped, lines + more))
 
 
 def main():

@@ -97,13 +97,32 @@ def setting(part):
             f"PyTorch {s['torch']}{compiled(s)}")
 
 
-def agreement(part):
-    masks = [run for run in part["runs"] if run["masks_sha256"]]
+def agreement(parts):
+    masks = [run for part in parts for run in part["runs"] if run["masks_sha256"]]
     if not masks:
         return []
-    return [f"Each rank found its own masks, without communication. In {len(masks)} runs, all "
-            f"{part['settings']['ranks']} ranks had the same hashes of masks at each evaluation, as long as there were "
-            "masks.", ""]
+    return ["Each rank found its own masks, without communication. In all runs on several GPUs "
+            f"({len(masks)}), all ranks had the same hashes of masks at each evaluation, as long as there were masks.", ""]
+
+
+def on_ranks(record, table):
+    """Lines of the report about steps and losses on one GPU and on several."""
+    rows = []
+    for part in record["parts"]:
+        s = part["settings"]
+        gpus = f"{s['ranks']}, {'FSDP2' if s['fsdp'] else 'DDP'}" if s["ranks"] > 1 else "1"
+        of = {run["kind"]: run for run in part["runs"]}
+        ms = part["step_ms"][of["both"]["name"]]
+        rows.append([s["hidden"], s["batch"], gpus, f"{ms['dense']:.1f}", f"{ms['own']:.1f}",
+                     f"{ms['dense'] / ms['own']:.2f}", products(of["both"]), of["both"]["steps"],
+                     *(f"{of[kind]['curve'][-1][2]:.4f}" for kind in ("dense", "both"))])
+    head = ["hidden", "pieces a step", "GPUs", "dense step, ms", "sparse", "times dense", "sparse products", "steps",
+            "held-out loss, dense", "sparse"]
+    return ["## Training on many GPUs", "",
+            f"Decoders on one and on several {record['parts'][0]['settings']['device']} of one host, with data in "
+            "parallel. 'Sparse' has all three products sparse, and finds its masks in every step. With as many pieces "
+            "a step, losses on one and on several GPUs can be compared; with as many pieces a GPU, steps can.", "",
+            *table(head, rows), *agreement(record["parts"])]
 
 
 def section(record, table):
@@ -121,7 +140,7 @@ def section(record, table):
              "gradient.", ""]
     for part in record["parts"]:
         rows = [row(part, *group) for group in groups(part)]
-        lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement(part)
+        lines += [setting(part)[0].upper() + setting(part)[1:] + ".", ""] + table(HEAD, rows) + agreement([part])
     return lines
 
 
