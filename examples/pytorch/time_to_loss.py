@@ -101,8 +101,8 @@ def agreement(parts):
     masks = [run for part in parts for run in part["runs"] if run["masks_sha256"]]
     if not masks:
         return []
-    return ["Each rank found its own masks, without communication. In all runs on several GPUs "
-            f"({len(masks)}), all ranks had the same hashes of masks at each evaluation, as long as there were masks.", ""]
+    return ["Each rank found its own masks, without communication. All ranks had the same hashes of masks at each "
+            f"evaluation of all {len(masks)} runs on several GPUs, as long as there were masks.", ""]
 
 
 def on_ranks(record, table):
