@@ -1,8 +1,11 @@
-// The GPU's lanes with the type of the weights as a value, judged by the CPU's call for that type.
+// The GPU's lanes with the type of the weights as a value, judged by the CPU's call for that type; and plain lanes, whose
+// sweeps work on what they hold of the weights.
 #include "emulated_gpu.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -92,5 +95,52 @@ void expect_results_of_cpu() {
 TEST(EmulatedGpu, SolvesForDoublesAmongAllTypes) { expect_results_of_cpu<double>(); }
 TEST(EmulatedGpu, SolvesForHalvesAmongAllTypes) { expect_results_of_cpu<tsenor::float16>(); }
 TEST(EmulatedGpu, SolvesForBytesAmongAllTypes) { expect_results_of_cpu<tsenor::float8_e4m3>(); }
+
+template <class T, int Width>
+void expect_plain_mask_of_cpu(const std::vector<T>& weights) {
+  const tsenor::options opts = tsenor::options::optimal();
+  const pattern nm{Width / 2, Width};
+  const auto mask_of = [&](const auto& find) {
+    std::vector<std::uint8_t> mask(weights.size());
+    tsenor::mask_outputs<T> out;
+    out.mask = mask.data();
+    find(out);
+    return mask;
+  };
+  const int side = int(weights.size()) / Width;
+  EXPECT_EQ(mask_of([&](const auto& out) {
+              const auto p = problem_of(nm, weights, side, Width, opts, out);
+              for_each_tile<Width, work::optimal_plain>(
+                  p, lane_order::ascending, [&](auto& l, std::int64_t tile) { machine::solve_optimal(l, p, tile); });
+            }),
+            mask_of([&](const auto& out) {
+              EXPECT_TRUE(find_any<T>(tsenor::cpu_executor{2}, nm, {weights.data(), side, Width}, out, opts).ok());
+            }));
+}
+
+// Of unlike scales; near the largest number, with more bits than an integer weight; unclean; and with an upper half of
+// zeros, where the sample is.
+template <class T, int Width>
+void expect_plain_masks_of_cpu() {
+  std::vector<T> weights = make_weights<T>(distribution::lognormal, 3 * Width, Width, 11);
+  expect_plain_mask_of_cpu<T, Width>(weights);
+  std::vector<T> close = weights;
+  for (T& x : close) x = 2 - x * T(0x1p-34);
+  expect_plain_mask_of_cpu<T, Width>(close);
+  weights[1] = std::numeric_limits<T>::quiet_NaN();
+  weights[Width * 7 + 3] = -std::numeric_limits<T>::infinity();
+  expect_plain_mask_of_cpu<T, Width>(weights);
+  std::fill_n(weights.begin(), Width * Width / 2 + Width, T(0));
+  expect_plain_mask_of_cpu<T, Width>(weights);
+}
+
+TEST(EmulatedGpu, GivesMasksOfTheCpuByHeldColumns) {
+  expect_plain_masks_of_cpu<float, 8>();
+  expect_plain_masks_of_cpu<float, 16>();
+  expect_plain_masks_of_cpu<float, 32>();
+  expect_plain_masks_of_cpu<double, 8>();
+  expect_plain_masks_of_cpu<double, 16>();
+  expect_plain_masks_of_cpu<double, 32>();
+}
 
 }  // namespace
