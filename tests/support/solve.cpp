@@ -1,6 +1,7 @@
 #include "solve.hpp"
 
 #include "float_problem.hpp"
+#include "solve_fixed.hpp"
 #include "tsenor/find_mask.hpp"
 
 namespace tsenor_test {
@@ -21,6 +22,31 @@ template call<tsenor::float16> find_any;
 template call<tsenor::bfloat16> find_any;
 template call<tsenor::float8_e4m3> find_any;
 template call<tsenor::float8_e5m2> find_any;
+
+template <int N, int M, class T, class Importance>
+tsenor::status find_fixed(tsenor::cpu_executor executor, tsenor::matrix_view<const T> weights,
+                          const tsenor::mask_outputs<T>& out, const tsenor::options& opts, Importance importance) {
+  return tsenor::find_mask<N, M>(executor, weights, out, opts, importance);
+}
+
+template <class T, class Importance = tsenor::magnitude>
+using fixed_call = tsenor::status(tsenor::cpu_executor, tsenor::matrix_view<const T>, const tsenor::mask_outputs<T>&,
+                                  const tsenor::options&, Importance);
+
+template fixed_call<float> find_fixed<4, 8>;
+template fixed_call<double> find_fixed<4, 8>;
+template fixed_call<tsenor::float16> find_fixed<4, 8>;
+template fixed_call<tsenor::bfloat16> find_fixed<4, 8>;
+template fixed_call<tsenor::float8_e4m3> find_fixed<4, 8>;
+template fixed_call<tsenor::float8_e5m2> find_fixed<4, 8>;
+template fixed_call<float, tsenor::squared> find_fixed<4, 8>;
+template fixed_call<float, tsenor::wanda> find_fixed<4, 8>;
+template fixed_call<float> find_fixed<2, 4>;
+template fixed_call<float> find_fixed<16, 32>;
+template fixed_call<float, tsenor::squared> find_fixed<2, 4>;
+template fixed_call<double> find_fixed<2, 4>;
+template fixed_call<double> find_fixed<8, 16>;
+template fixed_call<double, tsenor::squared> find_fixed<4, 8>;
 
 void run_float_tiles(tsenor::detail::instruction_set isa, const float_problem& p) {
   // As find_mask's run-time entry runs them, so that the solver is compiled once for both.

@@ -1,6 +1,6 @@
 /// \file
 /// solve() for a pattern known when compiling, any weight type and an importance of the library's own. The calls of
-/// find_mask are compiled once, in solve_fixed.cpp, which lists them.
+/// find_mask are compiled once, in solve.cpp, which lists them.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace tsenor_test {
 
-/// find_mask<N, M>. What solve_fixed.cpp does not list does not link.
+/// find_mask<N, M>. What solve.cpp does not list does not link.
 template <int N, int M, class T, class Importance = tsenor::magnitude>
 tsenor::status find_fixed(tsenor::cpu_executor executor, tsenor::matrix_view<const T> weights,
                           const tsenor::mask_outputs<T>& out, const tsenor::options& opts = {},

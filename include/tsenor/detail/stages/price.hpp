@@ -186,7 +186,7 @@ TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
 // By how many bits weights are shifted to begin with: so that the sample's mean is at least coarse_mean, or half of it.
 template <class L>
 TSENOR_FN int first_shift(L& l, const typename L::index& sample, const quotas<L>& quota, int side) {
-  if (!takes_sample<L> || !(L::exactly || L::any_tile(!quota.at_most))) return coarse_shift;
+  if (!takes_sample<L> || !L::any_tile(!quota.at_most)) return coarse_shift;
   std::uint32_t sum = 0;
   l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sample, i)) >> 4; });
   sum = L::tile_sum(sum);
