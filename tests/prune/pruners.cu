@@ -41,6 +41,13 @@ tsenor::status call_alps(const prune::handles& on, tsenor::pattern nm, tsenor::m
   return with_pattern(nm, [&](auto p) { return prune::alps(on, p, w, inputs, out, memory, options, report); });
 }
 
+device_buffer<std::uint8_t> sparsegpt_memory(const prune::handles& on, tsenor::pattern nm, const layer_data& l,
+                                             const prune::sparsegpt_options& options) {
+  std::size_t bytes = 0;
+  expect_ok(prune::sparsegpt_workspace(on, nm, l.rows, l.cols, options, &bytes));
+  return device_buffer<std::uint8_t>(bytes);
+}
+
 pruned_layer run_sparsegpt(const reference_case& c, const layer_data& l, prune::sparsegpt_report* report, int block) {
   const device_handles on;
   const device_layer d(l);
@@ -48,12 +55,10 @@ pruned_layer run_sparsegpt(const reference_case& c, const layer_data& l, prune::
   options.rule.structure = c.structure;
   options.block = block;
   options.tokens = l.tokens;
-  std::size_t bytes = 0;
-  expect_ok(prune::sparsegpt_workspace(on, c.nm, l.rows, l.cols, options, &bytes));
-  const device_buffer<std::uint8_t> memory(bytes);
+  const auto memory = sparsegpt_memory(on, c.nm, l, options);
   const device_buffer<prune::sparsegpt_report> found(1);
-  expect_ok(
-      call_sparsegpt(on, c.nm, d.view(), d.gram.data(), d.outputs(), {memory.data(), bytes}, options, found.data()));
+  expect_ok(call_sparsegpt(on, c.nm, d.view(), d.gram.data(), d.outputs(), {memory.data(), memory.size()}, options,
+                           found.data()));
   if (report != nullptr) *report = found.read()[0];
   static_cast<void>(memory.read());  // its guards
   return d.result();

@@ -93,6 +93,10 @@ inline void expect_same(const layer_data& l, const pruned_layer& found, const re
   static_cast<void>(l);
 }
 
+/// Exactly the workspace that sparsegpt asks for.
+device_buffer<std::uint8_t> sparsegpt_memory(const prune::handles& on, tsenor::pattern nm, const layer_data& l,
+                                             const prune::sparsegpt_options& options = {});
+
 /// sparsegpt with exactly the workspace that it asks for.
 pruned_layer run_sparsegpt(const reference_case& c, const layer_data& l, prune::sparsegpt_report* report = nullptr,
                            int block = 32);

@@ -179,10 +179,9 @@ TEST_F(PruneUpdates, InPlaceIsTheSameAsBeside) {
   prune::sparsegpt_options options;
   options.tokens = l.tokens;
   options.block = 32;
-  std::size_t bytes = 0;
-  ASSERT_TRUE(prune::sparsegpt_workspace(on, c.nm, l.rows, l.cols, options, &bytes).ok());
-  const device_buffer<std::uint8_t> memory(bytes);
-  ASSERT_TRUE(call_sparsegpt(on, c.nm, d.view(), d.gram.data(), out, {memory.data(), bytes}, options, nullptr).ok());
+  const auto memory = sparsegpt_memory(on, c.nm, l, options);
+  ASSERT_TRUE(
+      call_sparsegpt(on, c.nm, d.view(), d.gram.data(), out, {memory.data(), memory.size()}, options, nullptr).ok());
   EXPECT_EQ(d.weights.read(), run_sparsegpt(c, l).weights);
 }
 
@@ -192,24 +191,22 @@ TEST_F(PruneUpdates, RefuseWhatIsWrongAndWriteNothing) {
   const device_handles on;
   const device_layer d(l);
   const tsenor::pattern nm{4, 8};
-  std::size_t bytes = 0;
-  ASSERT_TRUE(prune::sparsegpt_workspace(on, nm, l.rows, l.cols, {}, &bytes).ok());
-  const device_buffer<std::uint8_t> memory(bytes);
+  const auto memory = sparsegpt_memory(on, nm, l);
   const auto sparsegpt = [&](const prune::handles& h, prune::workspace m, const prune::sparsegpt_options& o) {
     return call_sparsegpt(h, nm, d.view(), d.gram.data(), d.outputs(), m, o, nullptr);
   };
-  const auto too_small = sparsegpt(on, {memory.data(), bytes - 1}, {});
+  const auto too_small = sparsegpt(on, {memory.data(), memory.size() - 1}, {});
   EXPECT_EQ(too_small.code(), status_code::invalid_pointer);
-  EXPECT_EQ(too_small.required(), std::int64_t(bytes));
+  EXPECT_EQ(too_small.required(), std::int64_t(memory.size()));
   prune::handles other = on;
   other.stream = nullptr;
-  EXPECT_EQ(sparsegpt(other, {memory.data(), bytes}, {}).code(), status_code::invalid_option);
+  EXPECT_EQ(sparsegpt(other, {memory.data(), memory.size()}, {}).code(), status_code::invalid_option);
   other = on;
   other.solver = nullptr;
-  EXPECT_EQ(sparsegpt(other, {memory.data(), bytes}, {}).code(), status_code::invalid_pointer);
+  EXPECT_EQ(sparsegpt(other, {memory.data(), memory.size()}, {}).code(), status_code::invalid_pointer);
   prune::sparsegpt_options damping;
   damping.damping = 0;
-  EXPECT_EQ(sparsegpt(on, {memory.data(), bytes}, damping).code(), status_code::invalid_option);
+  EXPECT_EQ(sparsegpt(on, {memory.data(), memory.size()}, damping).code(), status_code::invalid_option);
   EXPECT_EQ(call_alps(on, nm, d.view(), {nullptr, 31}, d.outputs(), {}, {}, nullptr).code(),
             status_code::invalid_shape);
   EXPECT_EQ(call_alps(on, nm, d.view(), {nullptr, 32}, d.outputs(), {}, {}, nullptr).code(),
@@ -227,9 +224,7 @@ TEST_F(PruneUpdates, SparseGptRefusesBuffersThatShareMemory) {
   const device_handles on;
   const device_layer d(l);
   const tsenor::pattern nm{4, 8};
-  std::size_t bytes = 0;
-  ASSERT_TRUE(prune::sparsegpt_workspace(on, nm, l.rows, l.cols, {}, &bytes).ok());
-  const device_buffer<std::uint8_t> memory(bytes);
+  const auto memory = sparsegpt_memory(on, nm, l);
   const device_buffer<prune::sparsegpt_report> report(1);
   expect_apart(
       {{"gram", d.gram.data(), false},
@@ -241,7 +236,7 @@ TEST_F(PruneUpdates, SparseGptRefusesBuffersThatShareMemory) {
       [&] { return d.untouched() && report.untouched() && memory.untouched(); },
       [&](const std::vector<place>& at) {
         return call_sparsegpt(on, nm, {floats(at[1]), l.rows, l.cols}, floats(at[0]), outputs_at(at[2], at[3]),
-                              {at[5].at, bytes}, {}, static_cast<prune::sparsegpt_report*>(at[4].at));
+                              {at[5].at, memory.size()}, {}, static_cast<prune::sparsegpt_report*>(at[4].at));
       });
 }
 
