@@ -85,10 +85,11 @@ TSENOR_FN typename L::bits zero_entries(const L& l) {
 // bits. With x = importance * 2^24, which is exact: x + 1/2 is a number if x < 2^23, so nothing less is rounded to it
 // or beyond, nor to an integer that it does not reach; and from 2^23 on x is an integer, to which less than half its
 // last bit is added.
+constexpr float nearly_half = 0x1.fffffep-2f;
 template <class L>
 TSENOR_FN typename L::real untruncated_weight(const typename L::real& importance) {
   using real = typename L::real;
-  return importance * real(float(1 << fixed_bits)) + real(0x1.fffffep-2f);
+  return importance * real(float(1 << fixed_bits)) + real(nearly_half);
 }
 template <class L>
 TSENOR_FN typename L::index fixed_weight(const typename L::real& importance) {
@@ -118,15 +119,30 @@ TSENOR_FN typename L::real untruncated_weight(const typename L::template lane_va
 // A tile's weights from load on: l.weights has them all.
 template <class L>
 struct loaded_weights {
+  using real = typename L::real;
+  using index = typename L::index;
+  int side;
+  real factor, added;  // of and to importances: 2^24 and 1/2 inside the tile, 0 and `outside` elsewhere
   typename L::held_column held;
-  typename L::index sample;  // sums of sampled rows
-  TSENOR_FN loaded_weights() : sample(0) {}
+  index sample = 0;  // sums of sampled rows
+  TSENOR_FN explicit loaded_weights(int m)
+      : side(m),
+        factor(pick(L::lane() < index(m), real(float(1 << fixed_bits)), real(0.f))),
+        added(pick(L::lane() < index(m), real(nearly_half), real(float(outside)))) {}
   template <class Importances>
   TSENOR_FN void put(L& l, int i, const Importances& x) {
-    const typename L::index w = fixed_weight<L>(x);
-    l.weights.set_col_entry(i, w);
-    if constexpr (L::holds_column) held.hold(i, untruncated_weight<L>(x));
-    if (is_sampled<L>(i)) sample = sample + (L::plain ? w : largest(w, typename L::index(0)));
+    index w;
+    if constexpr (reads_again<L> && std::is_same_v<Importances, real>) {
+      const real exact = is_row<L>(i, side) ? x * factor + added : real(float(outside));
+      w = L::truncated(exact);
+      l.weights.set_col_entry(i, w);
+      if constexpr (L::holds_column) held.hold(i, exact);
+    } else {
+      w = fixed_weight<L>(x);
+      l.weights.set_col_entry(i, w);
+      if constexpr (L::holds_column) held.hold(i, untruncated_weight<L>(x));
+    }
+    if (is_sampled<L>(i)) sample = sample + (L::plain ? w : largest(w, index(0)));
   }
 };
 
@@ -134,13 +150,15 @@ struct loaded_weights {
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
-  const tile_position at = position_of(problem.grid, problem.nm.m, tile);
+  tile_position at = position_of(problem.grid, problem.nm.m, tile);
+  if constexpr (reads_again<L>) at.rows = at.cols = problem.nm.m;  // as they are; the same for all tiles
   const bool at_most = !L::exactly && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
-  loaded_weights<L> loaded;
+  loaded_weights<L> loaded(problem.nm.m);
   const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });
   const index n = problem.nm.n, zero = 0;
   const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
-                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
+                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most,
+                        fillers_of<L>(problem.nm.n, problem.nm.m)};
   const int shift = first_shift(l, loaded.sample, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
   const earlier_prices<L> earlier =

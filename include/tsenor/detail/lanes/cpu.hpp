@@ -145,17 +145,17 @@ struct lanes : lane_values<Width> {
   struct coarse_lines {
     coarse_tile rows, cols;
   };
-  // l.weights >> shift, but not less than `least` and not more than `most`.
-  TSENOR_FN coarse_lines coarse_entries(const held_column&, int shift, int least, int most) const {
+  // l.weights >> shift, but not less than 0 and not more than `most`.
+  TSENOR_FN coarse_lines coarse_entries(const held_column&, int shift, int most) const {
     coarse_lines r;
-    shift_entries(weights.by_row[0], shift, least, most, r.rows.x[0]);
-    shift_entries(weights.by_col[0], shift, least, most, r.cols.x[0]);
+    shift_entries(weights.by_row[0], shift, most, r.rows.x[0]);
+    shift_entries(weights.by_col[0], shift, most, r.cols.x[0]);
     return r;
   }
-  TSENOR_FN static void shift_entries(const std::int32_t* from, int shift, int least, int most, std::int16_t* to) {
+  TSENOR_FN static void shift_entries(const std::int32_t* from, int shift, int most, std::int16_t* to) {
     using wide = typename vector_of<std::int32_t, TSENOR_VECTOR_LANES>::type;
     using narrow = typename vector_of<std::int16_t, 2 * TSENOR_VECTOR_LANES>::type;
-    const narrow lowest = narrow{} + std::int16_t(least), highest = narrow{} + std::int16_t(most);
+    const narrow lowest = {}, highest = narrow{} + std::int16_t(most);
     for (int k = 0; k < width * width; k += 2 * TSENOR_VECTOR_LANES) {
       wide a, b;
       std::memcpy(&a, from + k, sizeof a);

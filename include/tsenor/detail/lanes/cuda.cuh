@@ -43,7 +43,7 @@ struct lanes : warp_lanes<Width> {
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
-  static constexpr bool holds_column = plain && holds_tile;  // from load on
+  static constexpr bool holds_column = exactly && holds_tile;  // from load on
   using memory = warp_memory<base, For == work::published, holds_column>;
   using general = lanes<Width, exactly ? work::optimal : For>;
   template <class T>
@@ -119,7 +119,7 @@ struct lanes : warp_lanes<Width> {
   template <bool Rows>
   struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
-    int shift, least, most;
+    int shift, most;
     TSENOR_FN coarse get(const lanes& l, int k, int s) const {
       if constexpr (holds_tile)
         return x[k];
@@ -133,7 +133,7 @@ struct lanes : warp_lanes<Width> {
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
       } else {
         const pair16 x = nearest_pair(a >> shift, b >> shift);
-        return lower(upper(x, pair_of(least, least)), pair_of(most, most));
+        return lower(upper(x, pair_of(0, 0)), pair_of(most, most));
       }
     }
   };
@@ -141,10 +141,10 @@ struct lanes : warp_lanes<Width> {
     coarse_tile<true> rows;
     coarse_tile<false> cols;
   };
-  // l.weights >> shift, but not less than `least` and not more than `most`, which is 2^14 where columns are held.
-  TSENOR_FN coarse_lines coarse_entries(const held_column& held, int shift, int least, int most) const {
+  // l.weights >> shift, but not less than 0 and not more than `most`, which is 2^14 where columns are held.
+  TSENOR_FN coarse_lines coarse_entries(const held_column& held, int shift, int most) const {
     coarse_lines r;
-    r.rows.shift = r.cols.shift = shift, r.rows.least = r.cols.least = least, r.rows.most = r.cols.most = most;
+    r.rows.shift = r.cols.shift = shift, r.rows.most = r.cols.most = most;
     if constexpr (holds_column) {
       make_pairs(held, shift, r);
     } else if constexpr (holds_tile) {

@@ -42,6 +42,16 @@ TSENOR_FN tile_scale scale_of(const Value& largest, int replaced) {
   }
 }
 
+// Lanes of whole tiles that leave some over read the last row and column again in place of what is outside, so that
+// there is no branch at a read.
+template <class L>
+constexpr bool reads_again = L::exactly && !L::plain;
+// Whether row i lies in a tile of `rows`: no question up to the middle, but of the narrowest lanes.
+template <class L>
+TSENOR_FN bool is_row(int i, int rows) {
+  return (L::width > 8 && i <= L::width / 2) || i < rows;
+}
+
 // x * 2^-exponent in each lane, as scaled_down() of one number.
 template <class L>
 TSENOR_FN typename L::real scaled_lanes(const typename L::real& x, int exponent) {
@@ -138,6 +148,9 @@ struct raw_importances {
   TSENOR_FN raw_importances(L& l_, const detail::problem<Weight, Importance>& problem_, const tile_position& at_)
       : l(l_), problem(problem_), at(at_) {}
   TSENOR_FN bool inside(int i, int j) const { return L::plain || (i < at.rows && j < at.cols); }
+  TSENOR_FN bool reads(int i, int j) const { return reads_again<L> || inside(i, j); }
+  TSENOR_FN int row_of(int i) const { return reads_again<L> && !is_row<L>(i, at.rows) ? at.rows - 1 : i; }
+  TSENOR_FN int col_of(int j) const { return reads_again<L> && j >= at.cols ? at.cols - 1 : j; }
   TSENOR_FN value ask(int i, int j) const {
     if constexpr (in_tile)
       return l.importance.element(i, j);
@@ -172,7 +185,9 @@ TSENOR_FN void fill(raw_importances<L, T, Weight, Importance>& raw) {
   constexpr int rows = raw_importances<L, T, Weight, Importance>::rows_at_once;
   for (int first = 0; first < L::width; first += rows) {
     TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.place(first, i) = L::template lane_by_lane<value>([&](int j) {
-      return Whole || raw.inside(first + i, j) ? importance_at<T>(raw.problem, raw.at, first + i, j) : value(0);
+      return Whole || raw.reads(first + i, j)
+                 ? importance_at<T>(raw.problem, raw.at, raw.row_of(first + i), raw.col_of(j))
+                 : value(0);
     });
     TSENOR_UNROLL for (int i = 0; i < rows; i++) raw.take_in(first + i, raw.place(first, i));
   }
@@ -189,14 +204,17 @@ TSENOR_STAGE void fill(raw_importances<L, any_weight, any_weight, Importance>& r
     with_weight_type<any_weight>(problem, [&](auto weight) {
       using T = decltype(weight);
       TSENOR_UNROLL for (int i = 0; i < rows; i++) w[i] = L::template lane_by_lane<float>([&](int j) {
-        return Whole || raw.inside(first + i, j) ? to_arithmetic(weight_at<T>(problem, at, first + i, j)) : 0.f;
+        return Whole || raw.reads(first + i, j)
+                   ? to_arithmetic(weight_at<T>(problem, at, raw.row_of(first + i), raw.col_of(j)))
+                   : 0.f;
       });
     });
     TSENOR_UNROLL for (int i = 0; i < rows; i++) {
       auto& x = raw.place(first, i);
       x = L::template lane_by_lane<float>([&](int j) {
-        const bool inside = Whole || raw.inside(first + i, j);
-        return inside ? float(problem.importance(L::own(w[i], j), at.row + first + i, at.col + j, at.batch)) : 0.f;
+        const bool reads = Whole || raw.reads(first + i, j);
+        const int row = raw.row_of(first + i), col = raw.col_of(j);
+        return reads ? float(problem.importance(L::own(w[i], j), at.row + row, at.col + col, at.batch)) : 0.f;
       });
       raw.take_in(first + i, x);
     }
@@ -224,7 +242,7 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
                              int cols, const Put& put) {
   using value = importance_value<T>;
   raw_importances<L, T, Weight, Importance> raw(l, problem, at);
-  if (L::plain || (L::holds_tile && at.rows == L::width && at.cols == L::width))
+  if (L::plain || (L::holds_tile && !reads_again<L> && at.rows == L::width && at.cols == L::width))
     fill<true>(raw);
   else
     fill<false>(raw);
@@ -245,7 +263,7 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
   const bool whole = L::plain || (L::one_at_a_time && rows == L::width && cols == L::width);
   const auto put_scaled = [&](int i, const auto& importances) {
     const auto x = square(scaled_lanes<L>(importances, exponent));
-    if constexpr (L::plain)
+    if constexpr (L::plain || (reads_again<L> && std::is_same_v<value, float>))
       put(i, x);
     else
       put(i, present<L>(x, i < rows ? cols : 0));
@@ -263,7 +281,7 @@ TSENOR_FN tile_scale load_as(L& l, const problem<Weight, Importance>& problem, c
 }
 
 // Calls put(i, importances), scaled, for all rows; entries outside the first `rows` and `cols` of the lanes are absent,
-// those outside the tile have no importance.
+// those outside the tile have no importance. Where lanes read again, floats outside are any of the tile's.
 template <class L, class Weight, class Importance, class Put>
 TSENOR_FN tile_scale load(L& l, const problem<Weight, Importance>& problem, const tile_position& at, int rows, int cols,
                           const Put& put) {

@@ -15,14 +15,16 @@ constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are c
                                      // |w + u + v| < 3 * 2^25 =: C
 constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
 constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
+constexpr int kept_by_all = 1 << 29;  // with it the price of a lane outside that is kept before any other
 
 // Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums
 // stay within 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives
 // way to a lesser one, and what is beyond 2^14 then is cut off: it is kept in any case.
 constexpr int coarse_shift = 12;
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
-constexpr int coarse_outside = -2 * coarse_most;  // below all sums inside, and 16 bits with any price
 constexpr int coarse_end = 2 * coarse_most;
+constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
+constexpr int coarse_kept = 3 * coarse_most;  // and above
 constexpr int coarse_mean = 700;  // enough for the mean of coarse weights
 template <class L>
 constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
@@ -47,12 +49,26 @@ struct quotas {
   typename L::index row, col;  // n, or 0 outside the tile
   int n;
   bool at_most;
+  int fillers;  // see fillers_of
 };
+
+// How many lanes outside of every tile stand for rows and columns that all keep: the last ones. Of the others none is
+// kept. So the rank that is looked for is the middle one of all lanes, which takes fewest comparisons, where M leaves
+// over enough lanes.
+template <class L>
+TSENOR_FN int fillers_of(int n, int side) {
+  const int wanted = L::width / 2 - n;
+  return !L::plain && wanted > 0 && wanted <= L::width - side ? wanted : 0;
+}
+template <class L>
+TSENOR_FN typename L::flag is_filler(const quotas<L>& quota) {
+  return !(L::lane() < typename L::index(L::width - quota.fillers));
+}
 
 // The same for the general lanes.
 template <class L>
 TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
-  return {quota.row, quota.col, quota.n, quota.at_most};
+  return {quota.row, quota.col, quota.n, quota.at_most, quota.fillers};
 }
 
 // Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M
@@ -96,9 +112,9 @@ TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, in
 // The price of each row (Rows) or column, given the other side's.
 template <bool Rows, class L>
 TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& quota) {
-  const auto prices = l.share(other);
+  const auto prices = l.share(L::plain ? other : pick(is_filler<L>(quota), typename L::index(kept_by_all), other));
   typename L::index nth, next;
-  around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n, nth, next);
+  around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n + quota.fillers, nth, next);
   return midprice<L>(nth, next, Rows ? quota.row : quota.col);
 }
 
@@ -118,10 +134,11 @@ TSENOR_FN typename L::coarse_result over_relaxed(const typename L::coarse_result
   return largest(smallest(target + L::midpoint(L::midpoint(step, result(0)), result(0)), result(most)), result(least));
 }
 
-// New prices of one side, given the other's, at the lower resolution and over-relaxed but for the first sweep.
+// New prices of one side, given the other's, at the lower resolution and over-relaxed but for the first sweep. Those of
+// lanes outside the tile remain.
 template <class L, class Entries>
 TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::coarse_result& other, bool first,
-                               const typename L::coarse_result& quota, int n, int least, int most,
+                               const typename L::coarse_result& quota, int rank, int least, int most,
                                typename L::coarse_result& price) {
   using result = typename L::coarse_result;
   const auto prices = l.share_coarse(other);
@@ -130,11 +147,11 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
     typename L::coarse t[L::coarse_count + 1];
     typename L::coarse_rank nth, next;
     TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
-    around_rank<L::coarse_count>(t, n, nth, next);
+    around_rank<L::coarse_count>(t, rank, nth, next);
     target.part[s] = L::coarse_midprice(nth, next);
   }
-  if (!L::plain) target = pick(quota > result(0), target, result(0));
-  price = over_relaxed<L>(first ? target : price, target, least, most);
+  const result now = over_relaxed<L>(first ? target : price, target, least, most);
+  price = L::plain ? now : pick(quota > result(0), now, price);
 }
 
 // Where prices must not be positive, their free constant, (u + c, v - c), makes the largest u and the largest v equal,
@@ -149,8 +166,8 @@ TSENOR_FN void make_not_positive(const quotas<L>& quota, typename L::coarse_resu
   const int col_top = L::tile_largest(pick(quota.col > zero, v, least));
   if (!quota.at_most) return;
   const index up = (col_top - row_top) >> 1;
-  row = L::narrow(pick(quota.row > zero, largest(smallest(u + up, zero), least + index(1)), zero));
-  col = L::narrow(pick(quota.col > zero, largest(smallest(v - up, zero), index(-coarse_most)), zero));
+  row = L::narrow(pick(quota.row > zero, largest(smallest(u + up, zero), least + index(1)), u));
+  col = L::narrow(pick(quota.col > zero, largest(smallest(v - up, zero), index(-coarse_most)), v));
 }
 
 // Where less than half of the entries are kept, prices are larger beside the weights' mean: this of `side`.
@@ -202,17 +219,30 @@ template <class L, class Look>
 TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, const quotas<L>& quota, const Look& look,
                              typename L::coarse_result& col) {
   using result = typename L::coarse_result;
+  using index = typename L::index;
   const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
+  const int rank = quota.n + quota.fillers;
   result row;
   col = 0;
+  if constexpr (!L::plain) {
+    row = L::narrow(pick(is_filler<L>(quota), index(coarse_kept), index(coarse_outside)));
+    col = pick(col_quota > col, col, row);
+  }
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
     const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
-    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
+    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, rank, -2 * coarse_most + 1, most, row);
     if (may_take_care<L> && sweep == 0 && look(row)) return false;
-    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
+    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, rank, -coarse_most, most, col);
     if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
   return true;
+}
+
+// Exact prices of coarse ones of columns, 0 outside the tile.
+template <class L>
+TSENOR_FN typename L::index widened(const typename L::coarse_result& col, int shift, const quotas<L>& quota) {
+  const typename L::index zero = 0, price = L::widen(col) * typename L::index(1 << shift);
+  return L::plain ? price : pick(quota.col > zero, price, zero);
 }
 
 // Prices of columns where the resolution was too low for `finer` tiles; those of the others are as before, by shift
@@ -220,15 +250,14 @@ TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, const 
 template <class L>
 TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side, bool finer,
                                       int first, typename L::index& price) {
-  using index = typename L::index;
   L::barrier();
   L l(memory);
   const int fine = finer_shift(l, quota, side), shift = finer ? fine : first;
-  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_outside, coarse_end);
+  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_end);
   typename L::coarse_result col;
   coarse_sweeps(
       l, lines, quota, [](const auto&) { return false; }, col);
-  price = L::widen(col) * index(1 << shift);
+  price = widened(col, shift, quota);
   L::barrier();
 }
 
@@ -237,8 +266,7 @@ TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L
 template <class L>
 TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_column& held, int shift,
                                                  const quotas<L>& quota, int side) {
-  using index = typename L::index;
-  const auto lines = l.coarse_entries(held, shift, coarse_outside, coarse_end);
+  const auto lines = l.coarse_entries(held, shift, coarse_end);
   typename L::coarse_result col;
   [[maybe_unused]] bool finer = false;
   const auto look = [&](const typename L::coarse_result& row) {
@@ -248,11 +276,11 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_co
   [[maybe_unused]] const bool all = coarse_sweeps(l, lines, quota, look, col);
   if constexpr (may_take_care<L>)
     if (!all) {
-      index price;
+      typename L::index price;
       finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, shift, price);
       return price;
     }
-  return L::widen(col) * index(1 << shift);
+  return widened(col, shift, quota);
 }
 
 // Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
