@@ -5,6 +5,7 @@
 
 #include <cfloat>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "tsenor/detail/certified.hpp"
@@ -94,17 +95,33 @@ TSENOR_FN void with_bits_of_weight(const problem<Weight, Importance>& problem, c
   }
 }
 
-// A lane stores its column of the pruned weights.
+// A row of the pruned weights, by its bytes of the mask, so that compilers make vector code of it.
+template <class L, class T>
+TSENOR_FN void store_pruned_row(T* to, const T* weights, typename L::tile_set row) {
+  std::uint8_t keeps[L::width];
+  L::store_whole_row(keeps, row);
+  T pruned[L::width];
+  for (int j = 0; j < L::width; j++) pruned[j] = keeps[j] ? weights[j] : T{};
+  std::memcpy(to, pruned, sizeof pruned);
+}
+
+// The pruned weights: where lanes run together each stores its column.
 template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
-                            const typename L::bits& cols) {
+                            const mask_bits<L>& mask) {
   const auto& b = problem.out.pruned;
   T* const to = reinterpret_cast<T*>(b.data) + (at.batch * b.batch_stride + at.row * b.row_stride + at.col);
-  for (int i = 0; i < at.rows; i++)
+  for (int i = 0; i < at.rows; i++) {
+    if constexpr (L::one_at_a_time)
+      if (at.cols == L::width) {
+        store_pruned_row<L>(to + i * b.row_stride, &weight_at<T>(problem, at, i, 0), L::at(mask.rows, i));
+        continue;
+      }
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(problem, at, i, j) : T{};
+      to[i * b.row_stride + j] = L::own(mask.cols, j) >> i & 1u ? weight_at<T>(problem, at, i, j) : T{};
     });
+  }
 }
 
 // The original importances of row i, cleaned where the tile has some to clean, 0 outside it. The lambda returns
@@ -268,7 +285,7 @@ TSENOR_FN void store(L& l, const problem<Weight, Importance>& problem, const til
     store_certificate<Weight>(l, problem, at, tile, mask, prices, scale, spent, settle);
   }
   if (problem.out.pruned.data)  // after the report: it may be in place
-    with_bits_of_weight(problem, [&](auto weight) { store_pruned<decltype(weight)>(l, problem, at, mask.cols); });
+    with_bits_of_weight(problem, [&](auto weight) { store_pruned<decltype(weight)>(l, problem, at, mask); });
   store_masks(l, problem, at, mask.rows);
 }
 
