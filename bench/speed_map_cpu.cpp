@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,14 @@ double copy_bytes_per_second() {
   return best;
 }
 
+// The processor's name, where the system tells it.
+std::string processor() {
+  std::ifstream about("/proc/cpuinfo");
+  for (std::string line; std::getline(about, line);)
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  return "CPU";
+}
+
 double seconds(const map_cell& cell) {
   return with_type(cell.type, [&](auto weight) { return seconds_of<decltype(weight)>(cell); });
 }
@@ -64,7 +73,7 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   tsenor_bench::register_map(tsenor_bench::seconds, tsenor_bench::side * tsenor_bench::side);
-  benchmark::AddCustomContext("device", "CPU, one thread");
+  benchmark::AddCustomContext("device", tsenor_bench::processor() + ", one thread");
   benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(tsenor_bench::copy_bytes_per_second()));
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -143,8 +143,8 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
                         L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
   const int shift = first_shift(l, loaded.sample, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
-  const earlier_prices<L> earlier =
-      problem.warm ? read_prices(l, problem, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
+  const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}
+                                                                   : read_prices(l, problem, at, tile, scale, at_most);
   fixed_prices<L> prices = price(l, loaded.held, shift, quota, earlier, problem.nm.m);
   partial_mask<L> mask;
   take(l, prices, quota, problem.nm.m, mask.kept);

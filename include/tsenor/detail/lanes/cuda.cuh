@@ -10,8 +10,8 @@
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
-// lanes, too; without reports and with them.
-enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_reports };
+// lanes, too: for masks alone, and for any outputs.
+enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_outputs };
 
 // The memory of a warp.
 template <class L, bool HasPlan, bool HasPairs>
@@ -37,9 +37,9 @@ struct lanes : warp_lanes<Width> {
   using tile_set = typename base::tile_set;
   template <class T>
   using tile = shared_tile<base, T>;
-  static constexpr bool plain = For == work::optimal_plain || For == work::optimal_plain_reports;
+  static constexpr bool plain = For == work::optimal_plain || For == work::optimal_plain_outputs;
   static constexpr bool exactly = plain || For == work::optimal_exactly;
-  static constexpr bool reports = For != work::optimal_plain;
+  static constexpr bool masks_only = For == work::optimal_plain;
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
