@@ -15,7 +15,6 @@
 
 #include "support/checker.hpp"
 #include "support/distributions.hpp"
-#include "support/selection_cases.hpp"
 #include "support/solve.hpp"
 
 namespace {

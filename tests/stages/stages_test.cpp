@@ -13,7 +13,6 @@
 #include "support/distributions.hpp"
 #include "support/float_problem.hpp"
 #include "support/reference_published.hpp"
-#include "support/selection_cases.hpp"
 #include "tsenor/detail/cpu_machines.hpp"
 
 namespace {

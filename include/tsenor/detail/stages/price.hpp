@@ -81,8 +81,8 @@ TSENOR_FN typename L::index midprice(const typename L::index& nth, const typenam
   return L::plain ? price : pick(quota > zero, price, zero);
 }
 
-// The n-th largest of entry + price in each lane, and the next. One function for all sweeps: the network is most of the
-// code.
+// The n-th largest of entry + price in each lane, and the next, in any order. One function for all sweeps: the network is
+// most of the code.
 template <class L, class Entries, class Prices>
 TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, int n, typename L::index& nth,
                                 typename L::index& next) {

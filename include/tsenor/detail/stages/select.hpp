@@ -45,9 +45,18 @@ TSENOR_FN void sort(V* t) {
 // middle: up (Up) where it is higher, with the largest number coming in, else down with the least. The way is the same
 // for all tiles of a call, so that a GPU's threads agree on each step of it.
 
-// Moves t[0 .. Count) by `by` places. What comes in is `fill`; `fallen` is the nearest of what falls out. A loop, of
-// which compilers make no selections.
-template <bool Up, int Count, int Step, class V>
+// By how many places a list of Count numbers is moved at once. With all powers of two, their code would cost more than
+// it saves.
+template <int Count>
+constexpr int first_step = Count > 8 ? Count / 2 : Count / 4;
+template <int Count, int Step>
+constexpr int next_step = Step == Count / 2 ? Count / 4
+                          : Step > 3        ? Step / 4
+                                            : 1;
+
+// Moves t[0 .. Count) by `by` places. What comes in is `fill`; `fallen` is the nearest of what falls out. A loop, since
+// of a condition compilers make a selection for each number.
+template <bool Up, int Count, int Step = first_step<Count>, class V>
 TSENOR_FN void move_list(V* t, int by, const V& fill, V& fallen) {
   const auto at = [&](int k) -> V& { return t[Up ? k : Count - 1 - k]; };
   TSENOR_ROLLED for (; by >= Step; by -= Step) {
@@ -55,7 +64,7 @@ TSENOR_FN void move_list(V* t, int by, const V& fill, V& fallen) {
     TSENOR_UNROLL for (int k = Count - 1; k >= Step; k--) at(k) = at(k - Step);
     TSENOR_UNROLL for (int k = 0; k < Step; k++) at(k) = fill;
   }
-  if constexpr (Step > 1) move_list<Up, Count, Step / 2>(t, by, fill, fallen);
+  if constexpr (Step > 1) move_list<Up, Count, next_step<Count, Step>>(t, by, fill, fallen);
 }
 
 // Brings to the middle of lists a and b what is `by` places from it. List b is moved. What falls out last may be one of
@@ -64,7 +73,7 @@ template <bool Up, int Count, class V>
 TSENOR_FN void move_to_middle(V* a, V* b, int by) {
   const V fill = Up ? upper(a[0], b[0]) : lower(a[Count - 1], b[Count - 1]);
   V fallen = fill;
-  move_list<Up, Count, Count / 2>(b, by, fill, fallen);
+  move_list<Up, Count>(b, by, fill, fallen);
   V& beside = a[Up ? Count - 2 : Count - 1];
   beside = Up ? upper(beside, fallen) : lower(beside, fallen);
 }
@@ -77,8 +86,12 @@ TSENOR_FN void around_rank(V* t, int n, V& odd, V& even) {
   V *a = t, *b = t + half;
   sort<0, half>(a);
   sort<0, half>(b);
-  if (n < half) move_to_middle<true, half>(a, b, half - n);
-  if (n > half) move_to_middle<false, half>(a, b, n - half);
+  if (n != half) {
+    if (n < half)
+      move_to_middle<true, half>(a, b, half - n);
+    else
+      move_to_middle<false, half>(a, b, n - half);
+  }
   odd = upper(a[half - 1], b[half - 1]);
   even = lower(a[0], b[half - 2]);
   TSENOR_UNROLL for (int k = 1; k < half - 2; k += 2) odd = upper(odd, lower(a[k], b[half - 2 - k]));
@@ -92,7 +105,7 @@ TSENOR_FN void move_pairs_to_middle(Pair* t, int by) {
   const auto at = [&](int k) -> Pair& { return t[Up ? k : Count - 1 - k]; };
   const Pair fill = Up ? upper(t[0], swapped(t[0])) : lower(t[Count - 1], swapped(t[Count - 1]));
   Pair fallen = fill;
-  move_list<Up, Count, Count / 2>(t, (by + 1) >> 1, fill, fallen);
+  move_list<Up, Count>(t, (by + 1) >> 1, fill, fallen);
   if (by & 1) {
     TSENOR_UNROLL for (int k = 0; k < Count - 1; k++) at(k) = halves_of(at(k), at(k + 1));
     at(Count - 1) = halves_of(at(Count - 1), fallen);
@@ -106,8 +119,12 @@ TSENOR_FN void move_pairs_to_middle(Pair* t, int by) {
 template <int Count, class Pair, class Half>
 TSENOR_FN void around_rank(Pair* t, int n, Half& odd, Half& even) {
   sort<0, Count>(t);
-  if (n < Count) move_pairs_to_middle<true, Count>(t, Count - n);
-  if (n > Count) move_pairs_to_middle<false, Count>(t, n - Count);
+  if (n != Count) {
+    if (n < Count)
+      move_pairs_to_middle<true, Count>(t, Count - n);
+    else
+      move_pairs_to_middle<false, Count>(t, n - Count);
+  }
   const auto lesser = [&](int k) { return lower(t[k], swapped(t[Count - 2 - k])); };
   Pair odds = upper(t[Count - 1], lesser(Count / 2 - 1)), evens = lesser(0);
   TSENOR_UNROLL for (int k = 1; k < Count / 2 - 1; k += 2) odds = upper(odds, lesser(k));
