@@ -241,19 +241,16 @@ TEST_P(EmulatedOptimal, GivesMasksAndPricesOfTheCpuFor4x4TilesALane) {
 // Count / 2 pairs of numbers k and k + Count / 2, for every rank.
 template <int Count>
 void expect_selection_of_pairs() {
-  const auto numbers = make_weights(distribution::ties, 20, Count, seed);
-  for (int n = 1; n <= Count; n++)
-    for (std::size_t first = 0; first < numbers.size(); first += Count) {
-      std::vector<int> sorted;
-      for (int k = 0; k < Count; k++) sorted.push_back(int(numbers[first + k]) * 10000);
-      machine::pair16 t[Count / 2 + 1];
-      for (int k = 0; k < Count / 2; k++) t[k] = machine::pair_of(sorted[k], sorted[k + Count / 2]);
-      std::sort(sorted.rbegin(), sorted.rend());
-      machine::upper_half nth, next, zero(0);
-      machine::around_rank<Count / 2>(t, n, nth, next);
-      EXPECT_EQ(sum(nth, zero, 0), sorted[n - 1]) << n << " of " << Count << " seed " << seed;
-      EXPECT_EQ(sum(next, zero, 0), sorted[std::min(n, Count - 1)]) << n << " of " << Count << " seed " << seed;
-      EXPECT_EQ(sum(nth, next, 1), sorted[n - 1] + sorted[std::min(n, Count - 1)] + 1);
+  for (const auto& numbers : cases_of_selection<std::int16_t>(Count, seed))
+    for (int n = 1; n <= Count; n++) {
+      machine::pair16 t[Count / 2];
+      for (int k = 0; k < Count / 2; k++) t[k] = machine::pair_of(numbers[k], numbers[k + Count / 2]);
+      machine::upper_half x, y, zero(0);
+      machine::around_rank<Count / 2>(t, n, x, y);
+      const auto expected = around_rank_of(numbers, n);
+      EXPECT_EQ(descending<std::int16_t>({std::int16_t(sum(x, zero, 0)), std::int16_t(sum(y, zero, 0))}), expected)
+          << n << " of " << Count;
+      EXPECT_EQ(sum(x, y, 1), expected[0] + expected[1] + 1);
     }
 }
 
