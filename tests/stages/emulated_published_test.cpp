@@ -98,6 +98,7 @@ TEST(EmulatedGpu, FindsThePlanAndRoundsItAsTheReferenceDoes) {
       expect_plan_and_rounding_of_reference<32>({16, 32}, d, opts);
       expect_plan_and_rounding_of_reference<32>({7, 20}, d, opts);
       expect_plan_and_rounding_of_reference<64>({9, 36}, d, opts);
+      expect_plan_and_rounding_of_reference<64>({16, 64}, d, opts);
     }
 }
 

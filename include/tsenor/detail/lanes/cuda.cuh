@@ -51,8 +51,7 @@ struct lanes : warp_lanes<Width> {
     T x[width];
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
-  // What the dykstra stage works on: patches in registers, or rows in the tile itself.
-  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
+  using scaled_tile = scaled_patches<lanes>;  // what the dykstra stage works on
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
