@@ -210,6 +210,12 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     else
       return (__ffs(static_cast<int>(x)) - 1) & (width - 1);
   }
+  TSENOR_FN static int last(tile_set x) {
+    if constexpr (parts == 2)
+      return (63 - __clzll(static_cast<long long>(x))) & (width - 1);
+    else
+      return (31 - __clz(static_cast<int>(x))) & (width - 1);
+  }
 
  private:
   template <class Pack>

@@ -16,6 +16,7 @@ class scaled_patches {
   static constexpr int parts = L::parts;
   static constexpr int patch_cols = L::group == 32 ? 8 : 4;
   static constexpr int rows = L::group / patch_cols, cols = parts * patch_cols;
+  static constexpr bool has_room = parts == 1;  // for a plan beside the matrix, in registers
 
   TSENOR_FN explicit scaled_patches(L& l) : l_(l) {}
   TSENOR_FN real get(int r, int c) const { return x_[r][c]; }
@@ -73,14 +74,26 @@ class scaled_patches {
 
   // min(q, 1) into l.plan.
   TSENOR_FN void store_capped() {
-    TSENOR_UNROLL for (int r = 0; r < rows; r++) TSENOR_UNROLL for (int c = 0; c < cols; c++) {
-      const real capped = smallest(x_[r][c], real(1.f));
-      TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) l_.plan.set(row_of(r) + 32 * s, col_of(c), capped.part[s]);
-    }
+    for_each_entry([&](int r, int c, int s) {
+      if constexpr (L::plan_in_place) held(r, c, s) = l_.importance.element(row_of(r) + 32 * s, col_of(c));
+      l_.plan.set(row_of(r) + 32 * s, col_of(c), smallest(x_[r][c], real(1.f)).part[s]);
+    });
     l_.plan.template seal<true>();
+  }
+  // The importances back to where the plan took their place.
+  TSENOR_FN void restore_importance() {
+    L::barrier();
+    for_each_entry([&](int r, int c, int s) { l_.importance.set(row_of(r) + 32 * s, col_of(c), held(r, c, s)); });
+    l_.importance.template seal<true>();
   }
 
  private:
+  template <class F>
+  TSENOR_FN static void for_each_entry(const F& f) {
+    TSENOR_UNROLL for (int r = 0; r < rows; r++) TSENOR_UNROLL for (int c = 0; c < cols; c++)
+        TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(r, c, s);
+  }
+  TSENOR_FN float& held(int r, int c, int s) { return l_.held[(r * cols + c) * parts + s]; }
   TSENOR_FN static int across() { return L::my_lane() % rows; }
   TSENOR_FN static int down() { return L::my_lane() / rows; }
   TSENOR_FN static int row_of(int r) { return rows * down() + (r ^ across()); }
