@@ -105,8 +105,8 @@ TEST(EmulatedGpu, FindsThePlanAndRoundsItAsTheReferenceDoes) {
     }
 }
 
-// Plans of many equal entries, and rows that nothing is left for. Far from the limit a plan depends on rounding, so only
-// what is made of it is judged.
+// Plans of many equal entries, and rows that nothing is left for. Far from its limit a plan depends on how numbers are
+// rounded, so only what is made of it is judged.
 TEST(EmulatedGpu, RoundsPlansOfWideTilesAsTheReferenceDoes) {
   for (const auto kept : both_constraints)
     for (const auto d :

@@ -46,36 +46,30 @@ TSENOR_FN void drop_surplus(L& l, typename L::bits& cols, int n) {
   }
 }
 
-// What the greedy rounding may begin with: the entries above a bound of rows that have no more than n of them.
+// What the greedy rounding may begin with: the entries above a bound of rows that have no more than n of them. `inside`:
+// the rows of the tile. `nowhere`: the columns outside of it.
 template <class L>
-TSENOR_FN mask_bits<L> surest_entries(L& l, pattern nm) {
+TSENOR_FN typename L::bits entries_above(L& l, const typename L::flag& inside, const typename L::bits& nowhere, int n,
+                                         float bound) {
   using bits = typename L::bits;
   using index = typename L::index;
-  using real = typename L::real;
-  bits half(typename L::tile_set(0)), most = half;
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) {
-    const real x = l.plan.row_entry(k);
-    half = half | bits::one(index(k), x > real(0.5f));
-    most = most | bits::one(index(k), x > real(0.75f));
-  }
-  const auto of_few = [&](bits kept) {
-    kept =
-        kept - bits(~first_members<L>(nm.m));  // which the plan of an all-zero tile does not know from its own columns
-    return where((L::lane() < index(nm.m)) & !(L::count(kept) > index(nm.n)), kept);
-  };
-  const bits rows = of_few(half) | of_few(most);
-  return {rows, L::transpose(rows)};
+  bits above(typename L::tile_set(0));
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) above =
+      above | bits::one(index(k), inside & (l.plan.row_entry(k) > typename L::real(bound)));
+  above = above - nowhere;  // which the plan of an all-zero tile does not know from its own columns
+  return where(!(L::count(above) > index(n)), above);
 }
 
 // Deferred acceptance by rounds: all rows with room offer at once. Every round offers at least one of M^2 entries for
 // the first and only time.
 template <class L>
-TSENOR_FN mask_bits<L> accepted_by_rounds(L& l, mask_bits<L> mask, pattern nm) {
+TSENOR_FN mask_bits<L> accepted_by_rounds(L& l, pattern nm) {
   using bits = typename L::bits;
   using index = typename L::index;
   const auto inside = L::lane() < index(nm.m);
   const bits nowhere(~first_members<L>(nm.m));
-  bits offered = mask.rows;
+  bits offered = entries_above(l, inside, nowhere, nm.n, 0.5f);
+  mask_bits<L> mask{offered, L::transpose(offered)};
   while (true) {
     drop_surplus(l, mask.cols, nm.n);
     mask.rows = L::transpose(mask.cols);
@@ -118,11 +112,15 @@ TSENOR_FN bool offer_best(L& l, mask_bits<L>& mask, typename L::bits& offered, i
 // Deferred acceptance one by one, with a lane for each entry of a row or column: for lanes that hold no row, and would
 // read the tile twice a round. Every entry is offered once, and dropped once at most.
 template <class L>
-TSENOR_FN mask_bits<L> accepted_one_by_one(L& l, mask_bits<L> mask, pattern nm) {
+TSENOR_FN mask_bits<L> accepted_one_by_one(L& l, pattern nm) {
   using index = typename L::index;
   using tile_set = typename L::tile_set;
   static_assert(L::one_tile);
   const auto inside = L::lane() < index(nm.m);
+  const typename L::bits nowhere(~first_members<L>(nm.m));
+  // Rows of a few too many above 1/2 begin with those above 3/4: nearly all of the rest.
+  const auto rows = entries_above(l, inside, nowhere, nm.n, 0.5f) | entries_above(l, inside, nowhere, nm.n, 0.75f);
+  mask_bits<L> mask{rows, L::transpose(rows)};
   auto offered = mask.cols | where(!inside, typename L::bits(~tile_set(0)));
   tile_set done = 0;  // rows that have offered all
   while (true) {
@@ -142,11 +140,10 @@ TSENOR_FN mask_bits<L> accepted_one_by_one(L& l, mask_bits<L> mask, pattern nm) 
 // keeps the best n of what it was offered. The order of offers makes no difference.
 template <class L>
 TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
-  const mask_bits<L> mask = surest_entries(l, nm);
   if constexpr (L::holds_tile)
-    return accepted_by_rounds(l, mask, nm);
+    return accepted_by_rounds(l, nm);
   else
-    return accepted_one_by_one(l, mask, nm);
+    return accepted_one_by_one(l, nm);
 }
 
 // The best swap for a row i and a column j that lack an entry: (row, col) leaves, (i, col) and (row, j) come.
