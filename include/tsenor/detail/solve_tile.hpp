@@ -42,6 +42,7 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& problem,
   l.importance.template seal<false>();
   const potentials<L> u = dykstra(l, scale, problem.nm, problem.tau, problem.iterations);
   mask_bits<L> mask = greedy(l, problem.nm);
+  l.restore_importance();
   const int moves = local_search(l, mask, problem.nm, problem.local_search_steps, exactly);
   store(l, problem, at, tile, mask, certificate(u, problem.nm, !exactly), scale, effort{problem.iterations, moves},
         [](const auto&) {});

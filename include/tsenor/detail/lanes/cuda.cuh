@@ -44,25 +44,32 @@ struct lanes : warp_lanes<Width> {
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
   static constexpr bool holds_column = plain && holds_tile;  // from load on
-  using memory = warp_memory<base, For == work::published, holds_column>;
+  // The plan of 64 lanes takes the place of the importances, which registers hold meanwhile: so that as many tiles have
+  // room as registers leave.
+  static constexpr bool has_plan = For == work::published, plan_in_place = has_plan && !holds_tile;
+  using memory = warp_memory<base, has_plan && !plan_in_place, holds_column>;
   using general = lanes<Width, exactly ? work::optimal : For>;
   template <class T>
   struct shared_values {
     T x[width];
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
-  // What the dykstra stage works on: patches in registers, or rows in the tile itself.
-  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
+  using scaled_tile = scaled_patches<lanes>;  // what the dykstra stage works on
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
   memory& mine;
+  float held[plan_in_place ? width * width / 32 : 1];
   int slot = 0;
   TSENOR_FN explicit lanes(memory& m)
       : importance{m.importance + first_lane() * (width + 1)},
-        plan{m.plan + (For == work::published ? first_lane() * (width + 1) : 0)},
+        plan{plan_in_place ? m.importance : m.plan + (has_plan ? first_lane() * (width + 1) : 0)},
         weights{m.weights + first_lane() * (width + 1)},
         mine(m) {}
+  // After the last use of the plan.
+  TSENOR_FN void restore_importance() {
+    if constexpr (plan_in_place) scaled_tile(*this).restore_importance();
+  }
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
   using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;
