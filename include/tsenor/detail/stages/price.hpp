@@ -11,10 +11,10 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
-                                     // |w + u + v| < 3 * 2^25 =: C
-constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
-constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
+constexpr int weight_bits = 25;       // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
+                                      // |w + u + v| < 3 * 2^25 =: C
+constexpr int fixed_bits = 24;        // a weight counts 2^-24 of scaled importances, which are below 2
+constexpr int outside = -(1 << 28);   // the weight of an entry outside the tile
 constexpr int kept_by_all = 1 << 29;  // with it the price of a lane outside that is kept before any other
 
 // Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums
@@ -23,9 +23,9 @@ constexpr int kept_by_all = 1 << 29;  // with it the price of a lane outside tha
 constexpr int coarse_shift = 12;
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_end = 2 * coarse_most;
-constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
+constexpr int coarse_outside = -coarse_end;   // prices of lanes outside, whose coarse weights are 0: below all sums
 constexpr int coarse_kept = 3 * coarse_most;  // and above
-constexpr int coarse_mean = 700;  // enough for the mean of coarse weights
+constexpr int coarse_mean = 700;              // enough for the mean of coarse weights
 template <class L>
 constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
 
@@ -97,13 +97,13 @@ TSENOR_FN typename L::index midprice(const typename L::index& nth, const typenam
   return L::plain ? price : pick(quota > zero, price, zero);
 }
 
-// The n-th largest of entry + price in each lane, and the next. One function for all sweeps: the network is most of the
-// code.
+// The n-th largest of entry + price in each lane, and the next, in any order. One function for all sweeps: the network is
+// most of the code.
 template <class L, class Entries, class Prices>
 TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, int n, typename L::index& nth,
                                 typename L::index& next) {
   for (int s = 0; s < L::parts; s++) {
-    decltype(nth.part[0] + 0) t[L::width + 1];
+    decltype(nth.part[0] + 0) t[L::width];
     TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = entries.get(k, s) + prices[k];
     around_rank<L::width>(t, n, nth.part[s], next.part[s]);
   }
@@ -144,7 +144,7 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
   const auto prices = l.share_coarse(other);
   result target;
   for (int s = 0; s < L::coarse_parts; s++) {
-    typename L::coarse t[L::coarse_count + 1];
+    typename L::coarse t[L::coarse_count];
     typename L::coarse_rank nth, next;
     TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
     around_rank<L::coarse_count>(t, rank, nth, next);
