@@ -93,12 +93,18 @@ void expect_result_of_cpu(const optimal_call& call) {
   SCOPED_TRACE(testing::Message() << call.nm.n << ":" << call.nm.m << " of " << call.rows << " x " << call.cols
                                   << (call.opts.constraint == constraint::exactly ? " exactly" : " at most"));
   const priced_solution cpu = call.on_cpu();
-  const bool exactly =
-      call.rows % call.nm.m == 0 && call.cols % call.nm.m == 0 && call.opts.constraint == constraint::exactly;
+  const bool whole = call.rows % call.nm.m == 0 && call.cols % call.nm.m == 0;
+  const bool exactly = call.opts.constraint == constraint::exactly;
   for (const lane_order order : both_orders) {
     SCOPED_TRACE(order == lane_order::ascending ? "lanes ascending" : "lanes descending");
     expect_same(call.on_emulated_gpu<Width, work::optimal>(order), cpu);
-    if (!exactly) continue;
+    if (!whole) continue;
+    if (!exactly) {
+      SCOPED_TRACE("plain lanes for at most N");
+      if (call.nm.m == Width)
+        expect_same_masks_and_prices(call.on_emulated_gpu<Width, work::optimal_at_most>(order), cpu);
+      continue;
+    }
     SCOPED_TRACE("lanes for exactly N");
     expect_same(call.on_emulated_gpu<Width, work::optimal_exactly>(order), cpu);
     if (call.nm.m != Width) continue;

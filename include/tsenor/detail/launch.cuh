@@ -46,12 +46,11 @@ void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t str
   }
 }
 
-// Whether all tiles are whole and keep exactly n. Doubles among all types of weights are left to the general kernel.
+// Whether all tiles are whole. Doubles among all types of weights are left to the general kernel.
 template <class Weight, class Importance>
-bool is_exactly(const problem<Weight, Importance>& problem) {
+bool has_whole_tiles(const problem<Weight, Importance>& problem) {
   const bool double_among_others = std::is_same_v<Weight, any_weight> && problem.format == weight_format::binary64;
-  return problem.kept == constraint::exactly && problem.grid.rows % problem.nm.m == 0 &&
-         problem.grid.cols % problem.nm.m == 0 && !double_among_others;
+  return problem.grid.rows % problem.nm.m == 0 && problem.grid.cols % problem.nm.m == 0 && !double_among_others;
 }
 
 // Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Masks alone have a
@@ -61,7 +60,17 @@ bool is_exactly(const problem<Weight, Importance>& problem) {
 template <int Width, int Side, class Weight, class Importance>
 void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   constexpr bool any_side = Side == 0 && Width < 64;
+<<<<<<< HEAD
   const bool exactly = is_exactly(problem), plain = exactly && problem.nm.m == Width;
+=======
+  const bool whole = has_whole_tiles(problem), exactly = whole && problem.kept == constraint::exactly;
+  const bool plain = exactly && problem.nm.m == Width;
+  if constexpr (Side == 0 || Side == Width)
+    if (plain && !problem.out.reports) return enqueue<work::optimal_plain, Width>(problem, stream);
+  if constexpr ((Side == 0 || Side == Width) && Width < 64)
+    if (whole && !exactly && problem.nm.m == Width && !problem.out.reports)
+      return enqueue<work::optimal_at_most, Width>(problem, stream);
+>>>>>>> most
   if constexpr (any_side || Side == Width)
     if (plain && problem.wants_masks_only()) return enqueue<work::optimal_plain, Width>(problem, stream);
   if constexpr (Side == 0 || Side == Width)

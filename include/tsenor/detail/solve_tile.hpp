@@ -75,6 +75,15 @@ TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>&
   return read_prices_as<Weight>(l, problem, at, tile, scale, at_most);
 }
 
+// Whether the mask may have entries that keep nothing, if no price is positive: only where those of its row and column
+// are 0.
+template <class L>
+TSENOR_FN bool may_keep_zeros(const fixed_prices<L>& prices) {
+  const typename L::index zero = 0;
+  const auto rows = L::ballot(prices.row == zero), cols = L::ballot(prices.col == zero);
+  return rows != 0 && cols != 0;
+}
+
 // The entries that keep nothing.
 template <class L>
 TSENOR_FN typename L::bits zero_entries(const L& l) {
@@ -151,10 +160,17 @@ struct loaded_weights {
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
+<<<<<<< HEAD
   tile_position at = position_of(problem.grid, problem.nm.m, tile);
   if constexpr (reads_again<L>) at.rows = at.cols = problem.nm.m;  // as they are; the same for all tiles
   const bool at_most = !L::exactly && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
   loaded_weights<L> loaded(problem.nm.m);
+=======
+  const tile_position at = position_of(problem.grid, problem.nm.m, tile);
+  const bool at_most =
+      L::plain ? !L::exactly : !L::exactly && (problem.kept == constraint::at_most || at.partial(problem.nm.m));
+  loaded_weights<L> loaded;
+>>>>>>> most
   const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });
   const index n = problem.nm.n, zero = 0;
   const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
@@ -170,8 +186,10 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
   effort spent{0, 0};
   repair(l, mask, prices, quota, spent);
-  if (at_most) mask.kept.rows = mask.kept.rows - zero_entries(l);
-  if (!L::exactly && L::any_tile(at_most)) mask.kept.cols = L::transpose(mask.kept.rows);
+  if (!L::exactly && L::any_tile(may_keep_zeros(prices) && at_most)) {
+    if (at_most) mask.kept.rows = mask.kept.rows - zero_entries(l);
+    mask.kept.cols = L::transpose(mask.kept.rows);
+  }
   store(l, problem, at, tile, mask.kept, prices, scale, spent, [&](auto& p) { centre(l, quota, p); });
 }
 

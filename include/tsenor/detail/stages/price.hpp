@@ -55,17 +55,20 @@ TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
   return {quota.row, quota.col, quota.n, quota.at_most};
 }
 
-// Which tiles are looked at twice, and solved with more care where they are hard: those under at most N, and those of M
-// > 32. In kernels for exactly n in narrower lanes the code for it alone would make the others slower (bench/NOTES.md).
-// What a tile's mask is must not depend on the machine or kernel, so it is one rule for all.
+// Which tiles are solved with more care where they are hard: those under at most N, and those of M > 32. In kernels for
+// exactly n in narrower lanes the code for it alone would make the others slower (bench/NOTES.md). What a tile's mask is
+// must not depend on the machine or kernel, so it is one rule for all.
 template <class L>
 constexpr bool may_take_care = !L::exactly || L::width > 32;
 template <class L>
 TSENOR_FN bool takes_care(const quotas<L>& quota) {
   return L::width > 32 || quota.at_most;
 }
-// Other tiles have a sample that tells their resolution: four rows, no two of them a power of two apart, which any M of
-// these lanes has. M <= 8 needs none.
+// Tiles of M > 32 begin their sweeps anew where the first half of the first shows that their resolution is too low.
+template <class L>
+constexpr bool begins_anew = L::width > 32;
+// Others have a sample that tells their resolution: four rows, no two of them a power of two apart, which any M of these
+// lanes has. M <= 8 needs none.
 template <class L>
 constexpr bool takes_sample = L::width == 16 || L::width == 32;
 template <class L>
@@ -187,14 +190,14 @@ TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
 // By how many bits weights are shifted to begin with: so that the sample's mean is at least coarse_mean, or half of it.
 template <class L>
 TSENOR_FN int first_shift(L& l, const typename L::index& sample, const quotas<L>& quota, int side) {
-  if (!takes_sample<L> || !L::any_tile(!quota.at_most)) return coarse_shift;
+  if (!takes_sample<L>) return coarse_shift;
   std::uint32_t sum = 0;
   l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sample, i)) >> 4; });
   sum = L::tile_sum(sum);
   const std::uint32_t least = std::uint32_t(coarse_mean * scarce(quota.n, side)) >> 2;
   const int shift = exponent_of(float(sum)) - exponent_of(float(least));
-  if (sum == 0 || shift > coarse_shift || quota.at_most) return coarse_shift;
-  return shift > 0 ? shift : 0;
+  if (sum != 0 && shift <= coarse_shift) return shift > 0 ? shift : 0;
+  return coarse_shift;
 }
 
 // Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
@@ -210,13 +213,14 @@ TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, const 
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
     const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
     coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
-    if (may_take_care<L> && sweep == 0 && look(row)) return false;
+    if (begins_anew<L> && sweep == 0 && look(row)) return false;
     coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
     if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
   return true;
 }
 
+<<<<<<< HEAD
 // Exact prices of coarse ones of columns, 0 outside the tile.
 template <class L>
 TSENOR_FN typename L::index widened(const typename L::coarse_result& col, int shift, const quotas<L>& quota) {
@@ -233,6 +237,17 @@ TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L
   L l(memory);
   const int fine = finer_shift(l, quota, side), shift = finer ? fine : first;
   const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_end);
+=======
+// Prices of columns where the resolution was too low.
+template <class L>
+TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side,
+                                      typename L::index& price) {
+  using index = typename L::index;
+  L::barrier();
+  L l(memory);
+  const int shift = finer_shift(l, quota, side);
+  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_outside, coarse_end);
+>>>>>>> most
   typename L::coarse_result col;
   coarse_sweeps(
       l, lines, quota, [](const auto&) { return false; }, col);
@@ -240,23 +255,23 @@ TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L
   L::barrier();
 }
 
-// Prices of columns by sweeps at the lower resolution; where the first half of the first shows that it is too low, they
-// begin anew.
+// Prices of columns by sweeps at the lower resolution.
 template <class L>
 TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_column& held, int shift,
                                                  const quotas<L>& quota, int side) {
   const auto lines = l.coarse_entries(held, shift, coarse_end);
   typename L::coarse_result col;
-  [[maybe_unused]] bool finer = false;
-  const auto look = [&](const typename L::coarse_result& row) {
-    finer = is_too_coarse<L>(row, quota, side) && takes_care(quota);
-    return L::any_tile(finer);
-  };
+  const auto look = [&](const typename L::coarse_result& row) { return is_too_coarse<L>(row, quota, side); };
   [[maybe_unused]] const bool all = coarse_sweeps(l, lines, quota, look, col);
-  if constexpr (may_take_care<L>)
+  if constexpr (begins_anew<L>)
     if (!all) {
+<<<<<<< HEAD
       typename L::index price;
       finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, shift, price);
+=======
+      index price;
+      finer_column_prices<typename L::general>(l.mine, as_general(quota), side, price);
+>>>>>>> most
       return price;
     }
   return widened(col, shift, quota);

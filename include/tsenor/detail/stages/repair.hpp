@@ -100,8 +100,7 @@ TSENOR_FN ways<L> ways_through(L& l, const search_frame<L>& f, const vertex<Bool
   const index length = v.is_row ? index(v.length) - surplus : index(v.length) + surplus;
   const auto kept = (v.is_row ? f.mask.kept.cols : f.mask.kept.rows).test(v.x);
   auto shorter = (length < (v.is_row ? d.col : d.row).length) & (v.is_row ? !kept : kept) & v.open;
-  if constexpr (!L::plain)
-    shorter = shorter & ((v.is_row && !L::exactly ? f.quota.col : f.quota.row) > index(0));
+  if constexpr (!L::plain) shorter = shorter & ((v.is_row && !L::exactly ? f.quota.col : f.quota.row) > index(0));
   return {length, shorter};
 }
 

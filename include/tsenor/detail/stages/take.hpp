@@ -183,7 +183,7 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
   using index = typename L::index;
   const index off = L::count(cols) - quota.col, most = side / 4, zero = 0;
   auto far = off * off > most * most;
-  if constexpr (!L::plain) far = far & ((off > zero) | (prices.col < zero) | typename L::flag(!quota.at_most));
+  if constexpr (!L::exactly) far = far & ((off > zero) | (prices.col < zero) | typename L::flag(!quota.at_most));
   return L::ballot(far) != 0;
 }
 
