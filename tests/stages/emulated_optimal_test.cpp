@@ -87,6 +87,14 @@ void expect_same(const priced_solution& gpu, const priced_solution& cpu) {
   }
 }
 
+// Lanes for masks alone have no code for prices to start from.
+template <int Width, work For>
+void expect_masks_of_cpu(const optimal_call& call, lane_order order, const priced_solution& cpu) {
+  if (!call.start.empty()) return;
+  const priced_solution gpu = call.on_emulated_gpu<Width, For>(order);
+  EXPECT_EQ(gpu.found.mask, cpu.found.mask);
+}
+
 // On every kind of lanes that may solve this call.
 template <int Width>
 void expect_result_of_cpu(const optimal_call& call) {
@@ -101,8 +109,7 @@ void expect_result_of_cpu(const optimal_call& call) {
     if (!whole) continue;
     if (!exactly) {
       SCOPED_TRACE("plain lanes for at most N");
-      if (call.nm.m == Width)
-        expect_same_masks_and_prices(call.on_emulated_gpu<Width, work::optimal_at_most>(order), cpu);
+      if (call.nm.m == Width) expect_masks_of_cpu<Width, work::optimal_at_most>(call, order, cpu);
       continue;
     }
     SCOPED_TRACE("lanes for exactly N");
@@ -111,8 +118,7 @@ void expect_result_of_cpu(const optimal_call& call) {
     SCOPED_TRACE("plain lanes");
     expect_same(call.on_emulated_gpu<Width, work::optimal_plain_outputs>(order), cpu);
     SCOPED_TRACE("masks alone");
-    const priced_solution masks = call.on_emulated_gpu<Width, work::optimal_plain>(order);
-    if (call.start.empty()) EXPECT_EQ(masks.found.mask, cpu.found.mask);
+    expect_masks_of_cpu<Width, work::optimal_plain>(call, order, cpu);
   }
 }
 

@@ -60,17 +60,11 @@ bool has_whole_tiles(const problem<Weight, Importance>& problem) {
 template <int Width, int Side, class Weight, class Importance>
 void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   constexpr bool any_side = Side == 0 && Width < 64;
-<<<<<<< HEAD
-  const bool exactly = is_exactly(problem), plain = exactly && problem.nm.m == Width;
-=======
   const bool whole = has_whole_tiles(problem), exactly = whole && problem.kept == constraint::exactly;
   const bool plain = exactly && problem.nm.m == Width;
-  if constexpr (Side == 0 || Side == Width)
-    if (plain && !problem.out.reports) return enqueue<work::optimal_plain, Width>(problem, stream);
   if constexpr ((Side == 0 || Side == Width) && Width < 64)
-    if (whole && !exactly && problem.nm.m == Width && !problem.out.reports)
+    if (whole && !exactly && problem.nm.m == Width && problem.wants_masks_only())
       return enqueue<work::optimal_at_most, Width>(problem, stream);
->>>>>>> most
   if constexpr (any_side || Side == Width)
     if (plain && problem.wants_masks_only()) return enqueue<work::optimal_plain, Width>(problem, stream);
   if constexpr (Side == 0 || Side == Width)

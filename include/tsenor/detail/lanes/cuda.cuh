@@ -10,13 +10,9 @@
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
-<<<<<<< HEAD
-// lanes, too: for masks alone, and for any outputs.
-enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_outputs };
-=======
-// lanes, too; without reports and with them. At most: at most n, of whole tiles as wide as the lanes, without reports.
-enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_reports, optimal_at_most };
->>>>>>> most
+// lanes, too: for masks alone, and for any outputs. At most: at most n, of whole tiles as wide as the lanes, for masks
+// alone.
+enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_outputs, optimal_at_most };
 
 // The memory of a warp.
 template <class L, bool HasPlan, bool HasPairs>
@@ -45,31 +41,18 @@ struct lanes : warp_lanes<Width> {
   using tile_set = typename base::tile_set;
   template <class T>
   using tile = shared_tile<base, T>;
-<<<<<<< HEAD
-  static constexpr bool plain = For == work::optimal_plain || For == work::optimal_plain_outputs;
-  static constexpr bool exactly = plain || For == work::optimal_exactly;
-  static constexpr bool masks_only = For == work::optimal_plain;
+  static constexpr bool masks_only = For == work::optimal_plain || For == work::optimal_at_most;
+  static constexpr bool plain = masks_only || For == work::optimal_plain_outputs;
+  static constexpr bool exactly = For != work::published && For != work::optimal && For != work::optimal_at_most;
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
-  static constexpr bool holds_column = exactly && holds_tile;  // from load on
+  static constexpr bool holds_column = (exactly || plain) && holds_tile;  // from load on
   // The plan of 64 lanes takes the place of the importances, which registers hold meanwhile: so that as many tiles have
   // room as registers leave.
   static constexpr bool has_plan = For == work::published, plan_in_place = has_plan && !holds_tile;
   using memory = warp_memory<base, has_plan && !plan_in_place, holds_column>;
-  using general = lanes<Width, exactly ? work::optimal : For>;
-=======
-  static constexpr bool plain =
-      For == work::optimal_plain || For == work::optimal_plain_reports || For == work::optimal_at_most;
-  static constexpr bool exactly = For != work::published && For != work::optimal && For != work::optimal_at_most;
-  static constexpr bool reports = For != work::optimal_plain && For != work::optimal_at_most;
-  // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
-  // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
-  static constexpr bool told = Width == 32 && !plain;
-  static constexpr bool holds_column = plain && holds_tile;  // from load on
-  using memory = warp_memory<base, For == work::published, holds_column>;
   using general = lanes<Width, exactly || plain ? work::optimal : For>;
->>>>>>> most
   template <class T>
   struct shared_values {
     T x[width];

@@ -220,7 +220,6 @@ TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, const 
   return true;
 }
 
-<<<<<<< HEAD
 // Exact prices of coarse ones of columns, 0 outside the tile.
 template <class L>
 TSENOR_FN typename L::index widened(const typename L::coarse_result& col, int shift, const quotas<L>& quota) {
@@ -228,26 +227,14 @@ TSENOR_FN typename L::index widened(const typename L::coarse_result& col, int sh
   return L::plain ? price : pick(quota.col > zero, price, zero);
 }
 
-// Prices of columns where the resolution was too low for `finer` tiles; those of the others are as before, by shift
-// `first`.
-template <class L>
-TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side, bool finer,
-                                      int first, typename L::index& price) {
-  L::barrier();
-  L l(memory);
-  const int fine = finer_shift(l, quota, side), shift = finer ? fine : first;
-  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_end);
-=======
 // Prices of columns where the resolution was too low.
 template <class L>
 TSENOR_APART void finer_column_prices(typename L::memory& memory, const quotas<L>& quota, int side,
                                       typename L::index& price) {
-  using index = typename L::index;
   L::barrier();
   L l(memory);
   const int shift = finer_shift(l, quota, side);
-  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_outside, coarse_end);
->>>>>>> most
+  const auto lines = l.coarse_entries(typename L::held_column{}, shift, coarse_end);
   typename L::coarse_result col;
   coarse_sweeps(
       l, lines, quota, [](const auto&) { return false; }, col);
@@ -265,13 +252,8 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_co
   [[maybe_unused]] const bool all = coarse_sweeps(l, lines, quota, look, col);
   if constexpr (begins_anew<L>)
     if (!all) {
-<<<<<<< HEAD
       typename L::index price;
-      finer_column_prices<typename L::general>(l.mine, as_general(quota), side, finer, shift, price);
-=======
-      index price;
       finer_column_prices<typename L::general>(l.mine, as_general(quota), side, price);
->>>>>>> most
       return price;
     }
   return widened(col, shift, quota);
