@@ -176,6 +176,16 @@ struct lane_bits {
     }
     return r;
   }
+  // {k, k + 1, ...} in each lane
+  TSENOR_FN static lane_bits from(const index& k) {
+    lane_bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+      const auto shift = k.part[s] - 32 * h;
+      const Part all = Part{} - 1u, part = all << (Part)(shift & 31);
+      r.word[h].part[s] = Words == 1 ? part : shift < 0 ? all : shift < 32 ? part : Part{};
+    }
+    return r;
+  }
   TSENOR_FN flag any() const {
     flag r;
     TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) r.part[s] = (word[0].part[s] | word[Words - 1].part[s]) != Part{};

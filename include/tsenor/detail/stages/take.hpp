@@ -21,31 +21,35 @@ TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, con
   return L::plain ? best : where(quota.row > zero, best);
 }
 
+// The first `wanted` members of each set, or all.
+template <class L>
+TSENOR_FN typename L::bits first_of(const typename L::bits& set, const typename L::index& wanted) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  index end = 0;  // no more than `wanted` are below it
+  for (int step = L::width / 2; step > 0; step /= 2) {
+    const index further = end + index(step);
+    end = pick(L::count(set - bits::from(further)) > wanted, end, further);
+  }
+  return set - where(L::count(set) > wanted, bits::from(end));
+}
+
 // Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for: in row i the first
 // from column i on, round to column i - 1.
 template <class L>
-TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                              typename L::bits& best) {
+TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, typename L::bits& best) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
   const auto col = l.share(prices.col);
   const bits better = bits::template negative<L::width>(
       [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
-  const bits tied = best - better;
+  const bits tied = best - better, after = tied & bits::from(L::lane());
   best = best & better;
-  index taken = L::count(best);
-  const auto fits = !(taken + L::count(tied) > quota.row);
-  best = best | where(fits, tied);
-  index column = L::lane();
-  for (int k = 0; k < side; k++) {
-    const bits candidate = bits::one(column, (!fits) & (taken < quota.row));
-    const bits took = candidate & tied;
-    best = best | took;
-    taken = taken + L::count(took);
-    column = column + index(1);
-    column = pick(column < index(side), column, zero);
-  }
+  const index wanted = quota.row - L::count(best), come_first = L::count(after);
+  const auto all = !(come_first > wanted);
+  best = best | where(all, after);
+  best = best | first_of<L>(where(all, tied) ^ after, pick(all, wanted - come_first, wanted));
 }
 
 // Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Returns how many rows
@@ -56,7 +60,7 @@ TSENOR_STAGE int take_best(L& l, const fixed_prices<L>& prices, const quotas<L>&
   best = best_entries(l, prices, quota);
   const auto chooses = L::count(best) > quota.row;
   const int choosing = L::count(chooses);
-  if (L::any_tile(choosing != 0)) take_better(l, prices, quota, side, best);
+  if (L::any_tile(choosing != 0)) take_better(l, prices, quota, best);
   return choosing;
 }
 
