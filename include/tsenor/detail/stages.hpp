@@ -9,6 +9,7 @@
 #include "tsenor/detail/stages/round.hpp"
 #include "tsenor/detail/stages/select.hpp"
 #include "tsenor/detail/stages/price.hpp"
+#include "tsenor/detail/stages/equals.hpp"
 #include "tsenor/detail/stages/take.hpp"
 #include "tsenor/detail/stages/repair.hpp"
 #include "tsenor/detail/stages/store.hpp"

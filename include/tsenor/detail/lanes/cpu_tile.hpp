@@ -56,6 +56,10 @@ struct cached_tile {
   TSENOR_FN lines entries() const {
     return {Rows ? by_row : by_col};
   }
+  // Exchanges rows and columns, if that is wanted.
+  TSENOR_FN void transpose(bool wanted) {
+    if (wanted) std::swap(by_row, by_col);
+  }
   TSENOR_FN T element(int row, int col) const { return by_row[col][row]; }
 };
 

@@ -59,6 +59,16 @@ struct shared_tile {
   TSENOR_FN lines<Rows> entries() const {
     return {*this};
   }
+  // Exchanges rows and columns of the tiles that `wanted` is true for.
+  TSENOR_FN void transpose(bool wanted) {
+    const int me = L::my_lane();
+    TSENOR_ROLLED for (int k = 0; k < width; k++) if (wanted && me < k) {
+      const T a = element(me, k), b = element(k, me);
+      set(me, k, b);
+      set(k, me, a);
+    }
+    __syncwarp();
+  }
   TSENOR_FN T element(int row, int col) const { return x[row * (width + 1) + col]; }
 };
 

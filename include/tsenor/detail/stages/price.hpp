@@ -55,9 +55,11 @@ TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
   return {quota.row, quota.col, quota.n, quota.at_most};
 }
 
-// Which tiles are solved with more care where they are hard: those under at most N, and those of M > 32. In kernels for
-// exactly n in narrower lanes the code for it alone would make the others slower (bench/NOTES.md). What a tile's mask is
-// must not depend on the machine or kernel, so it is one rule for all.
+// What is done for hard tiles: those of exactly n, M <= 32, pass again through the code that prices rows; for those under
+// at most n and of M > 32 there are functions of their own. What a tile's mask is must not depend on the machine or
+// kernel, so it is one rule for all.
+template <class L>
+constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
 template <class L>
 constexpr bool may_take_care = !L::exactly || L::width > 32;
 template <class L>
@@ -259,18 +261,13 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_co
   return widened(col, shift, quota);
 }
 
-// Prices of columns, from the sweeps or as they were before, and exact ones of rows for them.
+// Prices of columns, from the sweeps or as they were before.
 template <class L>
-TSENOR_STAGE fixed_prices<L> price(L& l, const typename L::held_column& held, int shift, const quotas<L>& quota,
-                                   const earlier_prices<L>& earlier, int side) {
-  fixed_prices<L> prices;
-  prices.col = earlier.col;
-  if (L::any_tile(!earlier.known)) {
-    const typename L::index col = coarse_column_prices(l, held, shift, quota, side);
-    if (!earlier.known) prices.col = col;
-  }
-  prices.row = row_prices(l, prices.col, quota);
-  return prices;
+TSENOR_STAGE typename L::index price(L& l, const typename L::held_column& held, int shift, const quotas<L>& quota,
+                                     const earlier_prices<L>& earlier, int side) {
+  if (!L::any_tile(!earlier.known)) return earlier.col;
+  const typename L::index col = coarse_column_prices(l, held, shift, quota, side);
+  return pick(typename L::flag(earlier.known), earlier.col, col);
 }
 
 // Prices in the middle of what the mask leaves open, better to start from next time than the ends that paths lead to.

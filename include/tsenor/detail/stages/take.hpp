@@ -21,147 +21,42 @@ TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, con
   return L::plain ? best : where(quota.row > zero, best);
 }
 
-// The first `wanted` members of each set, or all.
+// A row's entries of surplus > 0.
 template <class L>
-TSENOR_FN typename L::bits first_of(const typename L::bits& set, const typename L::index& wanted) {
-  using bits = typename L::bits;
+TSENOR_FN typename L::bits better_entries(L& l, const fixed_prices<L>& prices) {
   using index = typename L::index;
-  index end = 0;  // no more than `wanted` are below it
-  for (int step = L::width / 2; step > 0; step /= 2) {
-    const index further = end + index(step);
-    end = pick(L::count(set - bits::from(further)) > wanted, end, further);
-  }
-  return set - where(L::count(set) > wanted, bits::from(end));
-}
-
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0 as it has room for: in row i the first
-// from column i on, round to column i - 1.
-template <class L>
-TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, typename L::bits& best) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0;
   const auto col = l.share(prices.col);
-  const bits better = bits::template negative<L::width>(
-      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
-  const bits tied = best - better, after = tied & bits::from(L::lane());
-  best = best & better;
-  const index wanted = quota.row - L::count(best), come_first = L::count(after);
-  const auto all = !(come_first > wanted);
-  best = best | where(all, after);
-  best = best | first_of<L>(where(all, tied) ^ after, pick(all, wanted - come_first, wanted));
+  return L::bits::template negative<L::width>(
+      [&](int k) { return index(0) - (l.weights.row_entry(k) + prices.row + index(col[k])); });
 }
 
-// Rows take their n best, those of surplus >= 0, and of equals at 0 the first from column i on. Returns how many rows
-// have to choose.
+// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0, the equals, as it has room for. Of
+// `many` equals columns get even shares, and units move over equals until no path is left.
 template <class L>
-TSENOR_STAGE int take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                           typename L::bits& best) {
-  best = best_entries(l, prices, quota);
-  const auto chooses = L::count(best) > quota.row;
-  const int choosing = L::count(chooses);
-  if (L::any_tile(choosing != 0)) take_better(l, prices, quota, best);
-  return choosing;
-}
-
-// The same with more care for columns: rows that choose do so in turn, each from its own column on, so that no two
-// consider a column at once. A row takes an entry where the share of the rest that it still has to take and the share
-// of theirs that the column has room for add up to more than 1. Returns whether a row has to choose.
-template <class L>
-TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0, one = 1;
-  bits best = best_entries(l, prices, quota);
-  const auto chooses = L::count(best) > quota.row;
-  const auto col = l.share(prices.col);
-  const bits better = bits::template negative<L::width>(
-      [&](int k) { return zero - (l.weights.row_entry(k) + prices.row + index(col[k])); });
-  const bits tied = where(chooses, best - better);
-  best = best - tied;
-  index left = L::count(tied), wanted = pick(chooses, quota.row - L::count(best), zero), column = L::lane();
-  index room = quota.col - L::count(L::transpose(best)), rest = L::count(L::transpose(tied));
-  for (int k = 0; k < side; k++) {
-    const bits here = bits::one(column, wanted > zero) & tied;
-    const auto may = here.any();
-    const auto takes = may & ((room * left + wanted * rest > left * rest) | !(left > wanted));
-    const index considered = pick(may, one, zero), taken = pick(takes, one, zero);
-    best = best | where(takes, here);
-    left = left - considered;
-    wanted = wanted - taken;
-    rest = L::from_next(rest - considered, side);
-    room = L::from_next(room - taken, side);
-    column = column + one;
-    column = pick(column < index(side), column, zero);
-  }
-  kept = {best, L::transpose(best)};
-  return L::ballot(chooses) != 0;
-}
-
-// A search over equals, breadth first from all columns with too many entries at once: what each row and column was
-// reached from, as a set of one.
-template <class L>
-struct reached {
-  typename L::bits row_from, col_from;
-  typename L::tile_set sources, hit;  // `hit`: columns with too few entries that are reached, the nearest
-};
-
-template <class L>
-TSENOR_FN reached<L> reach(const mask_bits<L>& kept, const mask_bits<L>& equals, const typename L::index& off,
-                           bool open) {
-  using bits = typename L::bits;
-  const auto source = off > typename L::index(0);
-  const auto sinks = L::ballot(off < typename L::index(0));
-  auto front = L::ballot(source);
-  reached<L> r{bits(0), where(source, bits(first_members<L>(L::width))), front, 0};
-  open = open && front != 0;
-  while (L::any_tile(open)) {
-    const bits back = equals.rows & kept.rows & bits(front);
-    const auto new_row = back.any() & !r.row_from.any();
-    r.row_from = r.row_from | where(new_row, back.lowest());
-    const bits to = (equals.cols - kept.cols) & bits(L::ballot(new_row));
-    const auto new_col = to.any() & !r.col_from.any();
-    r.col_from = r.col_from | where(new_col, to.lowest());
-    front = L::ballot(new_col);
-    if (open) r.hit = front & sinks;
-    open = open && front != 0 && r.hit == 0;
-  }
-  return r;
-}
-
-// Moves units from columns with too many entries to others that have room, along paths over equals, which cost nothing.
-template <class L>
-TSENOR_FN void move_over_equals(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, bool wanted,
-                                mask_bits<L>& kept) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0, one = 1, me = L::lane();
-  index off = L::count(kept.cols) - quota.col;
-  const auto row_price = l.share(prices.row);
-  const bits apart = bits::template negative<L::width>([&](int k) {
-    const index surplus = l.weights.col_entry(k) + prices.col + index(row_price[k]);
-    return largest(surplus, zero - surplus) * index(-1);
-  });
-  mask_bits<L> equals;
-  equals.cols = bits(first_members<L>(L::width)) - apart;
-  equals.rows = L::transpose(equals.cols);
-  while (true) {
-    const reached<L> r = reach<L>(kept, equals, off, wanted);
-    bool walking = r.hit != 0;
-    if (!L::any_tile(walking)) return;
-    const auto is = [&](int k) { return (me == index(k)) & walking; };
-    int col = L::first(r.hit);
-    off = off + pick(is(col), one, zero);
-    while (L::any_tile(walking)) {
-      const int row = L::first(L::at(r.col_from, col)), before = L::first(L::at(r.row_from, row));
-      kept.cols = kept.cols ^ bits::one(index(row), is(col) | is(before));
-      kept.rows = kept.rows ^ bits::one(index(col), is(row)) ^ bits::one(index(before), is(row));
-      const bool ends = (r.sources >> before & 1u) != 0;
-      off = off - pick(is(before) & ends, one, zero);
-      walking = walking && !ends;
-      col = before;
+TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                              [[maybe_unused]] bool many, typename L::bits& best) {
+  const typename L::bits better = better_entries(l, prices), equal = best - better, above = best & better;
+  best = above | first_equals<L>(equal, quota.row - L::count(above));
+  if constexpr (may_price_again<L>)
+    if (L::any_tile(many)) {
+      const mask_bits<L> equals{equal, L::transpose(equal)};
+      const typename L::bits in_turn = above | equals_in_turn<L>(above, equals, quota, side);
+      mask_bits<L> kept{in_turn, L::transpose(in_turn)};
+      move_over_equals<L>(equals, quota, many, kept);
+      if (many) best = kept.rows;
     }
-  }
+}
+
+// Rows take their n best, those of surplus >= 0, and choose among equals. Returns how many rows have to.
+template <class L>
+TSENOR_STAGE int take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
+  kept.rows = best_entries(l, prices, quota);
+  const auto chooses = L::count(kept.rows) > quota.row;
+  const int choosing = L::count(chooses);
+  const bool many = choosing * 4 > side && !takes_care(quota);
+  if (L::any_tile(choosing != 0)) take_better(l, prices, quota, side, many, kept.rows);
+  kept.cols = L::transpose(kept.rows);
+  return choosing;
 }
 
 // Prices of columns rounded to the power of two of which all weights are multiples, where the lower resolution tells
@@ -170,7 +65,7 @@ template <class L>
 TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price) {
   using index = typename L::index;
   index all = 0;
-  for (int k = 0; k < L::width; k++) all = all | l.weights.row_entry(k);
+  TSENOR_ROLLED for (int k = 0; k < L::width; k++) all = all | l.weights.row_entry(k);
   const int unit = L::tile_smallest(L::template lane_by_lane<std::int32_t>([&](int i) {
     const int x = L::own(all, i), lowest = x & -x;
     return x == 0 || lowest > -outside ? -outside : lowest;
@@ -189,6 +84,70 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
   auto far = off * off > most * most;
   if constexpr (!L::exactly) far = far & ((off > zero) | (prices.col < zero) | typename L::flag(!quota.at_most));
   return L::ballot(far) != 0;
+}
+
+// Whether all prices are multiples of half a unit of the lower resolution, as they are where weights are multiples of
+// more.
+template <class L>
+TSENOR_FN bool are_multiples(const typename L::index& price) {
+  constexpr int bits_below = coarse_shift - 1;
+  const typename L::index below = price - (price >> bits_below) * typename L::index(1 << bits_below);
+  return L::ballot(below > typename L::index(0)) == 0;
+}
+
+// Prices of rows, exact ones, and what rows take at them. Hard tiles of exactly n, M <= 32, pass again, through the same
+// code: those of integers at prices of columns that are rounded to their unit; those with a column far off at exact
+// prices of columns, which are those of rows while the tile lies transposed. Returns how many rows choose.
+template <class L>
+TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                                   mask_bits<L>& kept) {
+  enum { first, rounded, columns, last } pass = first;
+  bool far = false;
+  int choosing = 0;
+  TSENOR_ROLLED while (true) {
+    prices.row = row_prices(l, prices.col, quota);
+    if constexpr (!may_price_again<L>) return take_best(l, prices, quota, side, kept);
+    if (pass == first) {
+      const bool whole = are_multiples<L>(prices.row) && !takes_care(quota);
+      if (L::any_tile(whole)) {
+        const typename L::index col = rounded_to_unit(l, prices.col);
+        if (whole) prices.col = col;
+        pass = rounded;
+        continue;
+      }
+    }
+    if (pass != columns) choosing = take_best(l, prices, quota, side, kept);
+    if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side) && !takes_care(quota);
+    if (pass == last || !L::any_tile(far)) return choosing;
+    l.weights.transpose(far);
+    if (far) prices = {prices.col, prices.row};
+    pass = pass <= rounded ? columns : last;
+  }
+}
+
+// The same with more care for columns. Returns whether a row has to choose.
+template <class L>
+TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
+  const typename L::bits best = best_entries(l, prices, quota);
+  const auto chooses = L::count(best) > quota.row;
+  const typename L::bits equal = where(chooses, best - better_entries(l, prices)), above = best - equal;
+  kept.rows = above | equals_in_turn<L>(above, mask_bits<L>{equal, L::transpose(equal)}, quota, side);
+  kept.cols = L::transpose(kept.rows);
+  return L::ballot(chooses) != 0;
+}
+
+// All entries of surplus 0.
+template <class L>
+TSENOR_FN mask_bits<L> all_equals(L& l, const fixed_prices<L>& prices) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const auto row_price = l.share(prices.row);
+  const bits apart = bits::template negative<L::width>([&](int k) {
+    const index surplus = l.weights.col_entry(k) + prices.col + index(row_price[k]);
+    return largest(surplus, index(0) - surplus) * index(-1);
+  });
+  const bits cols = bits(first_members<L>(L::width)) - apart;
+  return {L::transpose(cols), cols};
 }
 
 // What rows and columns keep, and the prices at which that is the rows' best.
@@ -220,7 +179,7 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
     chooses = take_in_turn(l, t.prices, quota, side, t.kept);
   }
   chooses = chooses && hard;
-  if (L::any_tile(chooses)) move_over_equals(l, t.prices, quota, chooses, t.kept);
+  if (L::any_tile(chooses)) move_over_equals<L>(all_equals(l, t.prices), quota, chooses, t.kept);
   if (hard) result = t;
   L::barrier();
 }
@@ -228,8 +187,7 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
 // The rows' best entries, to begin with.
 template <class L>
 TSENOR_STAGE void take(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  [[maybe_unused]] const int choosing = take_best(l, prices, quota, side, kept.rows);
-  kept.cols = L::transpose(kept.rows);
+  [[maybe_unused]] const int choosing = take_at_exact_prices(l, prices, quota, side, kept);
   if constexpr (may_take_care<L>) {
     const bool far = has_far_off<L>(kept.cols, prices, quota, side);
     const bool hard = (far || choosing * 4 > side) && takes_care(quota);
