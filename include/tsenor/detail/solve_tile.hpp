@@ -168,7 +168,8 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });
   const index n = problem.nm.n, zero = 0;
   const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
-                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
+                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most,
+                        fillers_of<L>(problem.nm.n, problem.nm.m)};
   const int shift = first_shift(l, loaded.sample, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
   const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}

@@ -11,10 +11,11 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-constexpr int weight_bits = 25;      // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
-                                     // |w + u + v| < 3 * 2^25 =: C
-constexpr int fixed_bits = 24;       // a weight counts 2^-24 of scaled importances, which are below 2
-constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
+constexpr int weight_bits = 25;       // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
+                                      // |w + u + v| < 3 * 2^25 =: C
+constexpr int fixed_bits = 24;        // a weight counts 2^-24 of scaled importances, which are below 2
+constexpr int outside = -(1 << 28);   // the weight of an entry outside the tile
+constexpr int kept_by_all = 1 << 29;  // with it the price of a lane outside that is kept before any other
 
 // Coarse weights are within [0, 2^14), prices of columns within +-2^13 and of rows within [-2^14, 2^13], so that sums
 // stay within 16 bits. Where a few weights are so large that the others' coarse weights are small, coarse_shift gives
@@ -22,8 +23,9 @@ constexpr int outside = -(1 << 28);  // the weight of an entry outside the tile
 constexpr int coarse_shift = 12;
 constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_end = 2 * coarse_most;
-constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
-constexpr int coarse_mean = 700;             // enough for the mean of coarse weights
+constexpr int coarse_outside = -coarse_end;   // prices of lanes outside, whose coarse weights are 0: below all sums
+constexpr int coarse_kept = 3 * coarse_most;  // and above
+constexpr int coarse_mean = 700;              // enough for the mean of coarse weights
 template <class L>
 constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
 
@@ -47,25 +49,28 @@ struct quotas {
   typename L::index row, col;  // n, or 0 outside the tile
   int n;
   bool at_most;
+  int fillers;  // see fillers_of
 };
+
+// How many lanes outside of every tile stand for rows and columns that all keep: the last ones. Of the others none is
+// kept. So the rank that is looked for is the middle one of all lanes, which takes fewest comparisons, where M leaves
+// over enough lanes.
+template <class L>
+TSENOR_FN int fillers_of(int n, int side) {
+  const int wanted = L::width / 2 - n;
+  return !L::plain && wanted > 0 && wanted <= L::width - side ? wanted : 0;
+}
+template <class L>
+TSENOR_FN typename L::flag is_filler(const quotas<L>& quota) {
+  return !(L::lane() < typename L::index(L::width - quota.fillers));
+}
 
 // The same for the general lanes.
 template <class L>
 TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
-  return {quota.row, quota.col, quota.n, quota.at_most};
+  return {quota.row, quota.col, quota.n, quota.at_most, quota.fillers};
 }
 
-// What is done for hard tiles: those of exactly n, M <= 32, pass again through the code that prices rows; for those under
-// at most n and of M > 32 there are functions of their own. What a tile's mask is must not depend on the machine or
-// kernel, so it is one rule for all.
-template <class L>
-constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
-template <class L>
-constexpr bool may_take_care = !L::exactly || L::width > 32;
-template <class L>
-TSENOR_FN bool takes_care(const quotas<L>& quota) {
-  return L::width > 32 || quota.at_most;
-}
 // Tiles of M > 32 begin their sweeps anew where the first half of the first shows that their resolution is too low.
 template <class L>
 constexpr bool begins_anew = L::width > 32;
@@ -101,9 +106,9 @@ TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, in
 // The price of each row (Rows) or column, given the other side's.
 template <bool Rows, class L>
 TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& quota) {
-  const auto prices = l.share(other);
+  const auto prices = l.share(L::plain ? other : pick(is_filler<L>(quota), typename L::index(kept_by_all), other));
   typename L::index nth, next;
-  around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n, nth, next);
+  around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n + quota.fillers, nth, next);
   return midprice<L>(nth, next, Rows ? quota.row : quota.col);
 }
 
@@ -127,7 +132,7 @@ TSENOR_FN typename L::coarse_result over_relaxed(const typename L::coarse_result
 // lanes outside the tile remain.
 template <class L, class Entries>
 TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::coarse_result& other, bool first,
-                               const typename L::coarse_result& quota, int n, int least, int most,
+                               const typename L::coarse_result& quota, int rank, int least, int most,
                                typename L::coarse_result& price) {
   using result = typename L::coarse_result;
   const auto prices = l.share_coarse(other);
@@ -136,7 +141,7 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
     typename L::coarse t[L::coarse_count];
     typename L::coarse_rank nth, next;
     TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
-    around_rank<L::coarse_count>(t, n, nth, next);
+    around_rank<L::coarse_count>(t, rank, nth, next);
     target.part[s] = L::coarse_midprice(nth, next);
   }
   const result now = over_relaxed<L>(first ? target : price, target, least, most);
@@ -208,15 +213,20 @@ template <class L, class Look>
 TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, const quotas<L>& quota, const Look& look,
                              typename L::coarse_result& col) {
   using result = typename L::coarse_result;
-  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col), zero = 0, none = coarse_outside;
+  using index = typename L::index;
+  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
+  const int rank = quota.n + quota.fillers;
   result row;
-  if (!L::plain) row = none;
-  col = L::plain ? zero : pick(col_quota > zero, zero, none);
+  col = 0;
+  if constexpr (!L::plain) {
+    row = L::narrow(pick(is_filler<L>(quota), index(coarse_kept), index(coarse_outside)));
+    col = pick(col_quota > col, col, row);
+  }
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
     const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
-    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, quota.n, -2 * coarse_most + 1, most, row);
+    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, rank, -2 * coarse_most + 1, most, row);
     if (begins_anew<L> && sweep == 0 && look(row)) return false;
-    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, quota.n, -coarse_most, most, col);
+    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, rank, -coarse_most, most, col);
     if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most)) make_not_positive(quota, row, col);
   }
   return true;

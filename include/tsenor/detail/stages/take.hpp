@@ -6,6 +6,18 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
+// What is done for hard tiles: those of exactly n, M <= 32, pass again through the code that prices rows; for those under
+// at most n and of M > 32 there are functions of their own. What a tile's mask is must not depend on the machine or
+// kernel, so it is one rule for all.
+template <class L>
+constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
+template <class L>
+constexpr bool may_take_care = !L::exactly || L::width > 32;
+template <class L>
+TSENOR_FN bool takes_care(const quotas<L>& quota) {
+  return L::width > 32 || quota.at_most;
+}
+
 // A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0.
 template <class L>
 TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, const quotas<L>& quota) {
