@@ -1,7 +1,9 @@
 /// \file
 /// The speed map of the CPU: processor time of find_mask on one thread, by pattern, weights, type and constraint.
+#include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,29 @@ double seconds_of(const map_cell& cell) {
   return done.ok() ? double(std::clock() - start) / CLOCKS_PER_SEC : -1;
 }
 
+// What a copy of the weights passes, read and written.
+double copy_bytes_per_second() {
+  const std::vector<float> from(side * side, 1.f);
+  std::vector<float> to(from.size());
+  double best = 0;
+  for (int k = 0; k < 20; k++) {
+    const std::clock_t start = std::clock();
+    std::copy(from.begin(), from.end(), to.begin());
+    benchmark::DoNotOptimize(to.data());
+    const double rate = 2. * double(from.size() * sizeof(float)) * CLOCKS_PER_SEC / double(std::clock() - start + 1);
+    best = std::max(best, rate);
+  }
+  return best;
+}
+
+// The processor's name, where the system tells it.
+std::string processor() {
+  std::ifstream about("/proc/cpuinfo");
+  for (std::string line; std::getline(about, line);)
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  return "CPU";
+}
+
 double seconds(const map_cell& cell) {
   return with_type(cell.type, [&](auto weight) { return seconds_of<decltype(weight)>(cell); });
 }
@@ -48,6 +73,7 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   tsenor_bench::register_map(tsenor_bench::seconds, tsenor_bench::side * tsenor_bench::side);
-  benchmark::AddCustomContext("device", "CPU, one thread");
+  benchmark::AddCustomContext("device", tsenor_bench::processor() + ", one thread");
+  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(tsenor_bench::copy_bytes_per_second()));
   benchmark::RunSpecifiedBenchmarks();
 }

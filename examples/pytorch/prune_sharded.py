@@ -93,8 +93,9 @@ def prune_all(shapes, pattern, mesh, folder, stacked=False, stop_after=None):
     clock = timer(device)
     weights = [sharded_weight(shape, matrices.values(), mesh) for shape, matrices in tensors]
     masks = [torch.empty(weight.to_local().shape, dtype=torch.bool, device=device) for weight in weights]
+    in_turn = itertools.cycle(turns(device))  # PyTorch's first stream makes all of its pool
     seconds = {"make": clock()}
-    for weight, mask, turn in zip(weights, masks, itertools.cycle(turns(device))):
+    for weight, mask, turn in zip(weights, masks, in_turn):
         turn()
         tsenor_torch.prune_(weight, n, m, mask_out=mask)  # this rank's tiles, without a word to the others
     seconds["find"] = clock()
@@ -153,8 +154,8 @@ def mesh_of(device):
 
 def warm_up(mesh, n, m):
     """Loads the kernels and whatever else a first call does."""
-    local = torch.zeros(8 * m, 8 * m, device=mesh.device_type, dtype=torch.bfloat16)
-    weight = DTensor.from_local(local, mesh, [Shard(0)], run_check=False)
+    local = torch.zeros(1, 8 * m, 8 * m, device=mesh.device_type, dtype=torch.bfloat16)
+    weight = DTensor.from_local(local, mesh, [Shard(1)], run_check=False)
     tsenor_torch.prune_(weight, n, m, mask_out=torch.empty_like(local, dtype=torch.bool))
 
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "tsenor/detail/config.hpp"
@@ -90,20 +91,36 @@ TSENOR_HOST_DEVICE inline std::uint32_t bits_of(float x) {
   return b;
 }
 
-// The value of a small IEEE-like format (1 sign, E exponent, P fraction bits) as a float, exactly. NaN and infinity are
-// the formats' own: an all-ones exponent, except in E4M3, where only all-ones exponent and fraction is NaN.
-template <int E, int P, bool HasInfinity>
-TSENOR_HOST_DEVICE inline float decode(std::uint32_t x) {
-  constexpr std::uint32_t bias = (1u << (E - 1)) - 1u, top = (1u << E) - 1u, fraction_mask = (1u << P) - 1u;
-  const std::uint32_t sign = (x >> (E + P) & 1u) << 31, exponent = x >> P & top, fraction = x & fraction_mask;
-  const bool special = exponent == top && (HasInfinity || fraction == fraction_mask);
-  if (special) return float_of_bits(sign | 0x7f800000u | (HasInfinity ? fraction : 1u) << (23 - P));
-  if (exponent == 0) {  // subnormal: fraction * 2^(1 - bias - P), a product of exact factors
-    const float magnitude = float(fraction) * float_of_bits((127u + 1u - bias - P) << 23);
-    return sign ? -magnitude : magnitude;
-  }
-  return float_of_bits(sign | (exponent + 127u - bias) << 23 | fraction << (23 - P));
+// The value of a binary16 as a float, exactly, without a branch, so that compilers make vector code of it.
+TSENOR_HOST_DEVICE inline float decode16(std::uint32_t x) {
+  const std::uint32_t magnitude = x & 0x7fffu, sign = (x & 0x8000u) << 16, bits = magnitude << 13;
+  constexpr std::uint32_t least_normal = 113u << 23;
+  // A subnormal number is what it adds to the least normal one.
+  const std::uint32_t subnormal = bits_of(float_of_bits(bits + least_normal) - float_of_bits(least_normal));
+  const std::uint32_t finite = magnitude < 0x400u ? subnormal : bits + (112u << 23);
+  return float_of_bits(sign | (magnitude < 0x7c00u ? finite : bits | 0x7f800000u));
 }
+
+// The values of an eight-bit format (1 sign, E exponent, 7 - E fraction bits) as floats. An all-ones exponent is NaN or
+// infinity, except in E4M3, where only all-ones exponent and fraction is NaN.
+template <int E>
+struct values8 {
+  float of[256] = {};
+  constexpr values8() {
+    constexpr int fractions = 1 << (7 - E), bias = (1 << (E - 1)) - 1, first_special = E == 4 ? 127 : 124;
+    for (int x = 0; x < 256; x++) {
+      const int magnitude = x & 127, fraction = magnitude % fractions, exponent = magnitude / fractions;
+      float value = float(exponent == 0 ? fraction : fractions + fraction) / float(fractions << (bias - 1));
+      for (int e = 1; e < exponent; e++) value *= 2;
+      if (magnitude >= first_special)
+        value =
+            E == 4 || fraction != 0 ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
+      of[x] = x < 128 ? value : -value;
+    }
+  }
+};
+template <int E>
+inline constexpr values8<E> all_values8{};
 
 TSENOR_HOST_DEVICE inline float to_arithmetic(float x) { return x; }
 TSENOR_HOST_DEVICE inline double to_arithmetic(double x) { return x; }
@@ -113,7 +130,7 @@ TSENOR_HOST_DEVICE inline float to_arithmetic(float16 x) {
   asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(x.bits));
   return r;
 #else
-  return decode<5, 10, true>(x.bits);
+  return decode16(x.bits);
 #endif
 }
 TSENOR_HOST_DEVICE inline float to_arithmetic(bfloat16 x) { return float_of_bits(std::uint32_t(x.bits) << 16); }
@@ -123,11 +140,15 @@ TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e4m3 x) {
   const float smaller = to_arithmetic(float16{std::uint16_t((x.bits & 0x80u) << 8 | magnitude << 7)});
   return magnitude == 0x7fu ? float_of_bits(0x7fffffffu) : 256.f * smaller;
 #else
-  return decode<4, 3, false>(x.bits);
+  return all_values8<4>.of[x.bits];
 #endif
 }
 TSENOR_HOST_DEVICE inline float to_arithmetic(float8_e5m2 x) {  // the upper half of a binary16
+#if defined(__CUDA_ARCH__)
   return to_arithmetic(float16{std::uint16_t(x.bits << 8)});
+#else
+  return all_values8<5>.of[x.bits];
+#endif
 }
 
 }  // namespace detail

@@ -47,19 +47,26 @@ struct device_call {
   device_buffer<tsenor::tile_report> reports;
 };
 
-/// The same call without reports, which has kernels of its own, must give the same masks, bit for bit.
+/// The same call without reports, with pruned weights or for masks alone, has kernels of its own, and must give the
+/// same, bit for bit.
 inline void expect_same_without_reports(const layout& l, const std::vector<float>& weights, const tsenor::options& opts,
                                         cudaStream_t stream, const solution_of<float>& expected) {
-  const device_call<float> call(l, weights);
-  auto out = call.outputs();
-  out.reports = nullptr;
-  const tsenor::status done = find_mask_float(l.nm, call.input(), out, opts, stream);
-  EXPECT_TRUE(done.ok()) << done.message() << " (" << done.observed() << ")";
-  const auto s = call.result();
-  EXPECT_EQ(s.mask, expected.mask);
-  EXPECT_EQ(s.packed, expected.packed);
-  EXPECT_EQ(std::memcmp(s.pruned.data(), expected.pruned.data(), s.pruned.size() * sizeof(float)), 0);
-  EXPECT_TRUE(call.reports.untouched());
+  for (const bool masks_only : {false, true}) {
+    const device_call<float> call(l, weights);
+    auto out = call.outputs();
+    out.reports = nullptr;
+    if (masks_only) out.pruned = nullptr;
+    const tsenor::status done = find_mask_float(l.nm, call.input(), out, opts, stream);
+    EXPECT_TRUE(done.ok()) << done.message() << " (" << done.observed() << ")";
+    const auto s = call.result();
+    EXPECT_EQ(s.mask, expected.mask);
+    EXPECT_EQ(s.packed, expected.packed);
+    EXPECT_TRUE(call.reports.untouched());
+    if (masks_only)
+      EXPECT_TRUE(call.pruned.untouched());
+    else
+      EXPECT_EQ(std::memcmp(s.pruned.data(), expected.pruned.data(), s.pruned.size() * sizeof(float)), 0);
+  }
 }
 
 /// Solves by magnitude; a status other than success fails the test, and so does a result that does not hold together.

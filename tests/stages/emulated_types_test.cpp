@@ -42,11 +42,12 @@ struct outcome {
 };
 
 template <class T>
-void expect_same(const outcome<T>& gpu, const outcome<T>& cpu, bool reports) {
+void expect_same(const outcome<T>& gpu, const outcome<T>& cpu, bool masks_only) {
   EXPECT_EQ(gpu.found.mask, cpu.found.mask);
+  if (masks_only) return;
   EXPECT_EQ(gpu.prices, cpu.prices);
   for (std::size_t k = 0; k < gpu.pruned.size(); k++) ASSERT_EQ(decoded(gpu.pruned[k]), decoded(cpu.pruned[k])) << k;
-  for (std::size_t t = 0; reports && t < gpu.found.reports.size(); t++) {
+  for (std::size_t t = 0; t < gpu.found.reports.size(); t++) {
     EXPECT_EQ(gpu.found.reports[t].value, cpu.found.reports[t].value) << "tile " << t;
     EXPECT_EQ(gpu.found.reports[t].bound, cpu.found.reports[t].bound) << "tile " << t;
   }
@@ -62,7 +63,7 @@ void expect_result_of_cpu(pattern nm, const std::vector<T>& weights, const tseno
     for_each_tile<Width, For>(p, lane_order::ascending,
                               [&](auto& l, std::int64_t tile) { machine::solve_optimal(l, p, tile); });
   });
-  expect_same(gpu, cpu, For != work::optimal_plain && For != work::optimal_at_most);
+  expect_same(gpu, cpu, For == work::optimal_plain || For == work::optimal_at_most);
 }
 
 template <class T, int Width>
@@ -83,7 +84,7 @@ void expect_result_of_cpu(pattern nm) {
     expect_result_of_cpu<T, Width, work::optimal_exactly>(nm, weights, opts);
     if (nm.m != Width) continue;
     expect_result_of_cpu<T, Width, work::optimal_plain>(nm, weights, opts);
-    expect_result_of_cpu<T, Width, work::optimal_plain_reports>(nm, weights, opts);
+    expect_result_of_cpu<T, Width, work::optimal_plain_outputs>(nm, weights, opts);
   }
 }
 

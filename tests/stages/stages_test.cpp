@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "support/checker.hpp"
@@ -151,20 +152,29 @@ TEST(Round, MatchesTheSequentialGreedyAndLocalSearch) {
     }
 }
 
-// The n-th and the next largest of `Count` numbers, many of them equal, for every n.
-template <int Count>
-void expect_selection() {
-  const auto numbers = make_weights(distribution::ties, 20, Count, seed);
+// The n-th and the next largest of `Count` numbers in each lane of a vector, for every n. Selection only compares and
+// moves, so it is right for all numbers if it is for any counts of larger ones in the two halves.
+template <class Number, class Vector, int Count>
+void expect_selection_of_vectors() {
+  constexpr int lanes = sizeof(Vector) / sizeof(Number);
+  const auto cases = cases_of_selection<Number>(Count, seed);
   for (int n = 1; n <= Count; n++)
-    for (std::size_t first = 0; first < numbers.size(); first += Count) {
-      int t[Count + 1], nth, next;
-      for (int k = 0; k < Count; k++) t[k] = int(numbers[first + k]);
-      std::vector<int> sorted(t, t + Count);
-      std::sort(sorted.rbegin(), sorted.rend());
-      machine::around_rank<Count>(t, n, nth, next);
-      EXPECT_EQ(nth, sorted[n - 1]) << n << " of " << Count << " seed " << seed;
-      EXPECT_EQ(next, sorted[std::min(n, Count - 1)]) << n << " of " << Count << " seed " << seed;
+    for (std::size_t first = 0; first < cases.size(); first += lanes) {
+      Vector t[Count], x, y;
+      const auto numbers = [&](int lane) { return cases[std::min(first + lane, cases.size() - 1)]; };
+      for (int lane = 0; lane < lanes; lane++)
+        for (int k = 0; k < Count; k++) t[k][lane] = numbers(lane)[k];
+      machine::around_rank<Count>(t, n, x, y);
+      for (int lane = 0; lane < lanes; lane++)
+        EXPECT_EQ(descending<Number>({x[lane], y[lane]}), around_rank_of(numbers(lane), n)) << n << " of " << Count;
     }
+}
+
+template <int Width>
+void expect_selection() {
+  using lanes = machine::lanes<Width>;
+  expect_selection_of_vectors<std::int32_t, std::decay_t<decltype(typename lanes::index().part[0])>, Width>();
+  expect_selection_of_vectors<std::int16_t, typename lanes::coarse, Width>();
 }
 
 TEST(Select, FindsTheNumbersAroundEveryRank) {

@@ -203,6 +203,9 @@ TEST(EmulatedCudaIntrinsics, CountAndFindBits) {
   EXPECT_EQ(__ffsll(1ll << 40), 41);
   EXPECT_EQ(__clz(0), 32);
   EXPECT_EQ(__clz(1), 31);
+  EXPECT_EQ(__clzll(0), 64);
+  EXPECT_EQ(__clzll(1ll << 40), 23);
+  EXPECT_EQ(__clzll(-1), 0);
   EXPECT_EQ(__brev(0x80000001u), 0x80000001u);
   EXPECT_EQ(__brev(1u), 0x80000000u);
 }

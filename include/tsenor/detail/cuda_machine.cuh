@@ -10,7 +10,6 @@
 #include "tsenor/detail/lanes/cuda_arithmetic.cuh"
 #include "tsenor/detail/lanes/cuda_warp.cuh"
 #include "tsenor/detail/lanes/scaled_patches.cuh"
-#include "tsenor/detail/lanes/scaled_rows.hpp"
 #include "tsenor/detail/lanes/cuda.cuh"
 #include "tsenor/detail/stages.hpp"
 #include "tsenor/detail/compress_tile24.cuh"

@@ -53,22 +53,21 @@ bool has_whole_tiles(const problem<Weight, Importance>& problem) {
   return problem.grid.rows % problem.nm.m == 0 && problem.grid.cols % problem.nm.m == 0 && !double_among_others;
 }
 
-// Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Reports have a
-// plain kernel of their own: their code alone would cost the other registers and room in the instruction cache, asked
-// for or not. Kernels of 64 lanes take longest to compile, so that there the general one has a part of the work as
-// well.
+// Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Masks alone have a
+// plain kernel of their own: the code for other outputs and earlier prices would cost it registers and room in the
+// instruction cache, asked for or not. Kernels of 64 lanes take longest to compile, so that there, where M is a run-time
+// value, one kernel has the work of two.
 template <int Width, int Side, class Weight, class Importance>
 void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   constexpr bool any_side = Side == 0 && Width < 64;
   const bool whole = has_whole_tiles(problem), exactly = whole && problem.kept == constraint::exactly;
-  const bool plain = exactly && problem.nm.m == Width;
-  if constexpr (Side == 0 || Side == Width)
-    if (plain && !problem.out.reports) return enqueue<work::optimal_plain, Width>(problem, stream);
-  if constexpr ((Side == 0 || Side == Width) && Width < 64)
-    if (whole && !exactly && problem.nm.m == Width && !problem.out.reports)
-      return enqueue<work::optimal_at_most, Width>(problem, stream);
+  const bool full = whole && problem.nm.m == Width, plain = full && exactly;
   if constexpr (any_side || Side == Width)
-    if (plain) return enqueue<work::optimal_plain_reports, Width>(problem, stream);
+    if (plain && problem.wants_masks_only()) return enqueue<work::optimal_plain, Width>(problem, stream);
+  if constexpr (any_side || (Side == Width && Width < 64))
+    if (full && !exactly && problem.wants_masks_only()) return enqueue<work::optimal_at_most, Width>(problem, stream);
+  if constexpr (Side == 0 || Side == Width)
+    if (plain) return enqueue<work::optimal_plain_outputs, Width>(problem, stream);
   if constexpr (Side != Width && Width < 64)
     if (exactly) return enqueue<work::optimal_exactly, Width>(problem, stream);
   enqueue<work::optimal, Width>(problem, stream);

@@ -43,6 +43,8 @@ struct problem {
   // Whether solve_tile4.hpp has the solver, which takes one 4x4 tile in each lane: for the optimum alone.
   bool takes_tile4_solver() const { return how == method::optimal && nm.m == 4; }
   TSENOR_HOST_DEVICE bool certifies() const { return out.reports != nullptr || out.prices != nullptr; }
+  // Whether masks are all that is asked for, and found without earlier prices.
+  bool wants_masks_only() const { return !certifies() && out.pruned.data == nullptr; }
   // Whether a matrix has no smaller tiles of 4x4, and all rows of four lie on boundaries of four elements.
   bool in_fours() const {
     return grid.rows % 4 == 0 && grid.cols % 4 == 0 &&

@@ -42,6 +42,7 @@ TSENOR_FN void solve_published(L& l, const problem<Weight, Importance>& problem,
   l.importance.template seal<false>();
   const potentials<L> u = dykstra(l, scale, problem.nm, problem.tau, problem.iterations);
   mask_bits<L> mask = greedy(l, problem.nm);
+  l.restore_importance();
   const int moves = local_search(l, mask, problem.nm, problem.local_search_steps, exactly);
   store(l, problem, at, tile, mask, certificate(u, problem.nm, !exactly), scale, effort{problem.iterations, moves},
         [](const auto&) {});
@@ -153,8 +154,8 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
                         L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most};
   const int shift = first_shift(l, loaded.sample, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
-  const earlier_prices<L> earlier =
-      problem.warm ? read_prices(l, problem, at, tile, scale, at_most) : earlier_prices<L>{zero, false};
+  const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}
+                                                                   : read_prices(l, problem, at, tile, scale, at_most);
   fixed_prices<L> prices = price(l, loaded.held, shift, quota, earlier, problem.nm.m);
   partial_mask<L> mask;
   take(l, prices, quota, problem.nm.m, mask.kept);

@@ -26,7 +26,7 @@ struct lanes : lane_values<Width> {
   using lane_value = typename values::template lane_value<T>;
   template <class T>
   using tile = cached_tile<values, T>;
-  static constexpr bool exactly = false, plain = false, reports = true;
+  static constexpr bool exactly = false, plain = false, masks_only = false;
   template <class T>
   struct lane_array {
     alignas(64) T x[width];
@@ -55,6 +55,7 @@ struct lanes : lane_values<Width> {
   tile<float>& plan;
   tile<std::int32_t>& weights;
   TSENOR_FN explicit lanes(memory& m) : mine(m), importance(m.importance), plan(m.plan), weights(m.weights) {}
+  TSENOR_FN void restore_importance() {}
 
   TSENOR_FN static index lane() {
     index r;
@@ -246,6 +247,7 @@ struct lanes : lane_values<Width> {
     return r;
   }
   TSENOR_FN static int first(tile_set x) { return x ? __builtin_ctzll(x) : 0; }
+  TSENOR_FN static int last(tile_set x) { return x ? 63 - __builtin_clzll(x) : 0; }
 
  private:
   template <class T, int H, class Part>

@@ -10,8 +10,8 @@
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
-// lanes, too; without reports and with them. At most: at most n, of whole tiles as wide as the lanes, without reports.
-enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_reports, optimal_at_most };
+// lanes, too: for masks alone, and for any outputs. At most: at most n, of such tiles, for masks alone.
+enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_outputs, optimal_at_most };
 
 // The memory of a warp.
 template <class L, bool HasPlan, bool HasPairs>
@@ -41,32 +41,39 @@ struct lanes : warp_lanes<Width> {
   template <class T>
   using tile = shared_tile<base, T>;
   static constexpr bool plain =
-      For == work::optimal_plain || For == work::optimal_plain_reports || For == work::optimal_at_most;
+      For == work::optimal_plain || For == work::optimal_plain_outputs || For == work::optimal_at_most;
   static constexpr bool exactly = For != work::published && For != work::optimal && For != work::optimal_at_most;
-  static constexpr bool reports = For != work::optimal_plain && For != work::optimal_at_most;
+  static constexpr bool masks_only = For == work::optimal_plain || For == work::optimal_at_most;
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
   static constexpr bool holds_column = plain && holds_tile;  // from load on
-  using memory = warp_memory<base, For == work::published, holds_column>;
+  // The plan of 64 lanes takes the place of the importances, which registers hold meanwhile: so that as many tiles have
+  // room as registers leave.
+  static constexpr bool has_plan = For == work::published, plan_in_place = has_plan && !holds_tile;
+  using memory = warp_memory<base, has_plan && !plan_in_place, holds_column>;
   using general = lanes<Width, exactly || plain ? work::optimal : For>;
   template <class T>
   struct shared_values {
     T x[width];
     TSENOR_FN T operator[](int k) const { return x[k]; }
   };
-  // What the dykstra stage works on: patches in registers, or rows in the tile itself.
-  using scaled_tile = std::conditional_t<parts == 1, scaled_patches<lanes>, scaled_rows<lanes>>;
+  using scaled_tile = scaled_patches<lanes>;  // what the dykstra stage works on
 
   tile<float> importance, plan;
   tile<std::int32_t> weights;
   memory& mine;
+  float held[plan_in_place ? width * width / 32 : 1];
   int slot = 0;
   TSENOR_FN explicit lanes(memory& m)
       : importance{m.importance + first_lane() * (width + 1)},
-        plan{m.plan + (For == work::published ? first_lane() * (width + 1) : 0)},
+        plan{plan_in_place ? m.importance : m.plan + (has_plan ? first_lane() * (width + 1) : 0)},
         weights{m.weights + first_lane() * (width + 1)},
         mine(m) {}
+  // After the last use of the plan.
+  TSENOR_FN void restore_importance() {
+    if constexpr (plan_in_place) scaled_tile(*this).restore_importance();
+  }
 
   // A row of the mask as bytes of 0 or 1, in whole words, where they lie on their boundaries.
   using row_word = std::conditional_t<width == 4, unsigned, std::conditional_t<width == 8, uint2, uint4>>;

@@ -25,8 +25,8 @@ TSENOR_FN pair16 nearest_pair(int low, int high) {
 #endif
 }
 TSENOR_FN pair16 swapped(const pair16& a) { return {__byte_perm(a.x, a.x, 0x1032)}; }
-TSENOR_FN int low_half(const pair16& a) { return std::int32_t(__byte_perm(a.x, 0u, 0x1044)) >> 16; }
-TSENOR_FN int high_half(const pair16& a) { return std::int32_t(a.x) >> 16; }
+// The low half of one and the high half of another.
+TSENOR_FN pair16 halves_of(const pair16& low, const pair16& high) { return {__byte_perm(low.x, high.x, 0x7610)}; }
 TSENOR_FN pair16 lower(const pair16& a, const pair16& b) { return {__vmins2(a.x, b.x)}; }
 TSENOR_FN pair16 upper(const pair16& a, const pair16& b) { return {__vmaxs2(a.x, b.x)}; }
 TSENOR_FN pair16 operator+(const pair16& a, const pair16& b) { return {__vadd2(a.x, b.x)}; }
@@ -39,7 +39,6 @@ struct upper_half {
   TSENOR_FN explicit upper_half(int value) : x(std::uint32_t(value) << 16) {}
   TSENOR_FN explicit upper_half(const pair16& a) : x(a.x) {}
 };
-TSENOR_FN upper_half lesser_half(const pair16& a) { return upper_half(lower(a, {a.x << 16})); }
 TSENOR_FN upper_half greater_half(const pair16& a) { return upper_half(upper(a, {a.x << 16})); }
 TSENOR_FN int sum(const upper_half& a, const upper_half& b, int c) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 610

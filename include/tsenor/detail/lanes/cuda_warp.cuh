@@ -85,7 +85,9 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   // ---- across the lanes of a tile ----
   // The value of the lane whose number differs in the bits of `distance`.
   TSENOR_FN static real from_lane_beside(const real& x, int distance) {
-    return __shfl_xor_sync(warp, x.part[0], distance);
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __shfl_xor_sync(warp, x.part[s], distance);
+    return r;
   }
   template <class T, class Part>
   TSENOR_FN static T at(const pack<T, Part, parts>& value, int k) {
@@ -207,6 +209,12 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
       return (__ffsll(static_cast<long long>(x)) - 1) & (width - 1);
     else
       return (__ffs(static_cast<int>(x)) - 1) & (width - 1);
+  }
+  TSENOR_FN static int last(tile_set x) {
+    if constexpr (parts == 2)
+      return (63 - __clzll(static_cast<long long>(x))) & (width - 1);
+    else
+      return (31 - __clz(static_cast<int>(x))) & (width - 1);
   }
 
  private:

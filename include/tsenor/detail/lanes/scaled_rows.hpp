@@ -12,6 +12,7 @@ class scaled_rows {
  public:
   using real = typename L::real;
   static constexpr int rows = 1, cols = L::width;
+  static constexpr bool has_room = true;
 
   TSENOR_FN explicit scaled_rows(L& l) : l_(l) {}
   TSENOR_FN real get(int, int c) const { return l_.plan.row_entry(c); }

@@ -90,7 +90,12 @@ TSENOR_FN void project(const lanes_inside<L>& inside, const typename L::real& n,
     const auto capped = [&](int r, int c) { return plan[r][c] = L::capped_product(scaled.get(r, c), row_scaling[r]); };
     const real row_factor = pick(inside.row, L::quotient(n, scaled.over_cols(capped, sum_of{})), one);
     const auto row = scaled.spread_rows(row_factor);
-    const real col_sum = scaled.over_rows([&](int r, int c) { return plan[r][c] * row[r]; }, sum_of{});
+    // Where the plan has no room, it is made again, from factors that the compiler cannot tell to be the same.
+    const auto again = Scaled::has_room ? row_scaling : scaled.spread_rows(row_scaling[0]);
+    const auto row_scaled = [&](int r, int c) {
+      return (Scaled::has_room ? plan[r][c] : L::capped_product(scaled.get(r, c), again[r])) * row[r];
+    };
+    const real col_sum = scaled.over_rows(row_scaled, sum_of{});
     const real col_factor = pick(inside.col, L::quotient(n, col_sum), one);
     TSENOR_UNROLL for (int r = 0; r < Scaled::rows; r++) row_scaling.x[r] = row_scaling[r] * row[r];
     col_scaling = col_scaling * col_factor;

@@ -84,13 +84,13 @@ TSENOR_FN typename L::index midprice(const typename L::index& nth, const typenam
   return L::plain ? price : pick(quota > zero, price, zero);
 }
 
-// The n-th largest of entry + price in each lane, and the next. One function for all sweeps: the network is most of the
-// code.
+// The n-th largest of entry + price in each lane, and the next, in any order. One function for all sweeps: the network is
+// most of the code.
 template <class L, class Entries, class Prices>
 TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, int n, typename L::index& nth,
                                 typename L::index& next) {
   for (int s = 0; s < L::parts; s++) {
-    decltype(nth.part[0] + 0) t[L::width + 1];
+    decltype(nth.part[0] + 0) t[L::width];
     TSENOR_UNROLL for (int k = 0; k < L::width; k++) t[k] = entries.get(k, s) + prices[k];
     around_rank<L::width>(t, n, nth.part[s], next.part[s]);
   }
@@ -130,7 +130,7 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
   const auto prices = l.share_coarse(other);
   result target;
   for (int s = 0; s < L::coarse_parts; s++) {
-    typename L::coarse t[L::coarse_count + 1];
+    typename L::coarse t[L::coarse_count];
     typename L::coarse_rank nth, next;
     TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
     around_rank<L::coarse_count>(t, n, nth, next);

@@ -46,22 +46,29 @@ TSENOR_FN void drop_surplus(L& l, typename L::bits& cols, int n) {
   }
 }
 
-// The greedy rounding: entries in descending order of the plan (ties: row-major), each kept if its row and its column
-// have room. Rows and columns rank their entries in one common order, so the greedy choice is the one stable
-// b-matching, and deferred acceptance finds it for all rows at once: each row with room offers its best entry not
-// offered before, each column keeps the best n of what it was offered. It may begin with all entries above 1/2 of rows
-// that have no more than n of them. Ends: every round offers at least one of M^2 entries for the first and only time.
+// What the greedy rounding may begin with: the entries above a bound of rows that have no more than n of them. `inside`:
+// the rows of the tile. `nowhere`: the columns outside of it.
 template <class L>
-TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
+TSENOR_FN typename L::bits entries_above(L& l, const typename L::flag& inside, const typename L::bits& nowhere, int n,
+                                         float bound) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  bits above(typename L::tile_set(0));
+  TSENOR_UNROLL for (int k = 0; k < L::width; k++) above =
+      above | bits::one(index(k), inside & (l.plan.row_entry(k) > typename L::real(bound)));
+  above = above - nowhere;  // which the plan of an all-zero tile does not know from its own columns
+  return where(!(L::count(above) > index(n)), above);
+}
+
+// Deferred acceptance by rounds: all rows with room offer at once. Every round offers at least one of M^2 entries for
+// the first and only time.
+template <class L>
+TSENOR_FN mask_bits<L> accepted_by_rounds(L& l, pattern nm) {
   using bits = typename L::bits;
   using index = typename L::index;
   const auto inside = L::lane() < index(nm.m);
   const bits nowhere(~first_members<L>(nm.m));
-  bits offered(typename L::tile_set(0));
-  TSENOR_UNROLL for (int k = 0; k < L::width; k++) offered =
-      offered | bits::one(index(k), inside & (l.plan.row_entry(k) > typename L::real(0.5f)));
-  offered = offered - nowhere;  // which the plan of an all-zero tile does not know from its own columns
-  offered = where(!(L::count(offered) > index(nm.n)), offered);
+  bits offered = entries_above(l, inside, nowhere, nm.n, 0.5f);
   mask_bits<L> mask{offered, L::transpose(offered)};
   while (true) {
     drop_surplus(l, mask.cols, nm.n);
@@ -72,6 +79,71 @@ TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
     offered = offered | offer;
     mask.cols = mask.cols | L::transpose(offer);
   }
+}
+
+// Lets column j drop its worst entry; ties: the last.
+template <class L>
+TSENOR_FN void drop_worst(L& l, mask_bits<L>& mask, int j) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  // As integers, whose order is that of numbers that are not negative.
+  const index x = pick(mask.rows.test(j), same_bits<index>(l.plan.arcs_of(fixed_bool<false>{}, j)), index(1 << 30));
+  const int i = L::last(L::ballot(x == index(L::tile_smallest(x))));
+  mask.rows = mask.rows - bits::one(index(j), L::lane() == index(i));
+  mask.cols = mask.cols - bits::one(index(i), L::lane() == index(j));
+}
+
+// Row i offers its best entry; ties: the first. `offered` has the rows that have offered to each column. False if row i
+// has offered to all.
+template <class L>
+TSENOR_FN bool offer_best(L& l, mask_bits<L>& mask, typename L::bits& offered, int i) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index x = pick(offered.test(i), index(-1), same_bits<index>(l.plan.arcs_of(fixed_bool<true>{}, i)));
+  const int best = L::tile_largest(x), j = L::first(L::ballot(x == index(best)));
+  if (best < 0) return false;
+  const bits offer = bits::one(index(i), L::lane() == index(j));
+  offered = offered | offer;
+  mask.cols = mask.cols | offer;
+  mask.rows = mask.rows | bits::one(index(j), L::lane() == index(i));
+  return true;
+}
+
+// Deferred acceptance one by one, with a lane for each entry of a row or column: for lanes that hold no row, and would
+// read the tile twice a round. Every entry is offered once, and dropped once at most.
+template <class L>
+TSENOR_FN mask_bits<L> accepted_one_by_one(L& l, pattern nm) {
+  using index = typename L::index;
+  using tile_set = typename L::tile_set;
+  static_assert(L::one_tile);
+  const auto inside = L::lane() < index(nm.m);
+  const typename L::bits nowhere(~first_members<L>(nm.m));
+  // Rows of a few too many above 1/2 begin with those above 3/4: nearly all of the rest.
+  const auto rows = entries_above(l, inside, nowhere, nm.n, 0.5f) | entries_above(l, inside, nowhere, nm.n, 0.75f);
+  mask_bits<L> mask{rows, L::transpose(rows)};
+  auto offered = mask.cols | where(!inside, typename L::bits(~tile_set(0)));
+  tile_set done = 0;  // rows that have offered all
+  while (true) {
+    const tile_set surplus = L::ballot(L::count(mask.cols) > index(nm.n));
+    const tile_set open = L::ballot((L::count(mask.rows) < index(nm.n)) & inside) & ~done;
+    if ((surplus | open) == 0) return mask;
+    if (surplus != 0)
+      drop_worst(l, mask, L::first(surplus));
+    else if (const int i = L::first(open); !offer_best(l, mask, offered, i))
+      done |= tile_set(1) << i;
+  }
+}
+
+// The greedy rounding: entries in descending order of the plan (ties: row-major), each kept if its row and its column
+// have room. Rows and columns rank their entries in one common order, so the greedy choice is the one stable
+// b-matching, and deferred acceptance finds it: a row with room offers its best entry not offered before, a column
+// keeps the best n of what it was offered. The order of offers makes no difference.
+template <class L>
+TSENOR_STAGE mask_bits<L> greedy(L& l, pattern nm) {
+  if constexpr (L::holds_tile)
+    return accepted_by_rounds(l, nm);
+  else
+    return accepted_one_by_one(l, nm);
 }
 
 // The best swap for a row i and a column j that lack an entry: (row, col) leaves, (i, col) and (row, j) come.

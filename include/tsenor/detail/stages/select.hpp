@@ -40,69 +40,97 @@ TSENOR_FN void sort(V* t) {
   }
 }
 
-// Moves t[first] and t[first + 1] to t[0] and t[1].
-template <int Half, class V>
-TSENOR_FN void window(V* t, int first) {
-  if constexpr (Half > 0) {
-    const bool high = first & Half;
-    TSENOR_UNROLL for (int k = 0; k <= Half; k++) t[k] = high ? t[k + Half] : t[k];
-    window<Half / 2>(t, first);
+// Of two descending lists, the r-th largest of all is the largest of min(a_i, b_(r - i)). So the Count-th of two lists of
+// Count numbers, and the next, are found with few comparisons. For another rank the lists are moved until it is in the
+// middle: up (Up) where it is higher, with the largest number coming in, else down with the least. The way is the same
+// for all tiles of a call, so that a GPU's threads agree on each step of it.
+
+// By how many places a list of Count numbers is moved at once. With all powers of two, their code would cost more than
+// it saves.
+template <int Count>
+constexpr int first_step = Count > 8 ? Count / 2 : Count / 4;
+template <int Count, int Step>
+constexpr int next_step = Step == Count / 2 ? Count / 4
+                          : Step > 3        ? Step / 4
+                                            : 1;
+
+// Moves t[0 .. Count) by `by` places. What comes in is `fill`; `fallen` is the nearest of what falls out. A loop, since
+// of a condition compilers make a selection for each number.
+template <bool Up, int Count, int Step = first_step<Count>, class V>
+TSENOR_FN void move_list(V* t, int by, const V& fill, V& fallen) {
+  const auto at = [&](int k) -> V& { return t[Up ? k : Count - 1 - k]; };
+  TSENOR_ROLLED for (; by >= Step; by -= Step) {
+    fallen = at(Count - Step);
+    TSENOR_UNROLL for (int k = Count - 1; k >= Step; k--) at(k) = at(k - Step);
+    TSENOR_UNROLL for (int k = 0; k < Step; k++) at(k) = fill;
+  }
+  if constexpr (Step > 1) move_list<Up, Count, next_step<Count, Step>>(t, by, fill, fallen);
+}
+
+// Brings to the middle of lists a and b what is `by` places from it. List b is moved. What falls out last may be one of
+// the two numbers to be found: it goes where a is compared with what has come in.
+template <bool Up, int Count, class V>
+TSENOR_FN void move_to_middle(V* a, V* b, int by) {
+  const V fill = Up ? upper(a[0], b[0]) : lower(a[Count - 1], b[Count - 1]);
+  V fallen = fill;
+  move_list<Up, Count>(b, by, fill, fallen);
+  V& beside = a[Up ? Count - 2 : Count - 1];
+  beside = Up ? upper(beside, fallen) : lower(beside, fallen);
+}
+
+// The n-th and the next largest of t[0 .. Count), 1 <= n <= Count, in any order; with n = Count both are the least. They
+// are what the last two comparators get of a merge of the halves. t is overwritten.
+template <int Count, class V>
+TSENOR_FN void around_rank(V* t, int n, V& odd, V& even) {
+  constexpr int half = Count / 2;
+  V *a = t, *b = t + half;
+  sort<0, half>(a);
+  sort<0, half>(b);
+  if (n != half) {
+    if (n < half)
+      move_to_middle<true, half>(a, b, half - n);
+    else
+      move_to_middle<false, half>(a, b, n - half);
+  }
+  odd = upper(a[half - 1], b[half - 1]);
+  even = lower(a[0], b[half - 2]);
+  TSENOR_UNROLL for (int k = 1; k < half - 2; k += 2) odd = upper(odd, lower(a[k], b[half - 2 - k]));
+  TSENOR_UNROLL for (int k = 2; k < half; k += 2) even = upper(even, lower(a[k], b[half - 2 - k]));
+}
+
+// The same where list a is in the low halves of pairs, and b in the high ones. Both are moved half of the way, and where
+// that is no whole number, b one place back.
+template <bool Up, int Count, class Pair>
+TSENOR_FN void move_pairs_to_middle(Pair* t, int by) {
+  const auto at = [&](int k) -> Pair& { return t[Up ? k : Count - 1 - k]; };
+  const Pair fill = Up ? upper(t[0], swapped(t[0])) : lower(t[Count - 1], swapped(t[Count - 1]));
+  Pair fallen = fill;
+  move_list<Up, Count>(t, (by + 1) >> 1, fill, fallen);
+  if (by & 1) {
+    TSENOR_UNROLL for (int k = 0; k < Count - 1; k++) at(k) = halves_of(at(k), at(k + 1));
+    at(Count - 1) = halves_of(at(Count - 1), fallen);
+    Pair& beside = t[Up ? Count - 2 : Count - 1];
+    beside = Up ? upper(beside, swapped(fallen)) : lower(beside, swapped(fallen));
   }
 }
 
-// The Count-th and the next largest of t[0 .. 2 Count), both halves of which are sorted: what the last two of the
-// merge's comparators get. Of two descending lists, the r-th largest is the largest of min(a_i, b_(r - i)).
-template <int Count, class V>
-TSENOR_FN void middle_of_sorted(V* t, V& nth, V& next) {
-  const V *a = t, *b = t + Count;
-  V odd = upper(a[Count - 1], b[Count - 1]), even = lower(a[0], b[Count - 2]);
-  TSENOR_UNROLL for (int k = 1; k < Count - 2; k += 2) odd = upper(odd, lower(a[k], b[Count - 2 - k]));
-  TSENOR_UNROLL for (int k = 2; k < Count; k += 2) even = upper(even, lower(a[k], b[Count - 2 - k]));
-  nth = upper(odd, even);
-  next = lower(odd, even);
-}
-
-// The n-th and the next largest of t[0 .. Count), 1 <= n <= Count; with n = Count both are the least. t has room for
-// Count + 1 and is overwritten.
-template <int Count, class V>
-TSENOR_FN void around_rank(V* t, int n, V& nth, V& next) {
-  sort<0, Count / 2>(t);
-  sort<Count / 2, Count / 2>(t);
-  if (n == Count / 2) {
-    middle_of_sorted<Count / 2>(t, nth, next);
-  } else {
-    odd_even_merge<0, Count, 1>(t);
-    t[Count] = t[Count - 1];
-    window<Count / 2>(t, n - 1);
-    nth = t[0];
-    next = t[1];
-  }
-}
-
-// The same of 2 * Count numbers that stand in pairs: both halves are sorted at once.
+// The same of 2 * Count numbers that stand in pairs: both lists are sorted at once, and each comparison is made of a
+// with b and of b with a.
 template <int Count, class Pair, class Half>
-TSENOR_FN void around_rank(Pair* t, int n, Half& nth, Half& next) {
+TSENOR_FN void around_rank(Pair* t, int n, Half& odd, Half& even) {
   sort<0, Count>(t);
-  if (n == Count) {
-    Pair high = upper(t[0], swapped(t[Count - 1])), low = lower(t[0], swapped(t[Count - 1]));
-    TSENOR_UNROLL for (int k = 1; k < Count / 2; k++) {
-      high = lower(high, upper(t[k], swapped(t[Count - 1 - k])));
-      low = upper(low, lower(t[k], swapped(t[Count - 1 - k])));
-    }
-    nth = lesser_half(high);
-    next = greater_half(low);
-  } else {
-    int x[2 * Count + 1];
-    TSENOR_UNROLL for (int k = 0; k < Count; k++) {
-      x[k] = low_half(t[k]);
-      x[k + Count] = high_half(t[k]);
-    }
-    odd_even_merge<0, 2 * Count, 1>(x);
-    x[2 * Count] = x[2 * Count - 1];
-    window<Count>(x, n - 1);
-    nth = Half(x[0]);
-    next = Half(x[1]);
+  if (n != Count) {
+    if (n < Count)
+      move_pairs_to_middle<true, Count>(t, Count - n);
+    else
+      move_pairs_to_middle<false, Count>(t, n - Count);
   }
+  const auto lesser = [&](int k) { return lower(t[k], swapped(t[Count - 2 - k])); };
+  Pair odds = upper(t[Count - 1], lesser(Count / 2 - 1)), evens = lesser(0);
+  TSENOR_UNROLL for (int k = 1; k < Count / 2 - 1; k += 2) odds = upper(odds, lesser(k));
+  TSENOR_UNROLL for (int k = 2; k < Count / 2; k += 2) evens = upper(evens, lesser(k));
+  odd = greater_half(odds);
+  even = greater_half(evens);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -5,6 +5,7 @@
 
 #include <cfloat>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "tsenor/detail/certified.hpp"
@@ -94,16 +95,38 @@ TSENOR_FN void with_bits_of_weight(const problem<Weight, Importance>& problem, c
   }
 }
 
-// A lane stores its column of the pruned weights.
+template <class L, class T>
+TSENOR_FN void store_pruned_row(T* to, const T* weights, typename L::tile_set row) {
+  std::uint8_t keeps[L::width];
+  L::store_whole_row(keeps, row);
+  T pruned[L::width];  // compilers make vector code of this loop
+  for (int j = 0; j < L::width; j++) pruned[j] = keeps[j] ? weights[j] : T{};
+  std::memcpy(to, pruned, sizeof pruned);
+}
+
+// The pruned weights: each lane stores its column, or one thread rows. Weights may lie where they are stored, so a lane
+// asks for several before it stores them, and then waits for all at once.
 template <class T, class L, class Weight, class Importance>
 TSENOR_FN void store_pruned(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
-                            const typename L::bits& cols) {
+                            const mask_bits<L>& mask) {
+  constexpr int rows_at_once = L::width < 8 ? L::width : 8;
   const auto& b = problem.out.pruned;
   T* const to = reinterpret_cast<T*>(b.data) + (at.batch * b.batch_stride + at.row * b.row_stride + at.col);
-  for (int i = 0; i < at.rows; i++)
+  if constexpr (L::one_at_a_time)
+    if (at.cols == L::width) {
+      for (int i = 0; i < at.rows; i++)
+        store_pruned_row<L>(to + i * b.row_stride, &weight_at<T>(problem, at, i, 0), L::at(mask.rows, i));
+      return;
+    }
+  for (int first = 0; first < at.rows; first += rows_at_once)
     l.for_each_lane([&](int j) {
       if (j >= at.cols || !at.exists) return;
-      to[i * b.row_stride + j] = L::own(cols, j) >> i & 1u ? weight_at<T>(problem, at, i, j) : T{};
+      T* const col = to + first * b.row_stride + j;
+      T x[rows_at_once];
+      const auto keeps = L::own(mask.cols, j) & first_members<L>(at.rows);  // it may keep what lies outside
+      TSENOR_UNROLL for (int i = 0; i < rows_at_once; i++) x[i] =
+          keeps >> (first + i) & 1u ? weight_at<T>(problem, at, first + i, j) : T{};
+      TSENOR_UNROLL for (int i = 0; i < rows_at_once; i++) if (first + i < at.rows) col[i * b.row_stride] = x[i];
     });
 }
 
@@ -248,8 +271,7 @@ template <class T, class L, class Weight, class Importance, class Settle>
 TSENOR_FN void store_certificate(L& l, const problem<Weight, Importance>& problem, const tile_position& at,
                                  std::int64_t tile, const mask_bits<L>& mask, fixed_prices<L>& prices,
                                  const tile_scale& scale, const effort& spent, const Settle& settle) {
-  if constexpr (L::reports)  // see enqueue_optimal() in launch.cuh
-    if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
+  if (problem.out.reports) store_report<T>(l, problem, at, tile, mask, prices, scale, spent);
   if (!problem.out.prices) return;
   settle(prices);
   store_prices<T>(l, problem, at, tile, prices, scale.unit - fixed_bits);
@@ -259,6 +281,7 @@ template <class L, class Weight, class Importance, class Settle>
 TSENOR_FN void store(L& l, const problem<Weight, Importance>& problem, const tile_position& at, std::int64_t tile,
                      const mask_bits<L>& mask, fixed_prices<L> prices, const tile_scale& scale, const effort& spent,
                      const Settle& settle) {
+  if constexpr (L::masks_only) return store_masks(l, problem, at, mask.rows);
   if constexpr (may_be_double<L, Weight>) {
     if (problem.format == weight_format::binary64)
       store_certificate<double>(l, problem, at, tile, mask, prices, scale, spent, settle);
@@ -268,7 +291,7 @@ TSENOR_FN void store(L& l, const problem<Weight, Importance>& problem, const til
     store_certificate<Weight>(l, problem, at, tile, mask, prices, scale, spent, settle);
   }
   if (problem.out.pruned.data)  // after the report: it may be in place
-    with_bits_of_weight(problem, [&](auto weight) { store_pruned<decltype(weight)>(l, problem, at, mask.cols); });
+    with_bits_of_weight(problem, [&](auto weight) { store_pruned<decltype(weight)>(l, problem, at, mask); });
   store_masks(l, problem, at, mask.rows);
 }
 
