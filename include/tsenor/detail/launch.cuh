@@ -61,12 +61,11 @@ template <int Width, int Side, class Weight, class Importance>
 void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   constexpr bool any_side = Side == 0 && Width < 64;
   const bool whole = has_whole_tiles(problem), exactly = whole && problem.kept == constraint::exactly;
-  const bool plain = exactly && problem.nm.m == Width;
-  if constexpr ((Side == 0 || Side == Width) && Width < 64)
-    if (whole && !exactly && problem.nm.m == Width && problem.wants_masks_only())
-      return enqueue<work::optimal_at_most, Width>(problem, stream);
+  const bool full = whole && problem.nm.m == Width, plain = full && exactly;
   if constexpr (any_side || Side == Width)
     if (plain && problem.wants_masks_only()) return enqueue<work::optimal_plain, Width>(problem, stream);
+  if constexpr (any_side || (Side == Width && Width < 64))
+    if (full && !exactly && problem.wants_masks_only()) return enqueue<work::optimal_at_most, Width>(problem, stream);
   if constexpr (Side == 0 || Side == Width)
     if (plain) return enqueue<work::optimal_plain_outputs, Width>(problem, stream);
   if constexpr (Side != Width && Width < 64)

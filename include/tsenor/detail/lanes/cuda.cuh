@@ -10,8 +10,7 @@
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
-// lanes, too: for masks alone, and for any outputs. At most: at most n, of whole tiles as wide as the lanes, for masks
-// alone.
+// lanes, too: for masks alone, and for any outputs. At most: at most n, of such tiles, for masks alone.
 enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_outputs, optimal_at_most };
 
 // The memory of a warp.
