@@ -185,6 +185,24 @@ TEST(EmulatedGpu, ReplacesOddNumbersAsTheCpuDoes) {
   });
 }
 
+// Lanes outside read the last row and column again, where some numbers are odd.
+TEST(EmulatedGpu, GivesMasksAndPricesOfTheCpuForEveryNOfAnMBetweenWidths) {
+  const auto call = [](pattern nm, distribution d) {
+    const int m = nm.m;
+    std::vector<float> weights = make_weights(d, 2 * m, m, seed);
+    weights[m - 1] = std::numeric_limits<float>::infinity();
+    weights[m * m - 1] = std::numeric_limits<float>::quiet_NaN();
+    weights[m * m - 2] = -std::numeric_limits<float>::infinity();
+    return call_of(nm, 2 * m, m, constraint::exactly, std::move(weights));
+  };
+  for (const auto d : {distribution::gaussian, distribution::ties})
+    for (int n = 1; n <= 12; n++) {
+      if (n <= 6) expect_result_of_cpu<8>(call({n, 6}, d));
+      expect_result_of_cpu<16>(call({n, 12}, d));
+      expect_result_of_cpu<32>(call({2 * n, 24}, d));
+    }
+}
+
 TEST(EmulatedGpu, SolvesTilesOfNothingButZerosOrNaNsAsTheCpuDoes) {
   for_each_width([&](auto width, pattern nm) {
     for (const auto kept : both_constraints)
