@@ -174,7 +174,8 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   l.weights.template seal<false>();
   const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}
                                                                    : read_prices(l, problem, at, tile, scale, at_most);
-  fixed_prices<L> prices{zero, price(l, loaded.held, shift, quota, earlier, problem.nm.m)};
+  fixed_prices<L> prices;
+  price(l, loaded.held, shift, quota, earlier, problem.nm.m, prices.col);
   partial_mask<L> mask;
   take(l, prices, quota, problem.nm.m, mask.kept);
   mask.row_slack = L::exactly ? zero : quota.row - L::count(mask.kept.rows);

@@ -103,18 +103,23 @@ TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, in
   }
 }
 
-// The price of each row (Rows) or column, given the other side's.
-template <bool Rows, class L>
-TSENOR_FN typename L::index balance(L& l, const typename L::index& other, const quotas<L>& quota) {
-  const auto prices = l.share(L::plain ? other : pick(is_filler<L>(quota), typename L::index(kept_by_all), other));
+// Prices for all lanes to read, as selection takes them: lanes outside stand for kept rows or columns.
+template <class L>
+TSENOR_FN auto shared_prices(L& l, const typename L::index& price, const quotas<L>& quota) {
+  return l.share(L::plain ? price : pick(is_filler<L>(quota), typename L::index(kept_by_all), price));
+}
+
+// The price of each row (Rows) or column, given the other side's, which are shared.
+template <bool Rows, class L, class Prices>
+TSENOR_FN typename L::index balance(L& l, const Prices& prices, const quotas<L>& quota) {
   typename L::index nth, next;
   around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n + quota.fillers, nth, next);
   return midprice<L>(nth, next, Rows ? quota.row : quota.col);
 }
 
 // Exact prices of rows.
-template <class L>
-TSENOR_FN typename L::index row_prices(L& l, const typename L::index& col, const quotas<L>& quota) {
+template <class L, class Prices>
+TSENOR_FN typename L::index row_prices(L& l, const Prices& col, const quotas<L>& quota) {
   const typename L::index row = balance<true>(l, col, quota);
   return quota.at_most ? smallest(row, typename L::index(0)) : row;
 }
@@ -273,11 +278,12 @@ TSENOR_FN typename L::index coarse_column_prices(L& l, const typename L::held_co
 
 // Prices of columns, from the sweeps or as they were before.
 template <class L>
-TSENOR_STAGE typename L::index price(L& l, const typename L::held_column& held, int shift, const quotas<L>& quota,
-                                     const earlier_prices<L>& earlier, int side) {
-  if (!L::any_tile(!earlier.known)) return earlier.col;
-  const typename L::index col = coarse_column_prices(l, held, shift, quota, side);
-  return pick(typename L::flag(earlier.known), earlier.col, col);
+TSENOR_STAGE void price(L& l, const typename L::held_column& held, int shift, const quotas<L>& quota,
+                        const earlier_prices<L>& earlier, int side, typename L::index& col) {
+  col = earlier.col;
+  if (!L::any_tile(!earlier.known)) return;
+  const typename L::index found = coarse_column_prices(l, held, shift, quota, side);
+  if (!earlier.known) col = found;
 }
 
 // Prices in the middle of what the mask leaves open, better to start from next time than the ends that paths lead to.
@@ -285,9 +291,9 @@ TSENOR_STAGE typename L::index price(L& l, const typename L::held_column& held, 
 template <class L>
 TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) {
   const typename L::index zero = 0;
-  prices.col = balance<false>(l, prices.row, quota);
+  prices.col = balance<false>(l, shared_prices(l, prices.row, quota), quota);
   if (quota.at_most) prices.col = smallest(prices.col, zero);
-  prices.row = row_prices(l, prices.col, quota);
+  prices.row = row_prices(l, shared_prices(l, prices.col, quota), quota);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

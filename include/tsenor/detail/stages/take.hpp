@@ -19,35 +19,34 @@ TSENOR_FN bool takes_care(const quotas<L>& quota) {
 }
 
 // A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0.
-template <class L>
-TSENOR_FN typename L::bits best_entries(L& l, const fixed_prices<L>& prices, const quotas<L>& quota) {
+template <class L, class Prices>
+TSENOR_FN typename L::bits best_entries(L& l, const Prices& col, const fixed_prices<L>& prices,
+                                        const quotas<L>& quota) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
-  const auto col = l.share(prices.col);
   const index least = quota.at_most ? pick(prices.row < zero, zero, index(1)) : zero;  // that a row takes at once
   const index row = prices.row - least;
   const bits worse =
-      bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + row + index(col[k]); });
+      bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + index(col[k]) + row; });
   const bits best = bits(first_members<L>(L::width)) - worse;
-  return L::plain ? best : where(quota.row > zero, best);
+  return L::plain ? best : where(quota.row > zero, best & bits(L::ballot(quota.col > zero)));
 }
 
 // A row's entries of surplus > 0.
-template <class L>
-TSENOR_FN typename L::bits better_entries(L& l, const fixed_prices<L>& prices) {
+template <class L, class Prices>
+TSENOR_FN typename L::bits better_entries(L& l, const Prices& col, const fixed_prices<L>& prices) {
   using index = typename L::index;
-  const auto col = l.share(prices.col);
   return L::bits::template negative<L::width>(
-      [&](int k) { return index(0) - (l.weights.row_entry(k) + prices.row + index(col[k])); });
+      [&](int k) { return index(0) - (l.weights.row_entry(k) + index(col[k]) + prices.row); });
 }
 
 // Of a row's entries of surplus >= 0, those above 0, and as many of those at 0, the equals, as it has room for. Of
 // `many` equals columns get even shares, and units move over equals until no path is left.
-template <class L>
-TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+template <class L, class Prices>
+TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                               [[maybe_unused]] bool many, typename L::bits& best) {
-  const typename L::bits better = better_entries(l, prices), equal = best - better, above = best & better;
+  const typename L::bits better = better_entries(l, col, prices), equal = best - better, above = best & better;
   best = above | first_equals<L>(equal, quota.row - L::count(above));
   if constexpr (may_price_again<L>)
     if (L::any_tile(many)) {
@@ -60,13 +59,14 @@ TSENOR_STAGE void take_better(L& l, const fixed_prices<L>& prices, const quotas<
 }
 
 // Rows take their n best, those of surplus >= 0, and choose among equals. Returns how many rows have to.
-template <class L>
-TSENOR_STAGE int take_best(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  kept.rows = best_entries(l, prices, quota);
+template <class L, class Prices>
+TSENOR_STAGE int take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                           mask_bits<L>& kept) {
+  kept.rows = best_entries(l, col, prices, quota);
   const auto chooses = L::count(kept.rows) > quota.row;
   const int choosing = L::count(chooses);
   const bool many = choosing * 4 > side && !takes_care(quota);
-  if (L::any_tile(choosing != 0)) take_better(l, prices, quota, side, many, kept.rows);
+  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many, kept.rows);
   kept.cols = L::transpose(kept.rows);
   return choosing;
 }
@@ -98,13 +98,13 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
   return L::ballot(far) != 0;
 }
 
-// Whether all prices are multiples of half a unit of the lower resolution, as they are where weights are multiples of
-// more.
+// Whether 64 of the weights, and so all of them probably, are multiples of what the lower resolution tells apart.
 template <class L>
-TSENOR_FN bool are_multiples(const typename L::index& price) {
-  constexpr int bits_below = coarse_shift - 1;
-  const typename L::index below = price - (price >> bits_below) * typename L::index(1 << bits_below);
-  return L::ballot(below > typename L::index(0)) == 0;
+TSENOR_FN bool has_coarse_units(L& l) {
+  using index = typename L::index;
+  index bits = 0;
+  TSENOR_UNROLL for (int k = 0; k < 64 / L::width; k++) bits = bits | l.weights.row_entry(k);
+  return L::ballot(bits - (bits >> coarse_shift) * index(1 << coarse_shift) > index(0)) == 0;
 }
 
 // Prices of rows, exact ones, and what rows take at them. Hard tiles of exactly n, M <= 32, pass again, through the same
@@ -117,18 +117,19 @@ TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L
   bool far = false;
   int choosing = 0;
   TSENOR_ROLLED while (true) {
-    prices.row = row_prices(l, prices.col, quota);
-    if constexpr (!may_price_again<L>) return take_best(l, prices, quota, side, kept);
+    const auto col = shared_prices(l, prices.col, quota);
+    prices.row = row_prices(l, col, quota);
+    if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, kept);
     if (pass == first) {
-      const bool whole = are_multiples<L>(prices.row) && !takes_care(quota);
-      if (L::any_tile(whole)) {
-        const typename L::index col = rounded_to_unit(l, prices.col);
-        if (whole) prices.col = col;
+      const bool rounds = has_coarse_units(l) && !takes_care(quota);
+      if (L::any_tile(rounds)) {
+        const typename L::index even = rounded_to_unit(l, prices.col);
+        if (rounds) prices.col = even;
         pass = rounded;
         continue;
       }
     }
-    if (pass != columns) choosing = take_best(l, prices, quota, side, kept);
+    if (pass != columns) choosing = take_best(l, col, prices, quota, side, kept);
     if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side) && !takes_care(quota);
     if (pass == last || !L::any_tile(far)) return choosing;
     l.weights.transpose(far);
@@ -140,9 +141,10 @@ TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L
 // The same with more care for columns. Returns whether a row has to choose.
 template <class L>
 TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  const typename L::bits best = best_entries(l, prices, quota);
+  const auto col = shared_prices(l, prices.col, quota);
+  const typename L::bits best = best_entries(l, col, prices, quota);
   const auto chooses = L::count(best) > quota.row;
-  const typename L::bits equal = where(chooses, best - better_entries(l, prices)), above = best - equal;
+  const typename L::bits equal = where(chooses, best - better_entries(l, col, prices)), above = best - equal;
   kept.rows = above | equals_in_turn<L>(above, mask_bits<L>{equal, L::transpose(equal)}, quota, side);
   kept.cols = L::transpose(kept.rows);
   return L::ballot(chooses) != 0;
@@ -180,7 +182,7 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
   if constexpr (L::width > 32)
     if (!quota.at_most) {
       t.prices.col = rounded_to_unit(l, t.prices.col);
-      t.prices.row = row_prices(l, t.prices.col, quota);
+      t.prices.row = row_prices(l, shared_prices(l, t.prices.col, quota), quota);
     }
   bool chooses = take_in_turn(l, t.prices, quota, side, t.kept);
   const bool far = has_far_off<L>(t.kept.cols, t.prices, quota, side) && hard;
