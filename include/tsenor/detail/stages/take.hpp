@@ -98,13 +98,16 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
   return L::ballot(far) != 0;
 }
 
-// Whether 64 of the weights, and so all of them probably, are multiples of what the lower resolution tells apart.
+// Weights that are multiples of this are rounded for: there are few different ones, and so many equals.
+constexpr int unit_shift = fixed_bits - 7;
+
+// Whether 64 of the weights, and so all of them probably, are such multiples.
 template <class L>
-TSENOR_FN bool has_coarse_units(L& l) {
+TSENOR_FN bool has_large_unit(L& l) {
   using index = typename L::index;
   index bits = 0;
   TSENOR_UNROLL for (int k = 0; k < 64 / L::width; k++) bits = bits | l.weights.row_entry(k);
-  return L::ballot(bits - (bits >> coarse_shift) * index(1 << coarse_shift) > index(0)) == 0;
+  return L::ballot(bits - (bits >> unit_shift) * index(1 << unit_shift) > index(0)) == 0;
 }
 
 // Prices of rows, exact ones, and what rows take at them. Hard tiles of exactly n, M <= 32, pass again, through the same
@@ -121,7 +124,7 @@ TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L
     prices.row = row_prices(l, col, quota);
     if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, kept);
     if (pass == first) {
-      const bool rounds = has_coarse_units(l) && !takes_care(quota);
+      const bool rounds = has_large_unit(l) && !takes_care(quota);
       if (L::any_tile(rounds)) {
         const typename L::index even = rounded_to_unit(l, prices.col);
         if (rounds) prices.col = even;
