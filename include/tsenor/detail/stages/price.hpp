@@ -1,4 +1,4 @@
-// price: a few sweeps of prices nearly solve a tile, and rows then take their best.
+// price: a few sweeps of prices nearly solve a tile; take then prices rows exactly.
 //
 // Row i's dual is least for any price u_i between minus the N-th and minus the (N+1)-th largest of w_ij + v_j; the
 // sweeps take the midpoint, for rows and columns in turn. From the second sweep on they go a quarter further, which
