@@ -62,6 +62,7 @@ struct shared_tile {
   // Exchanges rows and columns of the tiles that `wanted` is true for.
   TSENOR_FN void transpose(bool wanted) {
     const int me = L::my_lane();
+    __syncwarp();
     TSENOR_ROLLED for (int k = 0; k < width; k++) if (wanted && me < k) {
       const T a = element(me, k), b = element(k, me);
       set(me, k, b);
