@@ -62,7 +62,7 @@ struct lanes : warp_lanes<Width> {
   tile<float> importance, plan;
   tile<std::int32_t> weights;
   memory& mine;
-  float held[plan_in_place ? width * width / 32 : 1];
+  float aside[plan_in_place ? width * width / 32 : 1];
   int slot = 0;
   TSENOR_FN explicit lanes(memory& m)
       : importance{m.importance + first_lane() * (width + 1)},

@@ -93,7 +93,7 @@ class scaled_patches {
     TSENOR_UNROLL for (int r = 0; r < rows; r++) TSENOR_UNROLL for (int c = 0; c < cols; c++)
         TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) f(r, c, s);
   }
-  TSENOR_FN float& held(int r, int c, int s) { return l_.held[(r * cols + c) * parts + s]; }
+  TSENOR_FN float& held(int r, int c, int s) { return l_.aside[(r * cols + c) * parts + s]; }
   TSENOR_FN static int across() { return L::my_lane() % rows; }
   TSENOR_FN static int down() { return L::my_lane() / rows; }
   TSENOR_FN static int row_of(int r) { return rows * down() + (r ^ across()); }
