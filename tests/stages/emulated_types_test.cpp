@@ -1,5 +1,5 @@
-// The GPU's lanes with the type of the weights as a value, judged by the CPU's call for that type; and plain lanes, whose
-// sweeps work on what they hold of the weights.
+// The GPU's lanes with the type of the weights as a value, judged by the CPU's call for that type; and plain lanes,
+// whose sweeps work on what they hold of the weights.
 #include "emulated_gpu.hpp"
 
 #include <gtest/gtest.h>

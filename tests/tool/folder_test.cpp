@@ -1,10 +1,12 @@
 // Models in folders: shards, their index, and the files around them.
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
+#include "temporary.hpp"
 #include "tool_test.hpp"
 
 namespace tool_test {
@@ -263,6 +265,18 @@ TEST_F(Folder, DoesWhatTheReadmeShows) {
   write("readme.sh", "cd '" + path("") + "'\ntsenor() { '" TSENOR_TOOL_PROGRAM "' \"$@\"; }\n" + lines);
   EXPECT_EQ(std::system(("sh '" + path("readme.sh") + "'").c_str()), 0) << lines;
   EXPECT_EQ(files(), (names{"masks.safetensors", "model", "out", "readme.sh"}));
+}
+
+TEST_F(Folder, KeepsNoFileThatAnInterruptFindsBeforeItsGuard) {
+  const std::string made = path("made");
+  const auto interrupted = [&] {
+    const tool::held_interrupts until_guarded;
+    std::ofstream(made) << "half";
+    raise(SIGTERM);
+    tool::guard_temporary(made);
+  };
+  EXPECT_EXIT(interrupted(), testing::KilledBySignal(SIGTERM), "");
+  EXPECT_FALSE(fs::exists(made));
 }
 
 TEST_F(Folder, WritesNothingWhenNothingFits) {

@@ -68,6 +68,7 @@ staged_output::staged_output(const fs::path& path, shape s) : shape_(s) {
   if (error) throw cannot_write(path, error.message() + "; choose another file");
   s == shape::file ? check_file(path_, path) : check_folder(path_, path);
   temporary_ = path_.string() + ".XXXXXX";
+  const held_interrupts until_guarded;
   if (s == shape::file)
     descriptor_ = mkstemp(temporary_.data());
   else if (mkdtemp(temporary_.data()) == nullptr)
@@ -92,6 +93,7 @@ void staged_output::require_room(std::uint64_t bytes) const {
 void staged_output::begin(const std::string& name) {
   end_file();
   const std::string path = (fs::path(temporary_) / name).string();
+  const held_interrupts until_guarded;
   descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw system_error(path_ / name);
   guard_temporary(path);

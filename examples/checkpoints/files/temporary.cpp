@@ -1,6 +1,5 @@
 #include "temporary.hpp"
 
-#include <signal.h>
 #include <stdio.h>
 
 #include <cstring>
@@ -36,6 +35,15 @@ void handle_interrupts() {
 }
 
 }  // namespace
+
+held_interrupts::held_interrupts() noexcept {
+  sigset_t held;
+  sigemptyset(&held);
+  for (const int signal_number : interrupts) sigaddset(&held, signal_number);
+  pthread_sigmask(SIG_BLOCK, &held, &before_);
+}
+
+held_interrupts::~held_interrupts() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 void guard_temporary(const std::string& path) {
   auto g = std::make_unique<guarded>();

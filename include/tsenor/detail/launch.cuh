@@ -55,8 +55,8 @@ bool has_whole_tiles(const problem<Weight, Importance>& problem) {
 
 // Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Masks alone have a
 // plain kernel of their own: the code for other outputs and earlier prices would cost it registers and room in the
-// instruction cache, asked for or not. Kernels of 64 lanes take longest to compile, so that there, where M is a run-time
-// value, one kernel has the work of two.
+// instruction cache, asked for or not. Kernels of 64 lanes take longest to compile, so that there, where M is a
+// run-time value, one kernel has the work of two.
 template <int Width, int Side, class Weight, class Importance>
 void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   constexpr bool any_side = Side == 0 && Width < 64;

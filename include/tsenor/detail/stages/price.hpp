@@ -52,9 +52,8 @@ struct quotas {
   int fillers;  // see fillers_of
 };
 
-// How many lanes outside of every tile stand for rows and columns that all keep: the last ones. Of the others none is
-// kept. So the rank that is looked for is the middle one of all lanes, which takes fewest comparisons, where M leaves
-// over enough lanes.
+// How many lanes outside of every tile, the last ones, stand for rows and columns that all keep; none keeps the others.
+// So the rank that is looked for is the middle one of all lanes, where M leaves over enough: fewest comparisons.
 template <class L>
 TSENOR_FN int fillers_of(int n, int side) {
   const int wanted = L::width / 2 - n;
@@ -74,8 +73,8 @@ TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
 // Tiles of M > 32 begin their sweeps anew where the first half of the first shows that their resolution is too low.
 template <class L>
 constexpr bool begins_anew = L::width > 32;
-// Others have a sample that tells their resolution: four rows, no two of them a power of two apart, which any M of these
-// lanes has. M <= 8 needs none.
+// Others have a sample that tells their resolution: four rows, no two of them a power of two apart, which any M of
+// these lanes has. M <= 8 needs none.
 template <class L>
 constexpr bool takes_sample = L::width == 16 || L::width == 32;
 template <class L>
@@ -91,8 +90,8 @@ TSENOR_FN typename L::index midprice(const typename L::index& nth, const typenam
   return L::plain ? price : pick(quota > zero, price, zero);
 }
 
-// The n-th largest of entry + price in each lane, and the next, in any order. One function for all sweeps: the network is
-// most of the code.
+// The n-th largest of entry + price in each lane, and the next, in any order. One function for all sweeps: the network
+// is most of the code.
 template <class L, class Entries, class Prices>
 TSENOR_STAGE void around_prices(const Entries& entries, const Prices& prices, int n, typename L::index& nth,
                                 typename L::index& next) {

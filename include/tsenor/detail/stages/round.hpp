@@ -46,8 +46,8 @@ TSENOR_FN void drop_surplus(L& l, typename L::bits& cols, int n) {
   }
 }
 
-// What the greedy rounding may begin with: the entries above a bound of rows that have no more than n of them. `inside`:
-// the rows of the tile. `nowhere`: the columns outside of it.
+// What the greedy rounding may begin with: the entries above a bound of rows that have no more than n of them.
+// `inside`: the rows of the tile. `nowhere`: the columns outside of it.
 template <class L>
 TSENOR_FN typename L::bits entries_above(L& l, const typename L::flag& inside, const typename L::bits& nowhere, int n,
                                          float bound) {

@@ -40,10 +40,10 @@ TSENOR_FN void sort(V* t) {
   }
 }
 
-// Of two descending lists, the r-th largest of all is the largest of min(a_i, b_(r - i)). So the Count-th of two lists of
-// Count numbers, and the next, are found with few comparisons. For another rank the lists are moved until it is in the
-// middle: up (Up) where it is higher, with the largest number coming in, else down with the least. The way is the same
-// for all tiles of a call, so that a GPU's threads agree on each step of it.
+// Of two descending lists, the r-th largest of all is the largest of min(a_i, b_(r - i)). So the Count-th of two lists
+// of Count numbers, and the next, are found with few comparisons. For another rank the lists are moved until it is in
+// the middle: up (Up) where it is higher, with the largest number coming in, else down with the least. The way is the
+// same for all tiles of a call, so that a GPU's threads agree on each step of it.
 
 // By how many places a list of Count numbers is moved at once. With all powers of two, their code would cost more than
 // it saves.
@@ -78,8 +78,8 @@ TSENOR_FN void move_to_middle(V* a, V* b, int by) {
   beside = Up ? upper(beside, fallen) : lower(beside, fallen);
 }
 
-// The n-th and the next largest of t[0 .. Count), 1 <= n <= Count, in any order; with n = Count both are the least. They
-// are what the last two comparators get of a merge of the halves. t is overwritten.
+// The n-th and the next largest of t[0 .. Count), 1 <= n <= Count, in any order; with n = Count both are the least.
+// They are what the last two comparators get of a merge of the halves. t is overwritten.
 template <int Count, class V>
 TSENOR_FN void around_rank(V* t, int n, V& odd, V& even) {
   constexpr int half = Count / 2;
@@ -98,8 +98,8 @@ TSENOR_FN void around_rank(V* t, int n, V& odd, V& even) {
   TSENOR_UNROLL for (int k = 2; k < half; k += 2) even = upper(even, lower(a[k], b[half - 2 - k]));
 }
 
-// The same where list a is in the low halves of pairs, and b in the high ones. Both are moved half of the way, and where
-// that is no whole number, b one place back.
+// The same where list a is in the low halves of pairs, and b in the high ones. Both are moved half of the way, and
+// where that is no whole number, b one place back.
 template <bool Up, int Count, class Pair>
 TSENOR_FN void move_pairs_to_middle(Pair* t, int by) {
   const auto at = [&](int k) -> Pair& { return t[Up ? k : Count - 1 - k]; };

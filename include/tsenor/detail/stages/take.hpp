@@ -6,9 +6,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What is done for hard tiles: those of exactly n, M <= 32, pass again through the code that prices rows; for those under
-// at most n and of M > 32 there are functions of their own. What a tile's mask is must not depend on the machine or
-// kernel, so it is one rule for all.
+// What is done for hard tiles: those of exactly n, M <= 32, pass again through the code that prices rows; for those
+// under at most n and of M > 32 there are functions of their own. What a tile's mask is must not depend on the machine
+// or kernel, so it is one rule for all.
 template <class L>
 constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
 template <class L>
@@ -110,9 +110,9 @@ TSENOR_FN bool has_large_unit(L& l) {
   return L::ballot(bits - (bits >> unit_shift) * index(1 << unit_shift) > index(0)) == 0;
 }
 
-// Prices of rows, exact ones, and what rows take at them. Hard tiles of exactly n, M <= 32, pass again, through the same
-// code: those of integers at prices of columns that are rounded to their unit; those with a column far off at exact
-// prices of columns, which are those of rows while the tile lies transposed. Returns how many rows choose.
+// Prices of rows, exact ones, and what rows take at them. Hard tiles of exactly n, M <= 32, pass again, through the
+// same code: those of integers at prices of columns that are rounded to their unit; those with a column far off at
+// exact prices of columns, which are those of rows while the tile lies transposed. Returns how many rows choose.
 template <class L>
 TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side,
                                    mask_bits<L>& kept) {
