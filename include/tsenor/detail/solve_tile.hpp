@@ -176,17 +176,15 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
                                                                    : read_prices(l, problem, at, tile, scale, at_most);
   fixed_prices<L> prices;
   price(l, loaded.held, shift, quota, earlier, problem.nm.m, prices.col);
-  partial_mask<L> mask;
-  take(l, prices, quota, problem.nm.m, mask.kept);
-  mask.row_slack = L::exactly ? zero : quota.row - L::count(mask.kept.rows);
-  mask.col_slack = at_most ? pick(prices.col == zero, largest(quota.col - L::count(mask.kept.cols), zero), zero) : zero;
+  mask_bits<L> kept;
+  take(l, prices, quota, problem.nm.m, kept);
   effort spent{0, 0};
-  repair(l, mask, prices, quota, spent);
+  repair(l, quota, kept, prices, spent);
   if (!L::exactly && L::any_tile(may_keep_zeros(prices) && at_most)) {
-    if (at_most) mask.kept.rows = mask.kept.rows - zero_entries(l);
-    mask.kept.cols = L::transpose(mask.kept.rows);
+    if (at_most) kept.rows = kept.rows - zero_entries(l);
+    kept.cols = L::transpose(kept.rows);
   }
-  store(l, problem, at, tile, mask.kept, prices, scale, spent, [&](auto& p) { centre(l, quota, p); });
+  store(l, problem, at, tile, kept, prices, scale, spent, [&](auto& p) { centre(l, quota, p); });
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

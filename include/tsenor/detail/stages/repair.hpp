@@ -10,7 +10,8 @@
 //
 // Where rows and columns may keep fewer than n, a hub, whose price is 0, stands for not keeping: a row may exchange an
 // entry for a unit of slack at -u, a column may be filled by slack at -v, both may give slack up at no cost, since
-// their price is 0 then; a path may end at the hub, and where no column has too many left, it begins there.
+// their price is 0 then; a path may end at the hub, and where no column has too many left, it begins there. Those are
+// looked for against the arcs, from the columns with too few entries, unless fewer rows have slack.
 //
 // Ends: integers have no rounding. A search settles each vertex at most once; a source and a sink are always two arcs
 // apart (a column with more entries has a row that one with fewer lacks), at a cost of at most 2 C in the first prices,
@@ -25,15 +26,8 @@ namespace tsenor::detail::TSENOR_MACHINE {
 
 constexpr int unreached = 1 << 28;  // more than the way to any sink, which is at most 2 C
 
-// The mask while it is repaired: entries and slack of every row add up to its quota.
-template <class L>
-struct partial_mask {
-  mask_bits<L> kept;
-  typename L::index row_slack, col_slack;
-};
-
-// What comes first of vertices that are equally near: sinks, then rows, which lead to sinks.
-enum vertex_kind { sink_column, a_row, a_column };
+// What comes first of vertices that are equally near: those where a search ends, then rows, which lead to them.
+enum vertex_kind { an_end, a_row, a_column };
 
 // The shortest paths found so far to the rows, or to the columns: their lengths, and the vertices before their ends:
 // columns before rows, rows before columns, or the hub. A key is 4 length + kind, or more than any other where a vertex
@@ -47,32 +41,29 @@ struct paths_to {
 template <class L>
 struct paths {
   paths_to<L> row, col;
-  int hub, hub_from;  // row i, or width + j for column j
+  int hub, hub_from;  // the row or, against the arcs, the column before the hub
 };
 template <class L>
-constexpr int from_hub = L::width;
+constexpr int no_vertex = L::width;  // before a source
 constexpr int no_key = 4 * unreached + 3;
 
-// Where a search ended: at a column, or at the hub.
+// Where a search ended: at row or column x, or from it at the hub.
 struct arrival {
-  int column, length;
+  int x, length;
   bool at_hub;
 };
 
-// What a search is about.
-template <class L>
+// What a search is about. Back: a bool, or a fixed_bool.
+template <class L, class Back>
 struct search_frame {
   const partial_mask<L>& mask;
   const fixed_prices<L>& prices;
   const quotas<L>& quota;
-  typename L::index col_kind;  // sink_column or a_column
+  typename L::index row_kind, col_kind;  // an_end or not
   bool may_end_at_hub;
+  Back back;  // against the arcs
+  bool from_hub;
 };
-
-template <class L>
-TSENOR_FN typename L::index imbalance(const partial_mask<L>& mask, const quotas<L>& quota) {
-  return L::count(mask.kept.cols) + mask.col_slack - quota.col;
-}
 
 // What a search settles next: row or column x, `length` away. Nothing comes of it where the search is not `open`: it
 // has ended, and only those of other tiles go on. `is_row` is a bool, or a fixed_bool where all that runs together
@@ -91,15 +82,17 @@ struct ways {
   typename L::flag shorter;  // than the path found so far
 };
 
-// From a column to rows, over entries that are kept; from a row to columns, over free ones. `price` is that of the
-// vertex.
-template <class L, class Bool>
-TSENOR_FN ways<L> ways_through(L& l, const search_frame<L>& f, const vertex<Bool>& v, int price, const paths<L>& d) {
+// From a column to rows, over entries that are kept; from a row to columns, over free ones; against the arcs the other
+// way round. `price` is that of the vertex.
+template <class L, class Back, class Bool>
+TSENOR_FN ways<L> ways_through(L& l, const search_frame<L, Back>& f, const vertex<Bool>& v, int price,
+                               const paths<L>& d) {
   using index = typename L::index;
   const index surplus = l.weights.arcs_of(v.is_row, v.x) + (v.is_row ? f.prices.col : f.prices.row) + index(price);
-  const index length = v.is_row ? index(v.length) - surplus : index(v.length) + surplus;
   const auto kept = (v.is_row ? f.mask.kept.cols : f.mask.kept.rows).test(v.x);
-  auto shorter = (length < (v.is_row ? d.col : d.row).length) & (v.is_row ? !kept : kept) & v.open;
+  const bool over_free = bool(v.is_row) != bool(f.back);
+  const index length = over_free ? index(v.length) - surplus : index(v.length) + surplus;
+  auto shorter = (length < (v.is_row ? d.col : d.row).length) & (over_free ? !kept : kept) & v.open;
   if constexpr (!L::plain) shorter = shorter & ((v.is_row && !L::exactly ? f.quota.col : f.quota.row) > index(0));
   return {length, shorter};
 }
@@ -115,53 +108,51 @@ TSENOR_FN void take_shorter(const ways<L>& through, int x, const typename L::ind
   to.key = pick(through.shorter, through.length * unit + kind, pick(settled, index(no_key), to.key));
 }
 
-// From a row to the hub, for a unit of slack; from a column, if it has slack to give up.
-template <class L, class Bool>
-TSENOR_FN void reach_hub(const search_frame<L>& f, const vertex<Bool>& v, int price, paths<L>& d) {
-  const bool arc = L::at(f.mask.col_slack, v.x) > 0 || v.is_row;
-  const int length = v.is_row ? v.length - price : v.length + price;
-  if (f.may_end_at_hub && v.open && arc && length < d.hub) {
+// To the hub: from a row, which makes a unit of slack; against the arcs from a column, which it fills.
+template <class L, class Back, class Bool>
+TSENOR_FN void reach_hub(const search_frame<L, Back>& f, const vertex<Bool>& v, int price, paths<L>& d) {
+  const int length = v.length - price;
+  if (f.may_end_at_hub && v.open && bool(v.is_row) != bool(f.back) && length < d.hub) {
     d.hub = length;
-    d.hub_from = v.is_row ? v.x : L::width + v.x;
+    d.hub_from = v.x;
   }
 }
 
-// Follows the arcs from what is settled: from a row to columns, from a column to rows, from both to the hub.
-template <class L, class Bool>
-TSENOR_FN void settle(L& l, const search_frame<L>& f, const vertex<Bool>& v, paths<L>& d) {
+// Follows the arcs from what is settled: from a row to columns, from a column to rows, and to the hub.
+template <class L, class Back, class Bool>
+TSENOR_FN void settle(L& l, const search_frame<L, Back>& f, const vertex<Bool>& v, paths<L>& d) {
   const int price = L::at(v.is_row ? f.prices.row : f.prices.col, v.x);
   const ways<L> on = ways_through(l, f, v, price, d);
   const auto settled = (L::lane() == typename L::index(v.x)) & v.open;
   take_shorter<L>({on.length, on.shorter & bool(v.is_row)}, v.x, f.col_kind, settled & !v.is_row, d.col);
-  take_shorter<L>({on.length, on.shorter & !v.is_row}, v.x, a_row, settled & bool(v.is_row), d.row);
+  take_shorter<L>({on.length, on.shorter & !v.is_row}, v.x, f.row_kind, settled & bool(v.is_row), d.row);
   if constexpr (!L::exactly) reach_hub(f, v, price, d);
 }
 
-// The state before a search: columns with too many entries are sources, or else the hub is, one arc from the rows and
-// columns.
-template <class L>
-TSENOR_FN paths<L> sources_of(const search_frame<L>& f, const typename L::flag& source, bool at_hub) {
+// The state before a search from some columns, or from the hub, one arc from the rows and columns.
+template <class L, class Back>
+TSENOR_FN paths<L> paths_from(const typename L::flag& sources, const search_frame<L, Back>& f) {
   using index = typename L::index;
-  const index zero = 0, none = unreached, unit = 4, hub = from_hub<L>;
-  index row = none, col = pick(source, zero, none);
+  const index far = unreached, before = no_vertex<L>, zero = 0, unit = 4;
+  index row = far, col = pick(sources, zero, far);
   if constexpr (!L::exactly) {
-    row = pick((f.mask.row_slack > zero) & at_hub, f.prices.row, row);
-    col = pick((f.quota.col > zero) & at_hub, zero - f.prices.col, col);
+    row = pick((f.mask.row_slack > zero) & f.from_hub, zero, row);
+    col = pick((f.quota.col > zero) & f.from_hub, zero - f.prices.col, col);
   }
-  return {{row, hub, row * unit + index(a_row)}, {col, hub, col * unit + f.col_kind}, unreached, 0};
+  return {{row, before, row * unit + f.row_kind}, {col, before, col * unit + f.col_kind}, unreached, 0};
 }
 
-// Dijkstra's algorithm until a sink is settled.
-template <class L>
-TSENOR_FN arrival search(L& l, const search_frame<L>& f, bool open, paths<L>& d, int& settled) {
+// Dijkstra's algorithm until one of the ends is settled.
+template <class L, class Back>
+TSENOR_FN arrival search(L& l, const search_frame<L, Back>& f, bool open, paths<L>& d, int& settled) {
   using index = typename L::index;
   arrival end{0, 0, false};
   while (true) {
     const int key = L::tile_smallest(smallest(d.row.key, d.col.key)), length = key >> 2, kind = key & 3;
     const int x = L::first(L::ballot((d.row.key == index(key)) | (d.col.key == index(key))));
     const bool hub_is_nearest = f.may_end_at_hub && d.hub <= length;
-    if (open && (kind == sink_column || hub_is_nearest)) {
-      end = {x, hub_is_nearest ? d.hub : length, hub_is_nearest};
+    if (open && (kind == an_end || hub_is_nearest)) {
+      end = {hub_is_nearest ? d.hub_from : x, hub_is_nearest ? d.hub : length, hub_is_nearest};
       open = false;
     }
     if (!L::any_tile(open)) return end;
@@ -179,72 +170,117 @@ TSENOR_FN arrival search(L& l, const search_frame<L>& f, bool open, paths<L>& d,
 
 // Every price moves by the length of the path to its vertex, so that arcs on the paths cost nothing and none less, and
 // the hub's price stays 0.
-template <class L>
-TSENOR_FN void move_prices(const paths<L>& d, const arrival& end, const quotas<L>& quota, bool at_hub,
-                           fixed_prices<L>& prices) {
+template <class L, class Back>
+TSENOR_FN void move_prices(const paths<L>& d, int length, const search_frame<L, Back>& f, fixed_prices<L>& prices) {
   using index = typename L::index;
-  const index length = end.length, zero = 0;
-  const index shift = at_hub ? zero : length;
-  const index row = prices.row + shift - smallest(d.row.length, length),
-              col = prices.col - shift + smallest(d.col.length, length);
-  prices.row = L::plain ? row : pick(quota.row > zero, row, zero);
-  prices.col = L::plain ? col : pick(quota.col > zero, col, zero);
+  const index most = length, zero = 0, end = f.from_hub ? zero : most, by_row = end - smallest(d.row.length, most),
+              by_col = end - smallest(d.col.length, most);
+  const index row = f.back ? prices.row - by_row : prices.row + by_row,
+              col = f.back ? prices.col + by_col : prices.col - by_col;
+  prices.row = L::plain ? row : pick(f.quota.row > zero, row, zero);
+  prices.col = L::plain ? col : pick(f.quota.col > zero, col, zero);
 }
 
-// Moves a unit backwards along the path, from the arrival to a source.
-template <class L>
-TSENOR_FN void augment(partial_mask<L>& mask, const paths<L>& d, const arrival& end, typename L::tile_set sources,
+// The slack that changes where a path ends. Returns whether that is at a row, which has made the unit that the path
+// moves or, against the arcs, gives it up.
+template <class L, class Back>
+TSENOR_FN bool change_slack(partial_mask<L>& mask, const search_frame<L, Back>& f, const arrival& end, bool open) {
+  using index = typename L::index;
+  const index zero = 0, one = 1;
+  const bool at_row = end.at_hub != bool(f.back);
+  const auto here = (L::lane() == index(end.x)) & open;
+  const index made = f.back ? index(-1) : one, used = f.back ? made : pick(mask.col_slack > zero, one, zero);
+  mask.row_slack = mask.row_slack + pick(here & at_row, made, zero);
+  mask.col_slack = mask.col_slack - pick(here & !at_row & !f.from_hub, used, zero);
+  return at_row && open;
+}
+
+// Moves a unit along the path, from where it ends to a source.
+template <class L, class Back>
+TSENOR_FN void augment(partial_mask<L>& mask, const paths<L>& d, const search_frame<L, Back>& f, const arrival& end,
                        bool walking) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index me = L::lane(), one = 1, zero = 0;
   const auto is = [&](int k, bool wanted) { return (me == index(k)) & wanted; };
-  int col = end.column;
-  bool from_slack = false;  // what the path did last was to make a unit of slack, not to take an entry
-  if constexpr (!L::exactly) {
-    from_slack = walking && end.at_hub && d.hub_from < L::width;
-    const bool empties = walking && end.at_hub && !from_slack;
-    if (end.at_hub) col = d.hub_from & (L::width - 1);  // the column that gives up slack; not read if it is a row
-    mask.col_slack = mask.col_slack - pick(is(col, empties), one, zero);
-    mask.row_slack = mask.row_slack + pick(is(d.hub_from, from_slack), one, zero);
-  }
+  bool at_row = false;
+  if constexpr (!L::exactly) at_row = change_slack(mask, f, end, walking);
+  int col = end.x;
   while (true) {
-    walking = walking && (from_slack || !(sources >> col & 1u));
+    const int before = L::at(d.col.from, col), row = at_row ? end.x : before;
+    if constexpr (!L::exactly)
+      mask.col_slack = mask.col_slack + pick(is(col, walking && f.from_hub && row == no_vertex<L>), one, zero);
+    walking = walking && row != no_vertex<L>;
     if (!L::any_tile(walking)) return;
-    const int row_before = L::at(d.col.from, col), row = from_slack ? d.hub_from : row_before;
-    const int before = L::at(d.row.from, row & (L::width - 1));
-    const bool row_is_hub = !L::exactly && row == from_hub<L>, col_is_hub = !L::exactly && before == from_hub<L>;
-    const bool takes = walking && !row_is_hub && !from_slack, gives = walking && !row_is_hub && !col_is_hub;
-    mask.kept.rows = mask.kept.rows ^ bits::one(index(col), is(row, takes)) ^ bits::one(index(before), is(row, gives));
-    mask.kept.cols = mask.kept.cols ^ bits::one(index(row), is(col, takes) | is(before, gives));
-    if constexpr (!L::exactly) {
-      mask.col_slack = mask.col_slack + pick(is(col, walking && row_is_hub), one, zero);
-      mask.row_slack = mask.row_slack - pick(is(row, walking && !row_is_hub && col_is_hub), one, zero);
-      walking = walking && !row_is_hub && !col_is_hub;
-      from_slack = false;
-    }
-    col = before;
+    const int next = L::at(d.row.from, row & (L::width - 1));
+    const bool takes = walking && !at_row, gives = walking && (L::exactly || next != no_vertex<L>);
+    mask.kept.rows = mask.kept.rows ^ bits::one(index(col), is(row, takes)) ^ bits::one(index(next), is(row, gives));
+    mask.kept.cols = mask.kept.cols ^ bits::one(index(row), is(col, takes) | is(next, gives));
+    if constexpr (!L::exactly) mask.row_slack = mask.row_slack - pick(is(row, walking && !gives), one, zero);
+    walking = gives;
+    at_row = false;
+    col = next;
   }
 }
 
-// The optimal mask from the rows' best entries; p becomes the prices that prove it.
+// What the next search begins at: columns with too many entries or, if there are none, against the arcs those with too
+// few, or the hub.
 template <class L>
-TSENOR_STAGE void repair(L& l, partial_mask<L>& mask, fixed_prices<L>& prices, const quotas<L>& quota, effort& spent) {
-  const typename L::index zero = 0;
+struct needs {
+  typename L::flag sources, few, has_slack;
+  bool open, back, from_hub;
+};
+template <class L>
+TSENOR_FN needs<L> needs_of(const partial_mask<L>& mask, const quotas<L>& quota) {
+  using index = typename L::index;
+  const index zero = 0, off = L::count(mask.kept.cols) + mask.col_slack - quota.col;
+  const auto many = off > zero, has_slack = mask.row_slack > zero, few = off < zero;
+  const bool open = L::ballot(many) != 0;
+  if constexpr (L::exactly) return {many, few, has_slack, open, false, false};
+  const int lacking = L::count(few), slack_rows = L::count(has_slack);
+  const bool lacks = quota.at_most && !open, back = lacks && lacking * 2 <= slack_rows;
+  return {back ? few : many, few, has_slack, open || (lacks && lacking != 0), back, lacks && !back};
+}
+
+template <class L, class Back>
+TSENOR_FN search_frame<L, Back> frame_of(const partial_mask<L>& mask, const fixed_prices<L>& prices,
+                                         const quotas<L>& quota, const needs<L>& need, const Back& back) {
+  using index = typename L::index;
+  const index zero = 0, row = a_row, col = a_column;
+  if constexpr (L::exactly) return {mask, prices, quota, row, pick(need.few, zero, col), false, back, false};
+  const auto sinks = (need.few | ((mask.col_slack > zero) & !need.from_hub)) & !bool(back);
+  const index rows = pick(need.has_slack & bool(back), zero, row), cols = pick(sinks, zero, col);
+  const bool may_end_at_hub = quota.at_most && !need.from_hub;
+  return {mask, prices, quota, rows, cols, may_end_at_hub, back, need.from_hub};
+}
+
+// One search, and what it mends.
+template <class L, class Back>
+TSENOR_FN void mend(L& l, const needs<L>& need, const quotas<L>& quota, const Back& back, partial_mask<L>& mask,
+                    fixed_prices<L>& prices, effort& spent) {
+  const search_frame<L, Back> frame = frame_of(mask, prices, quota, need, back);
+  paths<L> d = paths_from<L>(need.sources, frame);
+  const arrival end = search(l, frame, need.open, d, spent.iterations);
+  move_prices(d, end.length, frame, prices);
+  augment(mask, d, frame, end, need.open);
+  spent.moves += need.open;
+}
+
+// The optimal mask from the rows' best entries, and the prices that prove it.
+template <class L>
+TSENOR_STAGE void repair(L& l, const quotas<L>& quota, mask_bits<L>& kept, fixed_prices<L>& prices, effort& spent) {
+  partial_mask<L> mask = with_slack(kept, prices, quota);
   while (true) {
-    const auto off = imbalance(mask, quota);
-    const auto source = off > zero, sink = off < zero;
-    const auto sources = L::ballot(source), sinks = L::ballot(sink);
-    const bool at_hub = quota.at_most && sources == 0, open = sources != 0 || (quota.at_most && sinks != 0);
-    if (!L::any_tile(open)) return;
-    const search_frame<L> frame{mask, prices, quota, pick(sink, zero, typename L::index(a_column)),
-                                quota.at_most && !at_hub};
-    paths<L> d = sources_of(frame, source, at_hub);
-    const arrival end = search(l, frame, open, d, spent.iterations);
-    move_prices(d, end, quota, at_hub, prices);
-    augment(mask, d, end, sources, open);
-    spent.moves += open;
+    const needs<L> need = needs_of(mask, quota);
+    if (!L::any_tile(need.open)) break;
+    if constexpr (!L::exactly && !L::one_tile)
+      mend(l, need, quota, need.back, mask, prices, spent);
+    else if (!L::exactly && need.back)
+      mend(l, need, quota, fixed_bool<true>{}, mask, prices, spent);
+    else
+      mend(l, need, quota, fixed_bool<false>{}, mask, prices, spent);
   }
+  kept = mask.kept;
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

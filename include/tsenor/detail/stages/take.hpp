@@ -6,17 +6,10 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What is done for hard tiles: those of exactly n, M <= 32, pass again through the code that prices rows; for those
-// under at most n and of M > 32 there are functions of their own. What a tile's mask is must not depend on the machine
-// or kernel, so it is one rule for all.
+// What is done for hard tiles: those of M <= 32 pass again through the code that prices rows, which plain lanes under at
+// most n leave to general ones; for those of M > 32 there is a function of its own.
 template <class L>
 constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
-template <class L>
-constexpr bool may_take_care = !L::exactly || L::width > 32;
-template <class L>
-TSENOR_FN bool takes_care(const quotas<L>& quota) {
-  return L::width > 32 || quota.at_most;
-}
 
 // A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0.
 template <class L, class Prices>
@@ -58,17 +51,19 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
     }
 }
 
-// Rows take their n best, those of surplus >= 0, and choose among equals. Returns how many rows have to.
+// Rows take their n best, those of surplus >= 0, and choose among equals. Returns whether many rows have to. Where rows
+// may keep fewer, they choose with care only if the prices of columns are `exact`.
 template <class L, class Prices>
-TSENOR_STAGE int take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                           mask_bits<L>& kept) {
+TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                            bool exact, mask_bits<L>& kept) {
   kept.rows = best_entries(l, col, prices, quota);
   const auto chooses = L::count(kept.rows) > quota.row;
   const int choosing = L::count(chooses);
-  const bool many = choosing * 4 > side && !takes_care(quota);
-  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many, kept.rows);
+  const bool many = choosing * 4 > side;
+  if (L::any_tile(choosing != 0))
+    take_better(l, col, prices, quota, side, many && (exact || !quota.at_most), kept.rows);
   kept.cols = L::transpose(kept.rows);
-  return choosing;
+  return many;
 }
 
 // Prices of columns rounded to the power of two of which all weights are multiples, where the lower resolution tells
@@ -110,21 +105,20 @@ TSENOR_FN bool has_large_unit(L& l) {
   return L::ballot(bits - (bits >> unit_shift) * index(1 << unit_shift) > index(0)) == 0;
 }
 
-// Prices of rows, exact ones, and what rows take at them. Hard tiles of exactly n, M <= 32, pass again, through the
-// same code: those of integers at prices of columns that are rounded to their unit; those with a column far off at
-// exact prices of columns, which are those of rows while the tile lies transposed. Returns how many rows choose.
+// Prices of rows, exact ones, and what rows take at them. Hard tiles of M <= 32 pass again, through the same code: those
+// of integers, under exactly n, at prices of columns that are rounded to their unit; those with a column far off at
+// exact prices of columns, which are those of rows while the tile lies transposed. Returns whether many rows choose.
 template <class L>
-TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                                   mask_bits<L>& kept) {
+TSENOR_FN bool take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                                    mask_bits<L>& kept) {
   enum { first, rounded, columns, last } pass = first;
-  bool far = false;
-  int choosing = 0;
+  bool far = false, many = false;
   TSENOR_ROLLED while (true) {
     const auto col = shared_prices(l, prices.col, quota);
     prices.row = row_prices(l, col, quota);
-    if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, kept);
+    if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, false, kept);
     if (pass == first) {
-      const bool rounds = has_large_unit(l) && !takes_care(quota);
+      const bool rounds = has_large_unit(l) && !quota.at_most;
       if (L::any_tile(rounds)) {
         const typename L::index even = rounded_to_unit(l, prices.col);
         if (rounds) prices.col = even;
@@ -132,9 +126,9 @@ TSENOR_FN int take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L
         continue;
       }
     }
-    if (pass != columns) choosing = take_best(l, col, prices, quota, side, kept);
-    if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side) && !takes_care(quota);
-    if (pass == last || !L::any_tile(far)) return choosing;
+    if (pass != columns) many = take_best(l, col, prices, quota, side, far, kept);
+    if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side);
+    if (pass == last || !L::any_tile(far)) return many;
     l.weights.transpose(far);
     if (far) prices = {prices.col, prices.row};
     pass = pass <= rounded ? columns : last;
@@ -201,19 +195,51 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
   L::barrier();
 }
 
+// What hard tiles keep that plain lanes leave to general ones.
+template <class L>
+TSENOR_APART void take_again(typename L::memory& memory, const quotas<L>& quota, int side, bool hard,
+                             taken<L>& result) {
+  L::barrier();
+  L l(memory);
+  taken<L> t = result;
+  take_at_exact_prices(l, t.prices, quota, side, t.kept);
+  if (hard) result = t;
+  L::barrier();
+}
+
 // The rows' best entries, to begin with.
 template <class L>
 TSENOR_STAGE void take(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  [[maybe_unused]] const int choosing = take_at_exact_prices(l, prices, quota, side, kept);
-  if constexpr (may_take_care<L>) {
-    const bool far = has_far_off<L>(kept.cols, prices, quota, side);
-    const bool hard = (far || choosing * 4 > side) && takes_care(quota);
+  [[maybe_unused]] const bool many = take_at_exact_prices(l, prices, quota, side, kept);
+  if constexpr (!may_price_again<L>) {
+    const bool far = has_far_off<L>(kept.cols, prices, quota, side), hard = far || (L::width > 32 && many);
     if (!L::any_tile(hard)) return;
-    taken<typename L::general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
-    take_with_care<typename L::general>(l.mine, as_general(quota), side, hard, t);
+    using general = typename L::general;
+    taken<general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
+    if constexpr (L::width > 32)
+      take_with_care<general>(l.mine, as_general(quota), side, hard, t);
+    else
+      take_again<general>(l.mine, as_general(quota), side, hard, t);
     prices = {t.prices.row, t.prices.col};
     kept = {t.kept.rows, t.kept.cols};
   }
+}
+
+// The mask while it is repaired: entries and slack of every row add up to its quota.
+template <class L>
+struct partial_mask {
+  mask_bits<L> kept;
+  typename L::index row_slack, col_slack;
+};
+
+// What rows took, with the slack that is left.
+template <class L>
+TSENOR_FN partial_mask<L> with_slack(const mask_bits<L>& kept, const fixed_prices<L>& prices, const quotas<L>& quota) {
+  using index = typename L::index;
+  const index zero = 0;
+  if constexpr (L::exactly) return {kept, zero, zero};
+  const index col = pick(prices.col == zero, largest(quota.col - L::count(kept.cols), zero), zero);
+  return {kept, quota.row - L::count(kept.rows), quota.at_most ? col : zero};
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE
