@@ -149,6 +149,12 @@ TEST(Optimal, TilesOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnesUnderExa
       expect_searching_beside_gaussian(nm, constraint::exactly, d, 3);
 }
 
+// Searches from the hub settle most of a tile; against the arcs, from columns with too few entries, little.
+TEST(Optimal, ScaledTilesTakeLittleMoreSearchingThanGaussianOnesUnderAtMostN) {
+  for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
+    expect_searching_beside_gaussian(nm, constraint::at_most, distribution::scaled, 2.2);
+}
+
 TEST(Optimal, DoesNotDependOnThreadsOrScale) {
   const pattern p{8, 16};
   std::vector<float> weights = make_weights(distribution::gaussian, 64, 64, 37);
