@@ -11,7 +11,7 @@
 // Where rows and columns may keep fewer than n, a hub, whose price is 0, stands for not keeping: a row may exchange an
 // entry for a unit of slack at -u, a column may be filled by slack at -v, both may give slack up at no cost, since
 // their price is 0 then; a path may end at the hub, and where no column has too many left, it begins there. Those are
-// looked for against the arcs, from the columns with too few entries, unless fewer rows have slack.
+// looked for against the arcs, from the columns with too few entries, unless less than twice as many rows have slack.
 //
 // Ends: integers have no rounding. A search settles each vertex at most once; a source and a sink are always two arcs
 // apart (a column with more entries has a row that one with fewer lacks), at a cost of at most 2 C in the first prices,
