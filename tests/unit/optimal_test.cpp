@@ -149,10 +149,57 @@ TEST(Optimal, TilesOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnesUnderExa
       expect_searching_beside_gaussian(nm, constraint::exactly, d, 3);
 }
 
-// Searches from the hub settle most of a tile; against the arcs, from columns with too few entries, little.
+// Searches from the hub settle most of a tile; against the arcs, from columns with too few entries, little. And what is
+// cut off of prices lacks as much in rows as in columns.
 TEST(Optimal, ScaledTilesTakeLittleMoreSearchingThanGaussianOnesUnderAtMostN) {
   for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
-    expect_searching_beside_gaussian(nm, constraint::at_most, distribution::scaled, 2.2);
+    expect_searching_beside_gaussian(nm, constraint::at_most, distribution::scaled, 1.5);
+}
+
+double settled(pattern nm, constraint c, const std::vector<float>& weights, int side) {
+  const solution s = solve(nm, weights, side, side, optimal_options(c));
+  double sum = 0;
+  for (const auto& report : s.reports) sum += report.iterations;
+  return sum / double(s.reports.size());
+}
+
+// f(a Gaussian weight, its row and column) as weights, beside the Gaussian ones.
+template <class F>
+void expect_searching_of(pattern nm, constraint c, double most, const F& f) {
+  SCOPED_TRACE(testing::Message() << nm.n << ":" << nm.m << (c == constraint::exactly ? " exactly" : " at most"));
+  const int side = 4 * nm.m;
+  std::vector<float> weights = make_weights(distribution::gaussian, side, side, 5);
+  const double gaussian = settled(nm, c, weights, side);
+  for (int i = 0; i < side * side; ++i) weights[std::size_t(i)] = f(weights[std::size_t(i)], i / side, i % side);
+  EXPECT_LT(settled(nm, c, weights, side), most * gaussian);
+}
+
+TEST(Optimal, TilesWithALargeColumnOrRowTakeLittleMoreSearchingThanGaussianOnes) {
+  for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
+    for (const constraint c : both_constraints) {
+      expect_searching_of(nm, c, 2, [](float w, int, int col) { return col % 32 == 5 ? 30 * w : w; });
+      expect_searching_of(nm, c, 2, [](float w, int row, int) { return row % 32 == 5 ? 30 * w : w; });
+    }
+}
+
+TEST(Optimal, TilesWithALargeWeightTakeLittleMoreSearchingThanGaussianOnes) {
+  for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
+    for (const constraint c : both_constraints)
+      expect_searching_of(nm, c, 2,
+                          [&](float w, int row, int col) { return row % nm.m == 0 && col % nm.m == 3 ? 5000.f : w; });
+}
+
+TEST(Optimal, TilesOfColumnsOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnes) {
+  for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
+    for (const constraint c : both_constraints)
+      expect_searching_of(nm, c, 3,
+                          [](float w, int, int col) { return w * std::exp(std::sin(7.f * float(col)) * 1.5f); });
+}
+
+TEST(Optimal, TilesOfFewDifferentWeightsTakeLittleMoreSearchingThanGaussianOnes) {
+  for (const pattern nm : {pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
+    for (const constraint c : both_constraints)
+      expect_searching_of(nm, c, 3, [](float w, int, int) { return std::floor(std::fmin(2 * std::fabs(w), 3.f)); });
 }
 
 TEST(Optimal, DoesNotDependOnThreadsOrScale) {

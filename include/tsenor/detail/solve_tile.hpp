@@ -134,7 +134,7 @@ struct loaded_weights {
   int side;
   real factor, added;  // of and to importances: 2^24 and 1/2 inside the tile, 0 and `outside` elsewhere
   typename L::held_column held;
-  index sample = 0;  // sums of sampled rows
+  weight_sample<L> sample{0, 0};
   TSENOR_FN explicit loaded_weights(int m)
       : side(m),
         factor(pick(L::lane() < index(m), real(float(1 << fixed_bits)), real(0.f))),
@@ -152,7 +152,10 @@ struct loaded_weights {
       l.weights.set_col_entry(i, w);
       if constexpr (L::holds_column) held.hold(i, untruncated_weight<L>(x));
     }
-    if (is_sampled<L>(i)) sample = sample + (L::plain ? w : largest(w, index(0)));
+    if (is_sampled<L>(i)) {
+      const index counted = L::plain ? w : largest(w, index(0));
+      sample = {sample.sum + counted, sample.digits | counted};
+    }
   }
 };
 
@@ -170,14 +173,14 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
                         L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most,
                         fillers_of<L>(problem.nm.n, problem.nm.m)};
-  const int shift = first_shift(l, loaded.sample, quota, L::plain ? L::width : problem.nm.m);
+  const int shift = first_shift(l, loaded.sample.sum, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
   const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}
                                                                    : read_prices(l, problem, at, tile, scale, at_most);
   fixed_prices<L> prices;
   price(l, loaded.held, shift, quota, earlier, problem.nm.m, prices.col);
   mask_bits<L> kept;
-  take(l, prices, quota, problem.nm.m, kept);
+  take(l, loaded.sample.digits, prices, quota, problem.nm.m, kept);
   effort spent{0, 0};
   repair(l, quota, kept, prices, spent);
   if (!L::exactly && L::any_tile(may_keep_zeros(prices) && at_most)) {

@@ -8,6 +8,7 @@
 #include "tsenor/detail/stages/dykstra.hpp"
 #include "tsenor/detail/stages/round.hpp"
 #include "tsenor/detail/stages/select.hpp"
+#include "tsenor/detail/stages/sweep.hpp"
 #include "tsenor/detail/stages/price.hpp"
 #include "tsenor/detail/stages/equals.hpp"
 #include "tsenor/detail/stages/take.hpp"

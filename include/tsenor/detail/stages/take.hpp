@@ -11,27 +11,20 @@ namespace tsenor::detail::TSENOR_MACHINE {
 template <class L>
 constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
 
-// A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0.
+// A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0, unless
+// it takes all with care.
 template <class L, class Prices>
-TSENOR_FN typename L::bits best_entries(L& l, const Prices& col, const fixed_prices<L>& prices,
-                                        const quotas<L>& quota) {
+TSENOR_FN typename L::bits best_entries(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota,
+                                        bool care) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0;
-  const index least = quota.at_most ? pick(prices.row < zero, zero, index(1)) : zero;  // that a row takes at once
+  const index least = pick(typename L::flag(quota.at_most && !care) & (prices.row == zero), index(1), zero);
   const index row = prices.row - least;
   const bits worse =
       bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) + index(col[k]) + row; });
   const bits best = bits(first_members<L>(L::width)) - worse;
   return L::plain ? best : where(quota.row > zero, best & bits(L::ballot(quota.col > zero)));
-}
-
-// A row's entries of surplus > 0.
-template <class L, class Prices>
-TSENOR_FN typename L::bits better_entries(L& l, const Prices& col, const fixed_prices<L>& prices) {
-  using index = typename L::index;
-  return L::bits::template negative<L::width>(
-      [&](int k) { return index(0) - (l.weights.row_entry(k) + index(col[k]) + prices.row); });
 }
 
 // Of a row's entries of surplus >= 0, those above 0, and as many of those at 0, the equals, as it has room for. Of
@@ -52,16 +45,15 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
 }
 
 // Rows take their n best, those of surplus >= 0, and choose among equals. Returns whether many rows have to. Where rows
-// may keep fewer, they choose with care only if the prices of columns are `exact`.
+// may keep fewer, they choose with care only where that is wanted.
 template <class L, class Prices>
 TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                            bool exact, mask_bits<L>& kept) {
-  kept.rows = best_entries(l, col, prices, quota);
+                            bool care, mask_bits<L>& kept) {
+  kept.rows = best_entries(l, col, prices, quota, care);
   const auto chooses = L::count(kept.rows) > quota.row;
   const int choosing = L::count(chooses);
   const bool many = choosing * 4 > side;
-  if (L::any_tile(choosing != 0))
-    take_better(l, col, prices, quota, side, many && (exact || !quota.at_most), kept.rows);
+  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many && (care || !quota.at_most), kept.rows);
   kept.cols = L::transpose(kept.rows);
   return many;
 }
@@ -93,40 +85,28 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
   return L::ballot(far) != 0;
 }
 
-// Weights that are multiples of this are rounded for: there are few different ones, and so many equals.
-constexpr int unit_shift = fixed_bits - 7;
-
-// Whether 64 of the weights, and so all of them probably, are such multiples.
+// Prices of rows, exact ones, and what rows take at them. Hard tiles of M <= 32 pass again, through the same code:
+// those with a large unit at prices of columns that are rounded to it; those with a column far off at exact prices of
+// columns, which are those of rows while the tile lies transposed. Returns whether many rows choose.
 template <class L>
-TSENOR_FN bool has_large_unit(L& l) {
-  using index = typename L::index;
-  index bits = 0;
-  TSENOR_UNROLL for (int k = 0; k < 64 / L::width; k++) bits = bits | l.weights.row_entry(k);
-  return L::ballot(bits - (bits >> unit_shift) * index(1 << unit_shift) > index(0)) == 0;
-}
-
-// Prices of rows, exact ones, and what rows take at them. Hard tiles of M <= 32 pass again, through the same code: those
-// of integers, under exactly n, at prices of columns that are rounded to their unit; those with a column far off at
-// exact prices of columns, which are those of rows while the tile lies transposed. Returns whether many rows choose.
-template <class L>
-TSENOR_FN bool take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                                    mask_bits<L>& kept) {
+TSENOR_FN bool take_at_exact_prices(L& l, const typename L::index& digits, fixed_prices<L>& prices,
+                                    const quotas<L>& quota, int side, mask_bits<L>& kept) {
   enum { first, rounded, columns, last } pass = first;
-  bool far = false, many = false;
+  bool large_unit = false, far = false, many = false;
   TSENOR_ROLLED while (true) {
     const auto col = shared_prices(l, prices.col, quota);
     prices.row = row_prices(l, col, quota);
     if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, false, kept);
     if (pass == first) {
-      const bool rounds = has_large_unit(l) && !quota.at_most;
-      if (L::any_tile(rounds)) {
+      large_unit = has_large_unit<L>(digits);
+      if (L::any_tile(large_unit)) {
         const typename L::index even = rounded_to_unit(l, prices.col);
-        if (rounds) prices.col = even;
+        if (large_unit) prices.col = even;
         pass = rounded;
         continue;
       }
     }
-    if (pass != columns) many = take_best(l, col, prices, quota, side, far, kept);
+    if (pass != columns) many = take_best(l, col, prices, quota, side, large_unit || far, kept);
     if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side);
     if (pass == last || !L::any_tile(far)) return many;
     l.weights.transpose(far);
@@ -139,7 +119,7 @@ TSENOR_FN bool take_at_exact_prices(L& l, fixed_prices<L>& prices, const quotas<
 template <class L>
 TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
   const auto col = shared_prices(l, prices.col, quota);
-  const typename L::bits best = best_entries(l, col, prices, quota);
+  const typename L::bits best = best_entries(l, col, prices, quota, true);
   const auto chooses = L::count(best) > quota.row;
   const typename L::bits equal = where(chooses, best - better_entries(l, col, prices)), above = best - equal;
   kept.rows = above | equals_in_turn<L>(above, mask_bits<L>{equal, L::transpose(equal)}, quota, side);
@@ -176,11 +156,8 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
   L::barrier();
   L l(memory);
   taken<L> t = result;
-  if constexpr (L::width > 32)
-    if (!quota.at_most) {
-      t.prices.col = rounded_to_unit(l, t.prices.col);
-      t.prices.row = row_prices(l, shared_prices(l, t.prices.col, quota), quota);
-    }
+  t.prices.col = rounded_to_unit(l, t.prices.col);
+  t.prices.row = row_prices(l, shared_prices(l, t.prices.col, quota), quota);
   bool chooses = take_in_turn(l, t.prices, quota, side, t.kept);
   const bool far = has_far_off<L>(t.kept.cols, t.prices, quota, side) && hard;
   if (L::any_tile(far)) {
@@ -197,29 +174,37 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
 
 // What hard tiles keep that plain lanes leave to general ones.
 template <class L>
-TSENOR_APART void take_again(typename L::memory& memory, const quotas<L>& quota, int side, bool hard,
-                             taken<L>& result) {
+TSENOR_APART void take_again(typename L::memory& memory, const typename L::index& digits, const quotas<L>& quota,
+                             int side, bool hard, taken<L>& result) {
   L::barrier();
   L l(memory);
   taken<L> t = result;
-  take_at_exact_prices(l, t.prices, quota, side, t.kept);
+  take_at_exact_prices(l, digits, t.prices, quota, side, t.kept);
   if (hard) result = t;
   L::barrier();
 }
 
-// The rows' best entries, to begin with.
+// The rows' best entries, to begin with. Plain lanes under at most n leave tiles with a large unit to general ones.
 template <class L>
-TSENOR_STAGE void take(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  [[maybe_unused]] const bool many = take_at_exact_prices(l, prices, quota, side, kept);
+TSENOR_STAGE void take(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                       mask_bits<L>& kept) {
+  bool hard = false;
+  if constexpr (!may_price_again<L> && L::width <= 32) hard = has_large_unit<L>(digits);
+  if (L::any_tile(!hard)) {
+    [[maybe_unused]] const bool many = take_at_exact_prices(l, digits, prices, quota, side, kept);
+    if constexpr (!may_price_again<L>) {
+      const bool far = has_far_off<L>(kept.cols, prices, quota, side);
+      hard = hard || far || (L::width > 32 && many);
+    }
+  }
   if constexpr (!may_price_again<L>) {
-    const bool far = has_far_off<L>(kept.cols, prices, quota, side), hard = far || (L::width > 32 && many);
     if (!L::any_tile(hard)) return;
     using general = typename L::general;
     taken<general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
     if constexpr (L::width > 32)
       take_with_care<general>(l.mine, as_general(quota), side, hard, t);
     else
-      take_again<general>(l.mine, as_general(quota), side, hard, t);
+      take_again<general>(l.mine, digits, as_general(quota), side, hard, t);
     prices = {t.prices.row, t.prices.col};
     kept = {t.kept.rows, t.kept.cols};
   }

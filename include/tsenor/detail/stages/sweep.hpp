@@ -1,0 +1,272 @@
+// sweep: prices of rows and columns in turn from 16-bit weights, relative to a power of two that suits the tile.
+#if !defined(TSENOR_MACHINE)
+#include "tsenor/detail/cpu_machines.hpp"
+#else
+
+namespace tsenor::detail::TSENOR_MACHINE {
+
+constexpr int weight_bits = 25;       // 0 <= weights < 2^25; column prices are clamped to +-2^25, so that
+                                      // |w + u + v| < 3 * 2^25 =: C
+constexpr int fixed_bits = 24;        // a weight counts 2^-24 of scaled importances, which are below 2
+constexpr int outside = -(1 << 28);   // the weight of an entry outside the tile
+constexpr int kept_by_all = 1 << 29;  // with it the price of a lane outside that is kept before any other
+
+// Coarse weights are within [0, 2^14], prices within (-2^14, 2^13], so that sums stay within 16 bits. Where a few
+// weights are so large that the others' coarse weights are small, coarse_shift gives way to a lesser one, and what is
+// beyond 2^14 then is cut off: it is kept in any case.
+constexpr int coarse_shift = 12;
+constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
+constexpr int coarse_end = 2 * coarse_most;
+constexpr int coarse_least = 1 - coarse_end;  // of prices
+constexpr int coarse_outside = -coarse_end;   // prices of lanes outside, whose coarse weights are 0: below all sums
+constexpr int coarse_kept = 3 * coarse_most;  // and above
+constexpr int coarse_mean = 700;              // enough for the mean of coarse weights
+template <class L>
+constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
+
+constexpr int sweeps = 4;          // more cost what they save (see bench/NOTES.md)
+constexpr int constant_steps = 3;  // as well
+
+template <class L>
+struct fixed_prices {
+  typename L::index row, col;
+};
+
+// Prices of columns to start from, if they are known.
+template <class L>
+struct earlier_prices {
+  typename L::index col;
+  bool known;
+};
+
+// The tile's problem: who takes part, and whether rows and columns may keep fewer than n.
+template <class L>
+struct quotas {
+  typename L::index row, col;  // n, or 0 outside the tile
+  int n;
+  bool at_most;
+  int fillers;  // see fillers_of
+};
+
+// How many lanes outside of every tile, the last ones, stand for rows and columns that all keep; none keeps the others.
+// So the rank that is looked for is the middle one of all lanes, where M leaves over enough: fewest comparisons.
+template <class L>
+TSENOR_FN int fillers_of(int n, int side) {
+  const int wanted = L::width / 2 - n;
+  return !L::plain && wanted > 0 && wanted <= L::width - side ? wanted : 0;
+}
+template <class L>
+TSENOR_FN typename L::flag is_filler(const quotas<L>& quota) {
+  return !(L::lane() < typename L::index(L::width - quota.fillers));
+}
+
+// The same for the general lanes.
+template <class L>
+TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
+  return {quota.row, quota.col, quota.n, quota.at_most, quota.fillers};
+}
+
+// Tiles of M > 32 begin their sweeps anew where the first half of the first shows that their resolution is too low.
+template <class L>
+constexpr bool begins_anew = L::width > 32;
+// Others have a sample of rows. Of M <= 8 all, for has_large_unit; else four that tell the resolution too, no two of
+// them a power of two apart, which any M of these lanes has.
+template <class L>
+TSENOR_FN bool is_sampled(int row) {
+  constexpr std::uint32_t rows = L::width == 32 ? 0x8421u : L::width == 16 ? 0xa5u : 0xffu;
+  return !begins_anew<L> && (rows >> row & 1u) != 0;
+}
+
+// The sum of the sampled rows, and all binary digits that their weights have.
+template <class L>
+struct weight_sample {
+  typename L::index sum, digits;
+};
+
+// Whether all weights of the sample, and so of the tile probably, are multiples of 2^unit_shift: then there are few
+// different ones, and so many equals.
+constexpr int unit_shift = fixed_bits - 7;
+template <class L>
+TSENOR_FN bool has_large_unit(const typename L::index& digits) {
+  using index = typename L::index;
+  return L::ballot(digits - (digits >> unit_shift) * index(1 << unit_shift) > index(0)) == 0;
+}
+
+// Where less than half of the entries are kept, prices are larger beside the weights' mean: this of `side`.
+TSENOR_FN int scarce(int n, int side) { return 2 * n < side ? 2 * n : side; }
+
+// Whether most rows' first prices are too small a part of the largest weight for the lower resolution. Those of
+// Gaussian weights are not.
+template <class L>
+TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  const int n = quota.n;
+  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median<L> * (n - side) * scarce(n, side));
+  if constexpr (!L::plain) low = low & (quota.row > index(0));
+  return L::count(low) * 2 > side;
+}
+
+// The sum of every fourth entry of each row (Rows) or column but for the largest, in 2^6.
+template <bool Rows, class L>
+TSENOR_FN typename L::index usual_entries(const L& l) {
+  using index = typename L::index;
+  index sum = 0, top = 0;
+  for (int k = 0; k < L::width; k += 4) {
+    const index x = largest(l.weights.template entry<Rows>(k), index(0)) >> 6;
+    sum = sum + x;
+    top = largest(top, x);
+  }
+  return sum - top;
+}
+
+// By how many bits weights are shifted where coarse_shift is too coarse: so that their mean is at least coarse_mean,
+// but the prices of the largest row or column are not cut off.
+template <class L>
+TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  index sums = 0;
+  for (int k = 0; k < L::width; k++) sums = sums + (largest(l.weights.row_entry(k), index(0)) >> 6);
+  std::uint32_t sum = 0;
+  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
+  sum = L::tile_sum(sum);
+  const int entries = L::count(quota.row > index(0)) * L::count(quota.col > index(0));
+  const std::uint32_t least = std::uint32_t(entries * coarse_mean * scarce(quota.n, side) / side) >> 6;
+  int shift = exponent_of(float(sum)) - exponent_of(float(least));
+  shift -= shift > 0 && least << shift > sum;
+  const int line = L::tile_largest(largest(usual_entries<true>(l), usual_entries<false>(l)));
+  const int most = coarse_end * 3 / 32 * (side + 2 * scarce(quota.n, side)) >> 6;
+  while (shift < coarse_shift && line >> shift > most) shift++;
+  return shift > coarse_shift ? coarse_shift : shift > 0 ? shift : 0;
+}
+
+// By how many bits weights are shifted to begin with: so that the sample's mean is at least coarse_mean, or half of it.
+// One lane counts no more than all others, since it may have a single large weight.
+template <class L>
+TSENOR_FN int first_shift(L& l, const typename L::index& sample, const quotas<L>& quota, int side) {
+  if (begins_anew<L> || L::width <= 8) return coarse_shift;
+  std::uint32_t sum = 0;
+  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sample, i)) >> 4; });
+  const std::uint32_t top = std::uint32_t(L::tile_largest(sample)) >> 4, others = L::tile_sum(sum) - top;
+  sum = others + (others < top ? others : top);
+  const std::uint32_t least = std::uint32_t(coarse_mean * scarce(quota.n, side)) >> 2;
+  const int shift = exponent_of(float(sum)) - exponent_of(float(least));
+  if (sum != 0 && shift <= coarse_shift) return shift > 0 ? shift : 0;
+  return coarse_shift;
+}
+
+// A quarter further than from `price` to `target`, within [least, most].
+template <class L>
+TSENOR_FN typename L::coarse_result over_relaxed(const typename L::coarse_result& price,
+                                                 const typename L::coarse_result& target, int least, int most) {
+  using result = typename L::coarse_result;
+  const result step = target - price;
+  return largest(smallest(target + L::midpoint(L::midpoint(step, result(0)), result(0)), result(most)), result(least));
+}
+
+// New prices of one side, given the other's, at the lower resolution and over-relaxed but for the first sweep. Those of
+// lanes outside the tile remain.
+template <class L, class Entries>
+TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::coarse_result& other, bool first,
+                               const typename L::coarse_result& quota, int rank, int least, int most,
+                               typename L::coarse_result& price) {
+  using result = typename L::coarse_result;
+  const auto prices = l.share_coarse(other);
+  result target;
+  for (int s = 0; s < L::coarse_parts; s++) {
+    typename L::coarse t[L::coarse_count];
+    typename L::coarse_rank nth, next;
+    TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
+    around_rank<L::coarse_count>(t, rank, nth, next);
+    target.part[s] = L::coarse_midprice(nth, next);
+  }
+  const result now = over_relaxed<L>(first ? target : price, target, least, most);
+  price = L::plain ? now : pick(quota > result(0), now, price);
+}
+
+// A row's entries of surplus > 0.
+template <class L, class Prices>
+TSENOR_FN typename L::bits better_entries(L& l, const Prices& col, const fixed_prices<L>& prices) {
+  using index = typename L::index;
+  return L::bits::template negative<L::width>(
+      [&](int k) { return index(0) - (l.weights.row_entry(k) + index(col[k]) + prices.row); });
+}
+
+// By how much rows' prices go up and columns' down before they are cut off at 0, so that what was cut off lacks as much
+// in rows as in columns: the dual is least there. Found by halving, between `least` and `most`.
+template <class L>
+TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>& prices, int shift,
+                               const quotas<L>& quota, int least, int most) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index zero = 0, unit = 1 << shift;
+  L::barrier();
+  L l(memory);
+  TSENOR_ROLLED for (int step = 0; step < constant_steps; step++) {
+    const int up = (least + most) >> 1;
+    const index row = prices.row + index(up), col = prices.col - index(up);
+    const auto cut_rows = row > zero, cut_cols = (col > zero) & (quota.col > zero);
+    const fixed_prices<L> cut{smallest(row, zero) * unit, smallest(col, zero) * unit};
+    const bits better = better_entries(l, l.share(cut.col), cut), in_cut = better & bits(L::ballot(cut_cols));
+    const index lacking = pick(cut_rows, quota.row - L::count(better), zero) + L::count(in_cut);
+    std::uint32_t sum = 0;
+    l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(lacking, i)); });
+    (std::int32_t(L::tile_sum(sum)) > quota.n * L::count(cut_cols) ? most : least) = up;
+  }
+  L::barrier();
+  return (least + most) >> 1;
+}
+
+// Where prices must not be positive, what is still positive is cut off. After the first sweep, where more than a few
+// would be, their free constant, (u + c, v - c), is the best one for that; else it makes the largest u and the largest v
+// equal. Sweeps that are cut off from the start leave the constant to the rows.
+template <class L>
+TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool first, typename L::coarse_result& row,
+                                 typename L::coarse_result& col) {
+  using index = typename L::index;
+  const index zero = 0, least = coarse_least, u = L::widen(row), v = L::widen(col);
+  const int row_top = L::tile_largest(pick(quota.row > zero, u, least));
+  const int col_top = L::tile_largest(pick(quota.col > zero, v, least));
+  index up = (col_top - row_top) >> 1;
+  if constexpr (L::width > 8)
+    if (first) {
+      const int cut = L::count((u + up > zero) & (quota.row > zero)) + L::count((v - up > zero) & (quota.col > zero));
+      const bool many = quota.at_most && cut > 3 + L::width / 32;
+      if (L::any_tile(many)) {
+        const index best = best_constant<L>(l.mine, {u, v}, shift, quota, -row_top, col_top);
+        if (many) up = best;
+      }
+    }
+  if (!quota.at_most) return;
+  row = L::narrow(pick(quota.row > zero, largest(smallest(u + up, zero), least), u));
+  col = L::narrow(pick(quota.col > zero, largest(smallest(v - up, zero), least), v));
+}
+
+// Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
+// so; returns whether all were made.
+template <class L, class Look>
+TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, int shift, const quotas<L>& quota,
+                             const Look& look, typename L::coarse_result& col) {
+  using result = typename L::coarse_result;
+  using index = typename L::index;
+  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
+  const int rank = quota.n + quota.fillers;
+  result row;
+  col = 0;
+  if constexpr (!L::plain) {
+    row = L::narrow(pick(is_filler<L>(quota), index(coarse_kept), index(coarse_outside)));
+    col = pick(col_quota > col, col, row);
+  }
+  TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
+    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
+    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, rank, coarse_least, most, row);
+    if (begins_anew<L> && sweep == 0 && look(row)) return false;
+    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, rank, coarse_least, most, col);
+    if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most))
+      make_not_positive(l, shift, quota, sweep == 0, row, col);
+  }
+  return true;
+}
+
+}  // namespace tsenor::detail::TSENOR_MACHINE
+
+#endif
