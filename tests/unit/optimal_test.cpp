@@ -119,12 +119,16 @@ TEST(Optimal, IsNeverWorseThanThePublishedMethod) {
 }
 
 // Vertices that searches for shortest paths settle in a tile, on average.
-double settled(pattern nm, constraint c, distribution d) {
-  const int side = 4 * nm.m;
-  const solution s = solve(nm, make_weights(d, side, side, 3), side, side, optimal_options(c));
+double settled(pattern nm, constraint c, const std::vector<float>& weights, int side) {
+  const solution s = solve(nm, weights, side, side, optimal_options(c));
   double sum = 0;
   for (const auto& report : s.reports) sum += report.iterations;
   return sum / double(s.reports.size());
+}
+
+double settled(pattern nm, constraint c, distribution d) {
+  const int side = 4 * nm.m;
+  return settled(nm, c, make_weights(d, side, side, 3), side);
 }
 
 void expect_searching_beside_gaussian(pattern nm, constraint c, distribution d, double most) {
@@ -154,13 +158,6 @@ TEST(Optimal, TilesOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnesUnderExa
 TEST(Optimal, ScaledTilesTakeLittleMoreSearchingThanGaussianOnesUnderAtMostN) {
   for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
     expect_searching_beside_gaussian(nm, constraint::at_most, distribution::scaled, 1.5);
-}
-
-double settled(pattern nm, constraint c, const std::vector<float>& weights, int side) {
-  const solution s = solve(nm, weights, side, side, optimal_options(c));
-  double sum = 0;
-  for (const auto& report : s.reports) sum += report.iterations;
-  return sum / double(s.reports.size());
 }
 
 // f(a Gaussian weight, its row and column) as weights, beside the Gaussian ones.
