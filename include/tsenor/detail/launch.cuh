@@ -64,7 +64,7 @@ void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t st
   const bool full = whole && problem.nm.m == Width, plain = full && exactly;
   if constexpr (any_side || Side == Width)
     if (plain && problem.wants_masks_only()) return enqueue<work::optimal_plain, Width>(problem, stream);
-  if constexpr (any_side || (Side == Width && Width < 64))
+  if constexpr (Side == 0 || Side == Width)
     if (full && !exactly && problem.wants_masks_only()) return enqueue<work::optimal_at_most, Width>(problem, stream);
   if constexpr (Side == 0 || Side == Width)
     if (plain) return enqueue<work::optimal_plain_outputs, Width>(problem, stream);

@@ -52,10 +52,7 @@ struct cached_tile {
       return r;
     }
   };
-  template <bool Rows>
-  TSENOR_FN lines entries() const {
-    return {Rows ? by_row : by_col};
-  }
+  TSENOR_FN lines entries(bool rows) const { return {rows ? by_row : by_col}; }
   // Exchanges rows and columns, if that is wanted.
   TSENOR_FN void transpose(bool wanted) {
     if (wanted) std::swap(by_row, by_col);

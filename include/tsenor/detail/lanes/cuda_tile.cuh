@@ -50,14 +50,15 @@ struct shared_tile {
     return Rows ? element(L::my_lane() + 32 * s, k) : element(k, L::my_lane() + 32 * s);
   }
   // The rows or columns, from which get(k, s) takes part s of entry(k).
-  template <bool Rows>
   struct lines {
-    const shared_tile& home;
-    TSENOR_FN T get(int k, int s) const { return home.template entry_part<Rows>(k, s); }
+    const T* first;
+    int step, part_step;
+    TSENOR_FN T get(int k, int s) const { return first[k * step + s * part_step]; }
   };
-  template <bool Rows>
-  TSENOR_FN lines<Rows> entries() const {
-    return {*this};
+  TSENOR_FN lines entries(bool rows) const {
+    constexpr int stride = width + 1;
+    if (rows) return {x + L::my_lane() * stride, 1, 32 * stride};
+    return {x + L::my_lane(), stride, 32};
   }
   // Exchanges rows and columns of the tiles that `wanted` is true for.
   TSENOR_FN void transpose(bool wanted) {

@@ -37,19 +37,13 @@ TSENOR_FN auto shared_prices(L& l, const typename L::index& price, const quotas<
   return l.share(L::plain ? price : pick(is_filler<L>(quota), typename L::index(kept_by_all), price));
 }
 
-// The price of each row (Rows) or column, given the other side's, which are shared.
-template <bool Rows, class L, class Prices>
-TSENOR_FN typename L::index balance(L& l, const Prices& prices, const quotas<L>& quota) {
-  typename L::index nth, next;
-  around_prices<L>(l.weights.template entries<Rows>(), prices, quota.n + quota.fillers, nth, next);
-  return midprice<L>(nth, next, Rows ? quota.row : quota.col);
-}
-
-// Exact prices of rows.
+// The exact price of each row or column, given the other side's, which are shared.
 template <class L, class Prices>
-TSENOR_FN typename L::index row_prices(L& l, const Prices& col, const quotas<L>& quota) {
-  const typename L::index row = balance<true>(l, col, quota);
-  return quota.at_most ? smallest(row, typename L::index(0)) : row;
+TSENOR_FN typename L::index balance(L& l, bool rows, const Prices& prices, const quotas<L>& quota) {
+  typename L::index nth, next;
+  around_prices<L>(l.weights.entries(rows), prices, quota.n + quota.fillers, nth, next);
+  const typename L::index price = midprice<L>(nth, next, rows ? quota.row : quota.col);
+  return quota.at_most ? smallest(price, typename L::index(0)) : price;
 }
 
 // Exact prices of coarse ones of columns, 0 outside the tile.
@@ -106,10 +100,8 @@ TSENOR_STAGE void price(L& l, const typename L::held_column& held, int shift, co
 // They prove the mask as well: of each column, and then of each row, the kept entries remain the best.
 template <class L>
 TSENOR_STAGE void centre(L& l, const quotas<L>& quota, fixed_prices<L>& prices) {
-  const typename L::index zero = 0;
-  prices.col = balance<false>(l, shared_prices(l, prices.row, quota), quota);
-  if (quota.at_most) prices.col = smallest(prices.col, zero);
-  prices.row = row_prices(l, shared_prices(l, prices.col, quota), quota);
+  prices.col = balance(l, false, shared_prices(l, prices.row, quota), quota);
+  prices.row = balance(l, true, shared_prices(l, prices.col, quota), quota);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

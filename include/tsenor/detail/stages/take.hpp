@@ -6,8 +6,8 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What is done for hard tiles: those of M <= 32 pass again through the code that prices rows, which plain lanes under at
-// most n leave to general ones; for those of M > 32 there is a function of its own.
+// What is done for hard tiles of M <= 32: they pass again through the code that prices rows, which plain lanes under at
+// most n leave to general ones.
 template <class L>
 constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
 
@@ -44,24 +44,30 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
     }
 }
 
-// Rows take their n best, those of surplus >= 0, and choose among equals. Returns whether many rows have to. Where rows
-// may keep fewer, they choose with care only where that is wanted.
+// Of their best entries rows choose among equals. Returns whether many rows have to: then rows of M > 32 leave it to
+// take_with_care. Where rows may keep fewer, they choose with care only where that is wanted. col() are the prices.
+template <class L, class Prices>
+TSENOR_FN bool choose(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                      bool care, mask_bits<L>& kept) {
+  const auto chooses = L::count(kept.rows) > quota.row;
+  const int choosing = L::count(chooses);
+  const bool many = choosing * 4 > side, here = choosing != 0 && !(L::width > 32 && many);
+  if (L::any_tile(here)) take_better(l, col(), prices, quota, side, many && (care || !quota.at_most), kept.rows);
+  kept.cols = L::transpose(kept.rows);
+  return many;
+}
 template <class L, class Prices>
 TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                             bool care, mask_bits<L>& kept) {
   kept.rows = best_entries(l, col, prices, quota, care);
-  const auto chooses = L::count(kept.rows) > quota.row;
-  const int choosing = L::count(chooses);
-  const bool many = choosing * 4 > side;
-  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many && (care || !quota.at_most), kept.rows);
-  kept.cols = L::transpose(kept.rows);
-  return many;
+  return choose(
+      l, [&]() -> const Prices& { return col; }, prices, quota, side, care, kept);
 }
 
-// Prices of columns rounded to the power of two of which all weights are multiples, where the lower resolution tells
-// its multiples apart: what is equal at the best prices is equal then.
+// Prices of columns rounded to the power of two of which all weights are multiples, where that is above `least`: what is
+// equal at the best prices is equal then.
 template <class L>
-TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price) {
+TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price, int least) {
   using index = typename L::index;
   index all = 0;
   TSENOR_ROLLED for (int k = 0; k < L::width; k++) all = all | l.weights.row_entry(k);
@@ -71,7 +77,7 @@ TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price
   }));
   const index rounded =
       L::template lane_by_lane<std::int32_t>([&](int i) { return (L::own(price, i) + unit / 2) & -unit; });
-  return pick(typename L::flag(unit > 1 << coarse_shift), rounded, price);
+  return pick(typename L::flag(unit > least), rounded, price);
 }
 
 // Whether the sweeps at the lower resolution have left a column further from its quota than sweeps do where they work.
@@ -95,12 +101,12 @@ TSENOR_FN bool take_at_exact_prices(L& l, const typename L::index& digits, fixed
   bool large_unit = false, far = false, many = false;
   TSENOR_ROLLED while (true) {
     const auto col = shared_prices(l, prices.col, quota);
-    prices.row = row_prices(l, col, quota);
+    prices.row = balance(l, true, col, quota);
     if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, false, kept);
     if (pass == first) {
       large_unit = has_large_unit<L>(digits);
       if (L::any_tile(large_unit)) {
-        const typename L::index even = rounded_to_unit(l, prices.col);
+        const typename L::index even = rounded_to_unit(l, prices.col, 1 << coarse_shift);
         if (large_unit) prices.col = even;
         pass = rounded;
         continue;
@@ -115,62 +121,12 @@ TSENOR_FN bool take_at_exact_prices(L& l, const typename L::index& digits, fixed
   }
 }
 
-// The same with more care for columns. Returns whether a row has to choose.
-template <class L>
-TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  const auto col = shared_prices(l, prices.col, quota);
-  const typename L::bits best = best_entries(l, col, prices, quota, true);
-  const auto chooses = L::count(best) > quota.row;
-  const typename L::bits equal = where(chooses, best - better_entries(l, col, prices)), above = best - equal;
-  kept.rows = above | equals_in_turn<L>(above, mask_bits<L>{equal, L::transpose(equal)}, quota, side);
-  kept.cols = L::transpose(kept.rows);
-  return L::ballot(chooses) != 0;
-}
-
-// All entries of surplus 0.
-template <class L>
-TSENOR_FN mask_bits<L> all_equals(L& l, const fixed_prices<L>& prices) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const auto row_price = l.share(prices.row);
-  const bits apart = bits::template negative<L::width>([&](int k) {
-    const index surplus = l.weights.col_entry(k) + prices.col + index(row_price[k]);
-    return largest(surplus, index(0) - surplus) * index(-1);
-  });
-  const bits cols = bits(first_members<L>(L::width)) - apart;
-  return {L::transpose(cols), cols};
-}
-
 // What rows and columns keep, and the prices at which that is the rows' best.
 template <class L>
 struct taken {
   fixed_prices<L> prices;
   mask_bits<L> kept;
 };
-
-// What hard tiles keep, with more care: where rows choose among equals, at prices where as much as can be is equal;
-// where columns are far off, at those of one more sweep, an exact one.
-template <class L>
-TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool hard,
-                                 taken<L>& result) {
-  L::barrier();
-  L l(memory);
-  taken<L> t = result;
-  t.prices.col = rounded_to_unit(l, t.prices.col);
-  t.prices.row = row_prices(l, shared_prices(l, t.prices.col, quota), quota);
-  bool chooses = take_in_turn(l, t.prices, quota, side, t.kept);
-  const bool far = has_far_off<L>(t.kept.cols, t.prices, quota, side) && hard;
-  if (L::any_tile(far)) {
-    fixed_prices<L> closer = t.prices;
-    centre(l, quota, closer);
-    if (far) t.prices = closer;
-    chooses = take_in_turn(l, t.prices, quota, side, t.kept);
-  }
-  chooses = chooses && hard;
-  if (L::any_tile(chooses)) move_over_equals<L>(all_equals(l, t.prices), quota, chooses, t.kept);
-  if (hard) result = t;
-  L::barrier();
-}
 
 // What hard tiles keep that plain lanes leave to general ones.
 template <class L>
@@ -184,30 +140,102 @@ TSENOR_APART void take_again(typename L::memory& memory, const typename L::index
   L::barrier();
 }
 
-// The rows' best entries, to begin with. Plain lanes under at most n leave tiles with a large unit to general ones.
+// Plain lanes under at most n leave hard tiles to general ones, those with a large unit at once.
+template <class L>
+TSENOR_FN void take_or_leave(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
+                             int side, mask_bits<L>& kept) {
+  using general = typename L::general;
+  bool hard = has_large_unit<L>(digits);
+  if (L::any_tile(!hard)) {
+    take_at_exact_prices(l, digits, prices, quota, side, kept);
+    const bool far = has_far_off<L>(kept.cols, prices, quota, side);
+    hard = hard || far;
+  }
+  if (!L::any_tile(hard)) return;
+  taken<general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
+  take_again<general>(l.mine, digits, as_general(quota), side, hard, t);
+  prices = {t.prices.row, t.prices.col};
+  kept = {t.kept.rows, t.kept.cols};
+}
+
+// For M > 32: exact prices of rows, or of columns, given the other side's, and with those of rows what is best. A
+// function for all that wants it, since the code that a tile runs through has no room in a GPU's instruction cache else.
+template <class L>
+TSENOR_APART void balance_apart(typename L::memory& memory, bool rows, const quotas<L>& quota, bool care,
+                                fixed_prices<L>& prices, typename L::bits& best) {
+  L::barrier();
+  L l(memory);
+  const auto other = shared_prices(l, rows ? prices.col : prices.row, quota);
+  (rows ? prices.row : prices.col) = balance(l, rows, other, quota);
+  if (rows) best = best_entries(l, other, prices, quota, care);
+  L::barrier();
+}
+
+// Of their best entries, `best`, rows choose among equals with more care for columns. Returns whether a row has to;
+// `equals` are all entries of surplus 0.
+template <class L>
+TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                            const typename L::bits& best, mask_bits<L>& kept, mask_bits<L>& equals) {
+  using bits = typename L::bits;
+  equals.rows = best - better_entries(l, shared_prices(l, prices.col, quota), prices);
+  equals.cols = L::transpose(equals.rows);
+  const auto chooses = L::count(best) > quota.row;
+  const bits open = where(chooses, equals.rows), above = best - open;
+  const mask_bits<L> these{open, equals.cols & bits(L::ballot(chooses))};
+  kept.rows = above | equals_in_turn<L>(above, these, quota, side);
+  kept.cols = L::transpose(kept.rows);
+  return L::ballot(chooses) != 0;
+}
+
+// What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
+// equal; where columns are far off, at those of one more sweep, an exact one.
+template <class L>
+TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool far,
+                                 taken<L>& result) {
+  L::barrier();
+  L l(memory);
+  taken<L> t = result;
+  const int least = quota.at_most ? 1 << (unit_shift - 1) : 1 << coarse_shift;
+  t.prices.col = rounded_to_unit(l, t.prices.col, least);
+  mask_bits<L> equals;
+  bool chooses = false;
+  TSENOR_ROLLED for (int steps = far ? 2 : 1; true; steps = 2) {
+    typename L::bits best;
+    TSENOR_ROLLED for (; steps > 0; steps--) balance_apart(memory, steps == 1, quota, true, t.prices, best);
+    chooses = take_in_turn(l, t.prices, quota, side, best, t.kept, equals);
+    if (far) break;
+    far = has_far_off<L>(t.kept.cols, t.prices, quota, side);
+    if (!far) break;
+  }
+  if (chooses) move_over_equals<L>(equals, quota, true, t.kept);
+  result = t;
+  L::barrier();
+}
+
+// Tiles of M > 32, one at a time.
+template <class L>
+TSENOR_FN void take_wide(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
+  balance_apart<L>(l.mine, true, quota, false, prices, kept.rows);
+  const auto col = [&] { return shared_prices(l, prices.col, quota); };
+  const bool many = choose(l, col, prices, quota, side, false, kept);
+  const bool far = has_far_off<L>(kept.cols, prices, quota, side);
+  if (!L::any_tile(many || far)) return;
+  taken<L> t{prices, kept};
+  take_with_care<L>(l.mine, quota, side, far && !many, t);
+  prices = t.prices;
+  kept = t.kept;
+}
+
+// The rows' best entries, to begin with.
 template <class L>
 TSENOR_STAGE void take(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota, int side,
                        mask_bits<L>& kept) {
-  bool hard = false;
-  if constexpr (!may_price_again<L> && L::width <= 32) hard = has_large_unit<L>(digits);
-  if (L::any_tile(!hard)) {
-    [[maybe_unused]] const bool many = take_at_exact_prices(l, digits, prices, quota, side, kept);
-    if constexpr (!may_price_again<L>) {
-      const bool far = has_far_off<L>(kept.cols, prices, quota, side);
-      hard = hard || far || (L::width > 32 && many);
-    }
-  }
-  if constexpr (!may_price_again<L>) {
-    if (!L::any_tile(hard)) return;
-    using general = typename L::general;
-    taken<general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
-    if constexpr (L::width > 32)
-      take_with_care<general>(l.mine, as_general(quota), side, hard, t);
-    else
-      take_again<general>(l.mine, digits, as_general(quota), side, hard, t);
-    prices = {t.prices.row, t.prices.col};
-    kept = {t.kept.rows, t.kept.cols};
-  }
+  if constexpr (L::width > 32)
+    take_wide(l, prices, quota, side, kept);
+  else if constexpr (may_price_again<L>)
+    take_at_exact_prices(l, digits, prices, quota, side, kept);
+  else
+    take_or_leave(l, digits, prices, quota, side, kept);
 }
 
 // The mask while it is repaired: entries and slack of every row add up to its quota.
