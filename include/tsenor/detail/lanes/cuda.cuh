@@ -126,19 +126,18 @@ struct lanes : warp_lanes<Width> {
   };
 
   // Rows or columns; in registers where they fit, else made on demand.
-  template <bool Rows>
   struct coarse_tile {
     coarse x[holds_tile ? coarse_count : 1];
+    typename tile<std::int32_t>::lines from;
     int shift, most;
-    TSENOR_FN coarse get(const lanes& l, int k, int s) const {
+    TSENOR_FN coarse get(const lanes&, int k, int s) const {
       if constexpr (holds_tile)
         return x[k];
       else
-        return make(l, k, s);
+        return make(k, s);
     }
-    TSENOR_FN coarse make(const lanes& l, int k, int s) const {
-      const int a = l.weights.template entry_part<Rows>(k, s),
-                b = l.weights.template entry_part<Rows>(k + coarse_count, s);
+    TSENOR_FN coarse make(int k, int s) const {
+      const int a = from.get(k, s), b = from.get(k + coarse_count, s);
       if constexpr (plain) {  // of 64 lanes: neither is negative or cut off
         return {std::uint32_t(a) >> shift | (std::uint32_t(b) << (16 - shift) & 0xffff0000u)};
       } else {
@@ -148,18 +147,18 @@ struct lanes : warp_lanes<Width> {
     }
   };
   struct coarse_lines {
-    coarse_tile<true> rows;
-    coarse_tile<false> cols;
+    coarse_tile rows, cols;
   };
   // l.weights >> shift, but not less than 0 and not more than `most`, which is 2^14 where columns are held.
   TSENOR_FN coarse_lines coarse_entries(const held_column& held, int shift, int most) const {
     coarse_lines r;
     r.rows.shift = r.cols.shift = shift, r.rows.most = r.cols.most = most;
+    r.rows.from = weights.entries(true), r.cols.from = weights.entries(false);
     if constexpr (holds_column) {
       make_pairs(held, shift, r);
     } else if constexpr (holds_tile) {
-      TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) r.rows.x[k] = r.rows.make(*this, k, 0);
-      TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) r.cols.x[k] = r.cols.make(*this, k, 0);
+      TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) r.rows.x[k] = r.rows.make(k, 0);
+      TSENOR_UNROLL for (int k = 0; k < coarse_count; k++) r.cols.x[k] = r.cols.make(k, 0);
     }
     return r;
   }

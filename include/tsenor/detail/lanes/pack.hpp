@@ -140,37 +140,24 @@ struct lane_bits {
     }
     return r;
   }
-  // {k: f(k) < 0} and {k: f(k) > 0} of the numbers k = 0 .. Count - 1; |f(k)| < 2^31
-  struct signs {
-    lane_bits negative, positive;
-  };
-  template <int Count, class F>
-  TSENOR_FN static signs signs_of(const F& f) {
-    signs r;
-    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) {
-      word_type negative = 0u, positive = 0u;
-      TSENOR_UNROLL for (int k = Count / Words - 1; k >= 0; k--) {
-        const index x = f(32 * h + k), opposite = index(0) - x;
-        TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
-          append_sign(negative.part[s], x.part[s]);
-          append_sign(positive.part[s], opposite.part[s]);
-        }
-      }
-      r.negative.word[h] = negative;
-      r.positive.word[h] = positive;
-    }
-    return r;
-  }
+  // {k: f(k) < 0} of the numbers k = 0 .. Count - 1
   template <int Count, class F>
   TSENOR_FN static lane_bits negative(const F& f) {
-    return signs_of<Count>(f).negative;
-  }
-  template <class X>
-  TSENOR_FN static void append_sign(Part& w, const X& x) {
-    if constexpr (std::is_integral_v<Part>)
-      w = w << 1 | (Part)x >> 31;
-    else
-      w = w + w - (Part)(x >> 31);
+    lane_bits r;
+    TSENOR_UNROLL_PARTS for (int h = 0; h < Words; h++) {
+      word_type w = 0u;
+      TSENOR_UNROLL for (int k = Count / Words - 1; k >= 0; k--) {
+        const index x = f(32 * h + k);
+        TSENOR_UNROLL_PARTS for (int s = 0; s < P; s++) {
+          if constexpr (std::is_integral_v<Part>)
+            w.part[s] = w.part[s] << 1 | (Part)x.part[s] >> 31;
+          else
+            w.part[s] = w.part[s] + w.part[s] - (Part)(x.part[s] >> 31);
+        }
+      }
+      r.word[h] = w;
+    }
+    return r;
   }
   TSENOR_FN flag test(int k) const {
     flag r;

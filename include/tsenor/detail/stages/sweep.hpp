@@ -258,9 +258,20 @@ TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, int sh
   }
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
     const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
-    coarse_sweep(l, lines.rows, col, sweep == 0, row_quota, rank, coarse_least, most, row);
-    if (begins_anew<L> && sweep == 0 && look(row)) return false;
-    coarse_sweep(l, lines.cols, row, sweep == 0, col_quota, rank, coarse_least, most, col);
+    const auto half_sweep = [&](bool rows) {
+      coarse_sweep(l, rows ? lines.rows : lines.cols, rows ? col : row, sweep == 0, rows ? row_quota : col_quota, rank,
+                   coarse_least, most, rows ? row : col);
+    };
+    if constexpr (begins_anew<L> && !L::plain) {  // in half of the code
+      TSENOR_ROLLED for (int half = 0; half < 2; half++) {
+        half_sweep(half == 0);
+        if (half == 0 && sweep == 0 && look(row)) return false;
+      }
+    } else {
+      half_sweep(true);
+      if (begins_anew<L> && sweep == 0 && look(row)) return false;
+      half_sweep(false);
+    }
     if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most))
       make_not_positive(l, shift, quota, sweep == 0, row, col);
   }

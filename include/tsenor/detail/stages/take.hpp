@@ -44,24 +44,18 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
     }
 }
 
-// Of their best entries rows choose among equals. Returns whether many rows have to: then rows of M > 32 leave it to
-// take_with_care. Where rows may keep fewer, they choose with care only where that is wanted. col() are the prices.
-template <class L, class Prices>
-TSENOR_FN bool choose(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                      bool care, mask_bits<L>& kept) {
-  const auto chooses = L::count(kept.rows) > quota.row;
-  const int choosing = L::count(chooses);
-  const bool many = choosing * 4 > side, here = choosing != 0 && !(L::width > 32 && many);
-  if (L::any_tile(here)) take_better(l, col(), prices, quota, side, many && (care || !quota.at_most), kept.rows);
-  kept.cols = L::transpose(kept.rows);
-  return many;
-}
+// Rows take their n best, those of surplus >= 0, and choose among equals. Returns whether many rows have to. Where rows
+// may keep fewer, they choose with care only where that is wanted.
 template <class L, class Prices>
 TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                             bool care, mask_bits<L>& kept) {
   kept.rows = best_entries(l, col, prices, quota, care);
-  return choose(
-      l, [&]() -> const Prices& { return col; }, prices, quota, side, care, kept);
+  const auto chooses = L::count(kept.rows) > quota.row;
+  const int choosing = L::count(chooses);
+  const bool many = choosing * 4 > side;
+  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many && (care || !quota.at_most), kept.rows);
+  kept.cols = L::transpose(kept.rows);
+  return many;
 }
 
 // Prices of columns rounded to the power of two of which all weights are multiples, where that is above `least`: what is
@@ -69,8 +63,10 @@ TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& pric
 template <class L>
 TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price, int least) {
   using index = typename L::index;
+  constexpr int at_once = L::width > 32 ? 8 : 1;
   index all = 0;
-  TSENOR_ROLLED for (int k = 0; k < L::width; k++) all = all | l.weights.row_entry(k);
+  TSENOR_ROLLED for (int first = 0; first < L::width; first += at_once) TSENOR_UNROLL for (int k = 0; k < at_once; k++)
+      all = all | l.weights.row_entry(first + k);
   const int unit = L::tile_smallest(L::template lane_by_lane<std::int32_t>([&](int i) {
     const int x = L::own(all, i), lowest = x & -x;
     return x == 0 || lowest > -outside ? -outside : lowest;
@@ -188,7 +184,8 @@ TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>
 }
 
 // What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
-// equal; where columns are far off, at those of one more sweep, an exact one.
+// equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, as is known
+// before or seen then, at those of one more sweep, an exact one.
 template <class L>
 TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool far,
                                  taken<L>& result) {
@@ -216,12 +213,16 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
 template <class L>
 TSENOR_FN void take_wide(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
   balance_apart<L>(l.mine, true, quota, false, prices, kept.rows);
-  const auto col = [&] { return shared_prices(l, prices.col, quota); };
-  const bool many = choose(l, col, prices, quota, side, false, kept);
-  const bool far = has_far_off<L>(kept.cols, prices, quota, side);
-  if (!L::any_tile(many || far)) return;
+  const int choosing = L::count(L::count(kept.rows) > quota.row);
+  bool far = false;
+  if (choosing * 4 <= side) {
+    if (choosing != 0) take_better(l, shared_prices(l, prices.col, quota), prices, quota, side, false, kept.rows);
+    kept.cols = L::transpose(kept.rows);
+    far = has_far_off<L>(kept.cols, prices, quota, side);
+    if (!far) return;
+  }
   taken<L> t{prices, kept};
-  take_with_care<L>(l.mine, quota, side, far && !many, t);
+  take_with_care<L>(l.mine, quota, side, far, t);
   prices = t.prices;
   kept = t.kept;
 }
