@@ -135,7 +135,7 @@ struct lanes : lane_values<Width> {
   }
   struct coarse_tile {
     alignas(64) std::int16_t x[width][width];
-    TSENOR_FN coarse get(const lanes&, int k, int s) const {
+    TSENOR_FN coarse get(int k, int s) const {
       coarse r;
       std::memcpy(&r, x[k] + s * coarse_lanes, sizeof r);
       return r;

@@ -130,7 +130,7 @@ struct lanes : warp_lanes<Width> {
     coarse x[holds_tile ? coarse_count : 1];
     typename tile<std::int32_t>::lines from;
     int shift, most;
-    TSENOR_FN coarse get(const lanes&, int k, int s) const {
+    TSENOR_FN coarse get(int k, int s) const {
       if constexpr (holds_tile)
         return x[k];
       else

@@ -175,7 +175,7 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
   for (int s = 0; s < L::coarse_parts; s++) {
     typename L::coarse t[L::coarse_count];
     typename L::coarse_rank nth, next;
-    TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(l, k, s) + prices[k];
+    TSENOR_UNROLL for (int k = 0; k < L::coarse_count; k++) t[k] = entries.get(k, s) + prices[k];
     around_rank<L::coarse_count>(t, rank, nth, next);
     target.part[s] = L::coarse_midprice(nth, next);
   }
