@@ -29,6 +29,6 @@ constexpr weight_format format_of() {
 // time of the rest.
 template <class L, class Weight>
 inline constexpr bool may_be_double =
-    std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !(L::exactly || L::plain);
+    std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !L::whole;
 
 }  // namespace tsenor::detail

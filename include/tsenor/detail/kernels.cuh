@@ -45,16 +45,16 @@ inline constexpr int resident_blocks8 = 9;
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves
 // (measured: bench/NOTES.md).
 template <int Width, work For>
-inline constexpr int resident_blocks = For == work::published         ? (Width == 64   ? 1
-                                                                         : Width == 32 ? 4
-                                                                         : Width == 16 ? 5
-                                                                                       : 7)
-                                       : Width == 64                  ? 6
-                                       : For == work::optimal         ? (Width == 32 ? 5 : 7)
-                                       : Width == 8                   ? resident_blocks8
-                                       : Width == 16                  ? 8
-                                       : For == work::optimal_exactly ? 6
-                                                                      : 5;
+inline constexpr int resident_blocks = For == work::published ? (Width == 64   ? 1
+                                                                 : Width == 32 ? 4
+                                                                 : Width == 16 ? 5
+                                                                               : 7)
+                                       : Width == 64          ? 6
+                                       : For == work::optimal ? (Width == 32 ? 5 : 7)
+                                       : Width == 8           ? resident_blocks8
+                                       : Width == 16          ? 8
+                                       : For == work::optimal_plain || For == work::optimal_plain_outputs ? 5
+                                                                                                          : 6;
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>

@@ -70,6 +70,8 @@ void enqueue_optimal(const problem<Weight, Importance>& problem, cudaStream_t st
     if (plain) return enqueue<work::optimal_plain_outputs, Width>(problem, stream);
   if constexpr (Side != Width && Width < 64)
     if (exactly) return enqueue<work::optimal_exactly, Width>(problem, stream);
+  if constexpr (Side != Width && Width < 64)
+    if (whole && problem.wants_masks_only()) return enqueue<work::optimal_at_most_between, Width>(problem, stream);
   enqueue<work::optimal, Width>(problem, stream);
 }
 

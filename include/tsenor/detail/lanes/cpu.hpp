@@ -26,7 +26,7 @@ struct lanes : lane_values<Width> {
   using lane_value = typename values::template lane_value<T>;
   template <class T>
   using tile = cached_tile<values, T>;
-  static constexpr bool exactly = false, plain = false, masks_only = false;
+  static constexpr bool whole = false, exactly = false, plain = false, masks_only = false;
   template <class T>
   struct lane_array {
     alignas(64) T x[width];

@@ -10,8 +10,17 @@
 namespace tsenor::detail::TSENOR_MACHINE {
 
 // What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
-// lanes, too: for masks alone, and for any outputs. At most: at most n, of such tiles, for masks alone.
-enum class work { published, optimal, optimal_exactly, optimal_plain, optimal_plain_outputs, optimal_at_most };
+// lanes, too: for masks alone, and for any outputs. At most: at most n, of such tiles, for masks alone; between: of whole
+// tiles that are not as wide.
+enum class work {
+  published,
+  optimal,
+  optimal_exactly,
+  optimal_plain,
+  optimal_plain_outputs,
+  optimal_at_most,
+  optimal_at_most_between
+};
 
 // The memory of a warp.
 template <class L, bool HasPlan, bool HasPairs>
@@ -40,18 +49,19 @@ struct lanes : warp_lanes<Width> {
   using tile_set = typename base::tile_set;
   template <class T>
   using tile = shared_tile<base, T>;
-  static constexpr bool masks_only = For == work::optimal_plain || For == work::optimal_at_most;
-  static constexpr bool plain = masks_only || For == work::optimal_plain_outputs;
-  static constexpr bool exactly = For != work::published && For != work::optimal && For != work::optimal_at_most;
+  static constexpr bool at_most = For == work::optimal_at_most || For == work::optimal_at_most_between;
+  static constexpr bool masks_only = at_most || For == work::optimal_plain;
+  static constexpr bool whole = For != work::published && For != work::optimal, exactly = whole && !at_most;
+  static constexpr bool plain = whole && For != work::optimal_exactly && For != work::optimal_at_most_between;
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
   // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
   static constexpr bool told = Width == 32 && !plain;
-  static constexpr bool holds_column = (exactly || plain) && holds_tile;  // from load on
+  static constexpr bool holds_column = whole && holds_tile;  // from load on
   // The plan of 64 lanes takes the place of the importances, which registers hold meanwhile: so that as many tiles have
   // room as registers leave.
   static constexpr bool has_plan = For == work::published, plan_in_place = has_plan && !holds_tile;
   using memory = warp_memory<base, has_plan && !plan_in_place, holds_column>;
-  using general = lanes<Width, exactly || plain ? work::optimal : For>;
+  using general = lanes<Width, whole ? work::optimal : For>;
   template <class T>
   struct shared_values {
     T x[width];

@@ -45,7 +45,7 @@ TSENOR_FN tile_scale scale_of(const Value& largest, int replaced) {
 // Lanes of whole tiles that leave some over read the last row and column again in place of what is outside, so that
 // there is no branch at a read.
 template <class L>
-constexpr bool reads_again = L::exactly && !L::plain;
+constexpr bool reads_again = L::whole && !L::plain;
 // Whether row i lies in a tile of `rows`: no question up to the middle, but of the narrowest lanes.
 template <class L>
 TSENOR_FN bool is_row(int i, int rows) {

@@ -6,11 +6,6 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What is done for hard tiles of M <= 32: they pass again through the code that prices rows, which plain lanes under at
-// most n leave to general ones.
-template <class L>
-constexpr bool may_price_again = L::width <= 32 && (L::exactly || !L::plain);
-
 // A row's entries of surplus >= 0. Where rows may keep fewer, a row of price 0 leaves the entries of surplus 0, unless
 // it takes all with care.
 template <class L, class Prices>
@@ -34,7 +29,7 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
                               [[maybe_unused]] bool many, typename L::bits& best) {
   const typename L::bits better = better_entries(l, col, prices), equal = best - better, above = best & better;
   best = above | first_equals<L>(equal, quota.row - L::count(above));
-  if constexpr (may_price_again<L>)
+  if constexpr (L::width <= 32)
     if (L::any_tile(many)) {
       const mask_bits<L> equals{equal, L::transpose(equal)};
       const typename L::bits in_turn = above | equals_in_turn<L>(above, equals, quota, side);
@@ -44,10 +39,10 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
     }
 }
 
-// Rows take their n best, those of surplus >= 0, and choose among equals. Returns whether many rows have to. Where rows
-// may keep fewer, they choose with care only where that is wanted.
+// Rows take their n best, those of surplus >= 0, and choose among equals: where rows may keep fewer, with care only if
+// that is wanted.
 template <class L, class Prices>
-TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+TSENOR_STAGE void take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                             bool care, mask_bits<L>& kept) {
   kept.rows = best_entries(l, col, prices, quota, care);
   const auto chooses = L::count(kept.rows) > quota.row;
@@ -55,7 +50,6 @@ TSENOR_STAGE bool take_best(L& l, const Prices& col, const fixed_prices<L>& pric
   const bool many = choosing * 4 > side;
   if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many && (care || !quota.at_most), kept.rows);
   kept.cols = L::transpose(kept.rows);
-  return many;
 }
 
 // Prices of columns rounded to the power of two of which all weights are multiples, where that is above `least`: what is
@@ -87,18 +81,17 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
   return L::ballot(far) != 0;
 }
 
-// Prices of rows, exact ones, and what rows take at them. Hard tiles of M <= 32 pass again, through the same code:
-// those with a large unit at prices of columns that are rounded to it; those with a column far off at exact prices of
-// columns, which are those of rows while the tile lies transposed. Returns whether many rows choose.
+// Tiles of M <= 32. Hard ones pass again, through the same code: those with a large unit at prices of columns that are
+// rounded to it; those with a column far off at exact prices of columns, which are those of rows while the tile lies
+// transposed.
 template <class L>
-TSENOR_FN bool take_at_exact_prices(L& l, const typename L::index& digits, fixed_prices<L>& prices,
-                                    const quotas<L>& quota, int side, mask_bits<L>& kept) {
+TSENOR_FN void take_narrow(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
+                           int side, mask_bits<L>& kept) {
   enum { first, rounded, columns, last } pass = first;
-  bool large_unit = false, far = false, many = false;
+  bool large_unit = false, far = false;
   TSENOR_ROLLED while (true) {
     const auto col = shared_prices(l, prices.col, quota);
     prices.row = balance(l, true, col, quota);
-    if constexpr (!may_price_again<L>) return take_best(l, col, prices, quota, side, false, kept);
     if (pass == first) {
       large_unit = has_large_unit<L>(digits);
       if (L::any_tile(large_unit)) {
@@ -108,50 +101,13 @@ TSENOR_FN bool take_at_exact_prices(L& l, const typename L::index& digits, fixed
         continue;
       }
     }
-    if (pass != columns) many = take_best(l, col, prices, quota, side, large_unit || far, kept);
+    if (pass != columns) take_best(l, col, prices, quota, side, large_unit || far, kept);
     if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side);
-    if (pass == last || !L::any_tile(far)) return many;
+    if (pass == last || !L::any_tile(far)) return;
     l.weights.transpose(far);
     if (far) prices = {prices.col, prices.row};
     pass = pass <= rounded ? columns : last;
   }
-}
-
-// What rows and columns keep, and the prices at which that is the rows' best.
-template <class L>
-struct taken {
-  fixed_prices<L> prices;
-  mask_bits<L> kept;
-};
-
-// What hard tiles keep that plain lanes leave to general ones.
-template <class L>
-TSENOR_APART void take_again(typename L::memory& memory, const typename L::index& digits, const quotas<L>& quota,
-                             int side, bool hard, taken<L>& result) {
-  L::barrier();
-  L l(memory);
-  taken<L> t = result;
-  take_at_exact_prices(l, digits, t.prices, quota, side, t.kept);
-  if (hard) result = t;
-  L::barrier();
-}
-
-// Plain lanes under at most n leave hard tiles to general ones, those with a large unit at once.
-template <class L>
-TSENOR_FN void take_or_leave(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
-                             int side, mask_bits<L>& kept) {
-  using general = typename L::general;
-  bool hard = has_large_unit<L>(digits);
-  if (L::any_tile(!hard)) {
-    take_at_exact_prices(l, digits, prices, quota, side, kept);
-    const bool far = has_far_off<L>(kept.cols, prices, quota, side);
-    hard = hard || far;
-  }
-  if (!L::any_tile(hard)) return;
-  taken<general> t{{prices.row, prices.col}, {kept.rows, kept.cols}};
-  take_again<general>(l.mine, digits, as_general(quota), side, hard, t);
-  prices = {t.prices.row, t.prices.col};
-  kept = {t.kept.rows, t.kept.cols};
 }
 
 // For M > 32: exact prices of rows, or of columns, given the other side's, and with those of rows what is best. A
@@ -182,6 +138,13 @@ TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>
   kept.cols = L::transpose(kept.rows);
   return L::ballot(chooses) != 0;
 }
+
+// What rows and columns keep, and the prices at which that is the rows' best.
+template <class L>
+struct taken {
+  fixed_prices<L> prices;
+  mask_bits<L> kept;
+};
 
 // What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
 // equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, as is known
@@ -233,10 +196,8 @@ TSENOR_STAGE void take(L& l, const typename L::index& digits, fixed_prices<L>& p
                        mask_bits<L>& kept) {
   if constexpr (L::width > 32)
     take_wide(l, prices, quota, side, kept);
-  else if constexpr (may_price_again<L>)
-    take_at_exact_prices(l, digits, prices, quota, side, kept);
   else
-    take_or_leave(l, digits, prices, quota, side, kept);
+    take_narrow(l, digits, prices, quota, side, kept);
 }
 
 // The mask while it is repaired: entries and slack of every row add up to its quota.
