@@ -27,7 +27,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
   static constexpr bool reduces = false;
 #else
-  static constexpr bool reduces = group == 32;  // integers over all lanes in one instruction
+  static constexpr bool reduces = group >= 16;  // integers over a warp in one instruction
 #endif
   using real = pack<float, float, parts>;
   using index = pack<std::int32_t, std::int32_t, parts>;
@@ -138,7 +138,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     auto r = x.part[0];  // of a dependent type, so that __reduce_min_sync may be unknown where it is not called
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r < x.part[s] ? r : x.part[s];
     if constexpr (reduces) {
-      return __reduce_min_sync(warp, r);
+      return reduced(r, 0x7fffffff, [](auto x) { return __reduce_min_sync(warp, x); });
     } else {
       TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
         const int other = __shfl_xor_sync(warp, r, h);
@@ -150,7 +150,8 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   template <class T>
   TSENOR_FN static T tile_max(T of_this_thread) {
     if constexpr (reduces && (std::is_same_v<T, std::uint32_t> || std::is_same_v<T, std::int32_t>)) {
-      return __reduce_max_sync(warp, of_this_thread);
+      constexpr T least = T(std::is_signed_v<T> ? 1u << 31 : 0u);
+      return reduced(of_this_thread, least, [](T x) { return __reduce_max_sync(warp, x); });
     } else {
       TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) {
         const T other = __shfl_xor_sync(warp, of_this_thread, h);
@@ -162,7 +163,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   template <class T>
   TSENOR_FN static T tile_sum(T of_this_thread) {
     if constexpr (reduces && std::is_same_v<T, std::uint32_t>) {
-      return __reduce_add_sync(warp, of_this_thread);
+      return reduced(of_this_thread, T(0), [](T x) { return __reduce_add_sync(warp, x); });
     } else {
       TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) of_this_thread += __shfl_xor_sync(warp, of_this_thread, h);
       return of_this_thread;
@@ -218,6 +219,14 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   }
 
  private:
+  // reduce(x) over the tile's lanes by reductions over the warp: two of half warps, whose other half has `none`.
+  template <class T, class Reduce>
+  TSENOR_FN static T reduced(T x, T none, const Reduce& reduce) {
+    if constexpr (group == 32) return reduce(x);
+    const bool upper = first_lane() != 0;
+    const T low = reduce(upper ? none : x), high = reduce(upper ? x : none);
+    return upper ? high : low;
+  }
   template <class Pack>
   TSENOR_FN static auto part_of(const Pack& x, [[maybe_unused]] int k) {
     if constexpr (parts == 2)

@@ -148,22 +148,24 @@ TSENOR_FN arrival search(L& l, const search_frame<L, Back>& f, bool open, paths<
   using index = typename L::index;
   arrival end{0, 0, false};
   while (true) {
-    const int key = L::tile_smallest(smallest(d.row.key, d.col.key)), length = key >> 2, kind = key & 3;
-    const int x = L::first(L::ballot((d.row.key == index(key)) | (d.col.key == index(key))));
-    const bool hub_is_nearest = f.may_end_at_hub && d.hub <= length;
-    if (open && (kind == an_end || hub_is_nearest)) {
-      end = {hub_is_nearest ? d.hub_from : x, hub_is_nearest ? d.hub : length, hub_is_nearest};
-      open = false;
-    }
-    if (!L::any_tile(open)) return end;
-    settled += open;
+    const index least = smallest(d.row.key, d.col.key);
+    const int key = L::tile_smallest(least), length = key >> 2;
+    const bool is_row = key & a_row;
+    const int x = L::first(L::ballot(least == index(key)));
+    const bool hub_is_nearest = f.may_end_at_hub && d.hub <= length, ends = (key & 3) == an_end || hub_is_nearest;
+    const arrival here{hub_is_nearest ? d.hub_from : x, hub_is_nearest ? d.hub : length, hub_is_nearest};
     if constexpr (L::one_tile) {
-      if (kind == a_row)
-        settle(l, f, vertex<fixed_bool<true>>{{}, x, length, open}, d);
+      if (ends) return here;
+      settled++;
+      if (is_row)
+        settle(l, f, vertex<fixed_bool<true>>{{}, x, length, true}, d);
       else
-        settle(l, f, vertex<fixed_bool<false>>{{}, x, length, open}, d);
+        settle(l, f, vertex<fixed_bool<false>>{{}, x, length, true}, d);
     } else {
-      settle(l, f, vertex<bool>{kind == a_row, x, length, open}, d);
+      if (open && ends) end = here, open = false;
+      if (!L::any_tile(open)) return end;
+      settled += open;
+      settle(l, f, vertex<bool>{is_row, x, length, open}, d);
     }
   }
 }

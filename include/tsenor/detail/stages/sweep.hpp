@@ -26,6 +26,8 @@ constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their me
 
 constexpr int sweeps = 4;          // more cost what they save (see bench/NOTES.md)
 constexpr int constant_steps = 3;  // as well
+template <class L>
+constexpr int constant_slope = L::width / 4;  // of the dual, where the search for its constant ends
 
 template <class L>
 struct fixed_prices {
@@ -191,8 +193,8 @@ TSENOR_FN typename L::bits better_entries(L& l, const Prices& col, const fixed_p
       [&](int k) { return index(0) - (l.weights.row_entry(k) + index(col[k]) + prices.row); });
 }
 
-// By how much rows' prices go up and columns' down before they are cut off at 0, so that what was cut off lacks as much
-// in rows as in columns: the dual is least there. Found by halving, between `least` and `most`.
+// By how much rows' prices go up and columns' down before they are cut off at 0, so that what was cut off lacks about as
+// much in rows as in columns: the dual is least there. Found by halving, between `least` and `most`.
 template <class L>
 TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>& prices, int shift,
                                const quotas<L>& quota, int least, int most) {
@@ -202,6 +204,9 @@ TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>
   L::barrier();
   L l(memory);
   TSENOR_ROLLED for (int step = 0; step < constant_steps; step++) {
+    const bool apart =
+        L::ballot(typename L::flag(least < most)) != 0;  // so that the compiler sees that all lanes agree
+    if (!L::any_tile(apart)) break;
     const int up = (least + most) >> 1;
     const index row = prices.row + index(up), col = prices.col - index(up);
     const auto cut_rows = row > zero, cut_cols = (col > zero) & (quota.col > zero);
@@ -210,7 +215,9 @@ TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>
     const index lacking = pick(cut_rows, quota.row - L::count(better), zero) + L::count(in_cut);
     std::uint32_t sum = 0;
     l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(lacking, i)); });
-    (std::int32_t(L::tile_sum(sum)) > quota.n * L::count(cut_cols) ? most : least) = up;
+    const int slope = std::int32_t(L::tile_sum(sum)) - quota.n * L::count(cut_cols);
+    if (slope >= -constant_slope<L>) most = up;
+    if (slope <= constant_slope<L>) least = up;
   }
   L::barrier();
   return (least + most) >> 1;
@@ -232,7 +239,7 @@ TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool f
       const int cut = L::count((u + up > zero) & (quota.row > zero)) + L::count((v - up > zero) & (quota.col > zero));
       const bool many = quota.at_most && cut > 3 + L::width / 32;
       if (L::any_tile(many)) {
-        const index best = best_constant<L>(l.mine, {u, v}, shift, quota, -row_top, col_top);
+        const index best = best_constant<L>(l.mine, {u, v}, shift, quota, -row_top, many ? col_top : -row_top);
         if (many) up = best;
       }
     }
