@@ -54,8 +54,8 @@ struct lanes : warp_lanes<Width> {
   static constexpr bool whole = For != work::published && For != work::optimal, exactly = whole && !at_most;
   static constexpr bool plain = whole && For != work::optimal_exactly && For != work::optimal_at_most_between;
   // Whether the compiler is told that all lanes agree where a tile is a warp: else it guards shuffles against parted
-  // warps, and holds a tile's place in each lane. Plain lanes, and 64, are faster if it is not (bench/NOTES.md).
-  static constexpr bool told = Width == 32 && !plain;
+  // warps, and holds a tile's place in each lane. Plain lanes of 32 are faster if it is not (bench/NOTES.md).
+  static constexpr bool told = Width == 64 || (Width == 32 && !plain);
   static constexpr bool holds_column = whole && holds_tile;  // from load on
   // The plan of 64 lanes takes the place of the importances, which registers hold meanwhile: so that as many tiles have
   // room as registers leave.

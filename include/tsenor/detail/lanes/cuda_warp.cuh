@@ -206,10 +206,9 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
       return __popc(ballot(f));
   }
   TSENOR_FN static int first(tile_set x) {
-    if constexpr (parts == 2)
-      return (__ffsll(static_cast<long long>(x)) - 1) & (width - 1);
-    else
-      return (__ffs(static_cast<int>(x)) - 1) & (width - 1);
+    const std::uint32_t low = std::uint32_t(x);
+    if constexpr (parts == 2) return low ? __ffs(int(low)) - 1 : (__ffs(int(x >> 32)) + 31) & (width - 1);
+    return (__ffs(int(low)) - 1) & (width - 1);
   }
   TSENOR_FN static int last(tile_set x) {
     if constexpr (parts == 2)
