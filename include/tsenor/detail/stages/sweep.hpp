@@ -204,9 +204,8 @@ TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>
   L::barrier();
   L l(memory);
   TSENOR_ROLLED for (int step = 0; step < constant_steps; step++) {
-    const bool apart =
-        L::ballot(typename L::flag(least < most)) != 0;  // so that the compiler sees that all lanes agree
-    if (!L::any_tile(apart)) break;
+    const bool apart = L::ballot(typename L::flag(least < most)) != 0;  // which tells the compiler that lanes agree
+    if (L::width <= 32 && !L::any_tile(apart)) break;                   // else it seldom is before the last step
     const int up = (least + most) >> 1;
     const index row = prices.row + index(up), col = prices.col - index(up);
     const auto cut_rows = row > zero, cut_cols = (col > zero) & (quota.col > zero);
