@@ -39,7 +39,8 @@ TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& pr
     }
 }
 
-// Rows take their n best, those of surplus >= 0, and choose among equals.
+// Rows take their n best, those of surplus >= 0, and choose among equals: where rows may keep fewer, with care only if
+// that is wanted.
 template <class L, class Prices>
 TSENOR_STAGE void take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                             bool care, mask_bits<L>& kept) {
@@ -47,7 +48,7 @@ TSENOR_STAGE void take_best(L& l, const Prices& col, const fixed_prices<L>& pric
   const auto chooses = L::count(kept.rows) > quota.row;
   const int choosing = L::count(chooses);
   const bool many = choosing * 4 > side;
-  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many, kept.rows);
+  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many && (care || !quota.at_most), kept.rows);
   kept.cols = L::transpose(kept.rows);
 }
 
