@@ -236,7 +236,7 @@ TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool f
   if constexpr (L::width > 8)
     if (first) {
       const int cut = L::count((u + up > zero) & (quota.row > zero)) + L::count((v - up > zero) & (quota.col > zero));
-      const bool many = quota.at_most && cut > 3 + L::width / 32;
+      const bool many = quota.at_most && cut > 3;
       if (L::any_tile(many)) {
         const index best = best_constant<L>(l.mine, {u, v}, shift, quota, -row_top, many ? col_top : -row_top);
         if (many) up = best;
