@@ -63,7 +63,8 @@ set(tile_lanes_is "machine::tile_lanes")
 set(bits_is "L::bits")
 set(text "#include \"emulated_gpu.hpp\"\n#include \"tsenor/detail/cpu_machines.hpp\"\n")
 set(machines "baseline!8" "baseline!64" "avx2!16" "avx512!32")
-foreach(work published optimal optimal_exactly optimal_plain optimal_plain_outputs optimal_at_most)
+foreach(work published optimal optimal_exactly optimal_plain optimal_plain_outputs optimal_at_most
+        optimal_at_most_between)
   list(APPEND machines "emulated!4, machine::work::${work}" "emulated!32, machine::work::${work}"
        "emulated!64, machine::work::${work}")
 endforeach()

@@ -9,9 +9,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// What a kernel's lanes are for. Exactly: exactly n, of tiles that are all whole. Plain: of such tiles as wide as the
-// lanes, too: for masks alone, and for any outputs. At most: at most n, of such tiles, for masks alone; between: of whole
-// tiles that are not as wide.
+// What a kernel's lanes are for. All but the first two: tiles that are all whole. Exactly: exactly n. Plain: exactly n,
+// of tiles as wide as the lanes, for masks alone, and for any outputs. At most: at most n, for masks alone, of tiles as
+// wide as the lanes; between: of others.
 enum class work {
   published,
   optimal,
