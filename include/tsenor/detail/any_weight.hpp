@@ -28,7 +28,6 @@ constexpr weight_format format_of() {
 // others registers. On the CPU doubles have a solver of their own: a second load and report would double the compile
 // time of the rest.
 template <class L, class Weight>
-inline constexpr bool may_be_double =
-    std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !L::whole;
+inline constexpr bool may_be_double = std::is_same_v<Weight, any_weight> && !L::one_at_a_time && !L::whole;
 
 }  // namespace tsenor::detail

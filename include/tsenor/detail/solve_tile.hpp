@@ -165,8 +165,7 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   using index = typename L::index;
   tile_position at = position_of(problem.grid, problem.nm.m, tile);
   if constexpr (reads_again<L>) at.rows = at.cols = problem.nm.m;  // as they are; the same for all tiles
-  const bool at_most =
-      !L::exactly && (L::whole || problem.kept == constraint::at_most || at.partial(problem.nm.m));
+  const bool at_most = !L::exactly && (L::whole || problem.kept == constraint::at_most || at.partial(problem.nm.m));
   loaded_weights<L> loaded(problem.nm.m);
   const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });
   const index n = problem.nm.n, zero = 0;
