@@ -193,6 +193,14 @@ TEST(Optimal, TilesOfColumnsOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOne
                           [](float w, int, int col) { return w * std::exp(std::sin(7.f * float(col)) * 1.5f); });
 }
 
+// As Wanda's importances are. What is cut off of prices decides here.
+TEST(Optimal, TilesOfColumnsOfLognormalScalesTakeLittleMoreSearchingThanGaussianOnesUnderAtMostN) {
+  const std::vector<float> scales = make_weights(distribution::gaussian, 1, 256, 11);
+  for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
+    expect_searching_of(nm, constraint::at_most, 2.5,
+                        [&](float w, int, int col) { return w * std::exp(scales[std::size_t(col)]); });
+}
+
 TEST(Optimal, TilesOfFewDifferentWeightsTakeLittleMoreSearchingThanGaussianOnes) {
   for (const pattern nm : {pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
     for (const constraint c : both_constraints)
