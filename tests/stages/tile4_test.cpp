@@ -17,6 +17,7 @@ namespace {
 using namespace tsenor_test;
 using tsenor::constraint;
 using tsenor::detail::baseline::best_of_tile4;
+using tsenor::detail::baseline::one_tile;
 
 constexpr std::uint64_t seed = 4711;
 constexpr int tiles = 48;  // a multiple of the longest vector
@@ -57,8 +58,17 @@ std::vector<test_case> all_cases() {
 
 template <int Lanes>
 struct vectors {
+  static constexpr int count = Lanes;
   typedef float real __attribute__((vector_size(4 * Lanes)));
   typedef std::uint32_t bits __attribute__((vector_size(4 * Lanes)));
+  template <class V>
+  static void set(V& x, int k, std::uint32_t value) {
+    x[k] = value;
+  }
+  template <class V>
+  static auto get(const V& x, int k) {
+    return x[k];
+  }
 };
 
 std::vector<std::uint32_t> solve_one_by_one(const tile_values& all, int n, constraint c) {
@@ -66,7 +76,7 @@ std::vector<std::uint32_t> solve_one_by_one(const tile_values& all, int n, const
   for (std::size_t first = 0; first < all.size(); first += 16) {
     float w[4][4];
     for (int k = 0; k < 16; k++) w[k / 4][k % 4] = all[first + k];
-    masks.push_back(best_of_tile4<std::uint32_t>(w, n, c == constraint::at_most));
+    masks.push_back(best_of_tile4<one_tile>(w, n, c == constraint::at_most));
   }
   return masks;
 }
@@ -78,7 +88,7 @@ std::vector<std::uint32_t> solve_as_vectors(const tile_values& all, int n, const
     typename vectors<Lanes>::real w[4][4];
     for (int k = 0; k < 16; k++)
       for (int lane = 0; lane < Lanes; lane++) w[k / 4][k % 4][lane] = all[first + 16 * lane + k];
-    const auto kept = best_of_tile4<typename vectors<Lanes>::bits>(w, n, c == constraint::at_most);
+    const auto kept = best_of_tile4<vectors<Lanes>>(w, n, c == constraint::at_most);
     for (int lane = 0; lane < Lanes; lane++) masks.push_back(kept[lane]);
   }
   return masks;
@@ -150,7 +160,7 @@ TEST(Tile4, KeepsSevenEntriesWhereNoEighthIsOfUse) {
           if (permutation[i] != j) seven |= 1u << (4 * (i < row ? i : i + 1) + (j < col ? j : j + 1));
       float w[4][4];
       for (int k = 0; k < 16; k++) w[k / 4][k % 4] = seven >> k & 1u ? 1.f : 0.f;
-      EXPECT_EQ(best_of_tile4<std::uint32_t>(w, 2, true), seven);
+      EXPECT_EQ(best_of_tile4<one_tile>(w, 2, true), seven);
     }
 }
 

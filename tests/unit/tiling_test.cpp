@@ -13,6 +13,8 @@ namespace {
 
 using tsenor::detail::divisor;
 using tsenor::detail::position_of;
+using tsenor::detail::position_of_whole;
+using tsenor::detail::position_of_whole_or_none;
 using tsenor::detail::tile_position;
 using tsenor::detail::tiles_of;
 using tsenor::detail::tiling;
@@ -65,9 +67,8 @@ TEST(Divisor, KeepsItsValue) {
   for (const std::int64_t value : edges()) EXPECT_EQ(divisor(value, two31 - 1).value(), value);
 }
 
-void expect_position(const tiling& t, int m, std::int64_t tile) {
+void expect_position(const tiling& t, int m, std::int64_t tile, const tile_position& at) {
   const std::int64_t down = t.tile_rows.value(), across = t.tile_cols.value();
-  const tile_position at = position_of(t, m, tile);
   EXPECT_EQ(at.batch, tile / across / down) << "tile " << tile;
   EXPECT_EQ(at.row, tile / across % down * m) << "tile " << tile;
   EXPECT_EQ(at.col, tile % across * m) << "tile " << tile;
@@ -75,6 +76,9 @@ void expect_position(const tiling& t, int m, std::int64_t tile) {
   EXPECT_EQ(at.cols, std::min<std::int64_t>(m, t.cols - at.col)) << "tile " << tile;
   EXPECT_EQ(at.partial(m), at.rows < m || at.cols < m) << "tile " << tile;
   EXPECT_TRUE(at.exists) << "tile " << tile;
+}
+void expect_position(const tiling& t, int m, std::int64_t tile) {
+  expect_position(t, m, tile, position_of(t, m, tile));
 }
 
 TEST(Tiling, NumbersEveryTileOfASmallBatch) {
@@ -85,6 +89,26 @@ TEST(Tiling, NumbersEveryTileOfASmallBatch) {
   for (std::int64_t tile = 0; tile < t.tiles; ++tile) expect_position(t, 8, tile);
 }
 
+TEST(Tiling, FindsWholeTilesIn32Bits) {
+  const struct {
+    std::int64_t rows, cols, batch;
+    int m;
+  } shapes[] = {{24, 40, 3, 8}, {1 << 17, (1 << 17) - 4, 1, 4}, {4 * (two31 - 1), 4, 1, 4}, {4, 4 * (two31 - 1), 1, 4}};
+  for (const auto& shape : shapes) {
+    const tiling t = tiles_of(shape.rows, shape.cols, shape.batch, shape.m);
+    ASSERT_TRUE(t.is_small());
+    SCOPED_TRACE(testing::Message() << shape.rows << " x " << shape.cols << " in " << shape.m);
+    for (const std::int64_t tile : {std::int64_t{0}, t.tiles / 3, t.tiles / 2, t.tiles - 1}) {
+      expect_position(t, shape.m, tile, position_of_whole(t, shape.m, std::uint32_t(tile)));
+      expect_position(t, shape.m, tile, position_of_whole_or_none(t, shape.m, std::uint32_t(tile)));
+    }
+    const tile_position past = position_of_whole_or_none(t, shape.m, std::uint32_t(t.tiles + 15));
+    EXPECT_FALSE(past.exists);
+    EXPECT_EQ(past.row, position_of(t, shape.m, t.tiles - 1).row);
+    EXPECT_EQ(past.col, position_of(t, shape.m, t.tiles - 1).col);
+  }
+}
+
 TEST(Tiling, FindsTilesBeyondTheFirst2ToThe31) {
   const struct {
     std::int64_t rows, cols, batch;
@@ -93,6 +117,7 @@ TEST(Tiling, FindsTilesBeyondTheFirst2ToThe31) {
   for (const auto& shape : shapes) {
     const tiling t = tiles_of(shape.rows, shape.cols, shape.batch, shape.m);
     ASSERT_GE(t.tiles, two31);
+    EXPECT_FALSE(t.is_small());
     for (const std::int64_t tile : {std::int64_t{0}, two31 - 1, t.tiles / 2, t.tiles - 1}) {
       SCOPED_TRACE(testing::Message() << shape.rows << " x " << shape.cols << " in " << shape.m);
       expect_position(t, shape.m, tile);

@@ -240,7 +240,7 @@ TSENOR_FN std::uint32_t solve_tile24(const problem<Weight, Importance>& problem,
   float importance[16], w[4][4];
   replaced = load_tile4<true>(problem, at, importance);
   TSENOR_UNROLL for (int k = 0; k < 16; k++) w[k / 4][k % 4] = importance[k];
-  return best_of_tile4<std::uint32_t>(w, 2, false);
+  return best_of_tile4<one_tile>(w, 2, false);
 }
 
 // What a given mask keeps of it.

@@ -35,30 +35,30 @@ inline constexpr int block_warps = Width < 64               ? 4
                                    : For == work::published ? 1
                                                             : 2;
 
-// What 8 lanes want of the next; multiprocessors before sm_80 have room for 1024 threads.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-inline constexpr int resident_blocks8 = 8;
-#else
-inline constexpr int resident_blocks8 = 9;
-#endif
-
 // Blocks that a multiprocessor should have room for, so that the compiler keeps to as many registers as that leaves
 // (measured: bench/NOTES.md).
 template <int Width, work For>
-inline constexpr int resident_blocks = For == work::published ? (Width == 64   ? 1
-                                                                 : Width == 32 ? 4
-                                                                 : Width == 16 ? 5
-                                                                               : 7)
-                                       : Width == 64          ? 6
-                                       : For == work::optimal ? (Width == 32 ? 5 : 7)
-                                       : Width == 8           ? resident_blocks8
-                                       : Width == 16          ? 8
-                                       : For == work::optimal_plain || For == work::optimal_plain_outputs ? 5
-                                                                                                          : 6;
+constexpr int wanted_blocks() {
+  if (For == work::published) return Width == 64 ? 1 : Width == 32 ? 4 : Width == 16 ? 5 : 7;
+  if (Width == 64) return 6;
+  if (For == work::optimal) return Width == 32 ? 5 : 7;
+  if (Width == 32) return For == work::optimal_plain_outputs ? 5 : 6;
+  if (Width == 16) return For == work::optimal_plain ? 9 : 8;
+  return For == work::optimal_plain || For == work::optimal_at_most ? 10 : 9;
+}
+template <int Width, work For>
+constexpr int resident_blocks() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+  constexpr int most = 8;  // there is room for 1024 threads
+#else
+  constexpr int most = 16;
+#endif
+  return wanted_blocks<Width, For>() < most ? wanted_blocks<Width, For>() : most;
+}
 
 // Each group of lanes solves tiles, a grid's stride apart.
 template <work For, int Width, class Weight, class Importance>
-__global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<Width, For>)
+__global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<Width, For>())
     find_mask_kernel(const problem<Weight, Importance> problem) {
   using machine = cuda::lanes<Width, For>;
   constexpr int warps = block_warps<Width, For>, tiles = warps * machine::tiles_per_warp;
@@ -83,9 +83,15 @@ constexpr int block_tiles4 = 128;
 template <bool Plain, constraint Kept, class Weight, class Importance>
 __global__ void __launch_bounds__(block_tiles4, Plain ? 8 : 4)
     find_mask_kernel4(const problem<Weight, Importance> problem) {
-  std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
-  for (; tile < problem.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4)
+  const auto solve = [&](std::int64_t tile) {
     cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(problem, tile, problem.grid.tiles, Kept == constraint::at_most);
+  };
+  std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
+  if constexpr (Plain) {  // a grid has room for all blocks: a loop would only make the compiler spill what it needs
+    if (tile < problem.grid.tiles) solve(tile);
+  } else {
+    for (; tile < problem.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4) solve(tile);
+  }
 }
 
 }  // namespace TSENOR_ABI

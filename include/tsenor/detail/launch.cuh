@@ -32,7 +32,7 @@ void enqueue(const problem<Weight, Importance>& problem, cudaStream_t stream) {
 template <class Weight, class Importance>
 void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t stream) {
   const unsigned blocks = blocks_for(problem.grid.tiles, block_tiles4);
-  const bool plain = problem.in_fours() && !problem.certifies();
+  const bool plain = problem.is_plain4();
   if (problem.kept == constraint::exactly) {
     if (plain)
       find_mask_kernel4<true, constraint::exactly><<<blocks, block_tiles4, 0, stream>>>(problem);
@@ -46,11 +46,12 @@ void enqueue_tiles4(const problem<Weight, Importance>& problem, cudaStream_t str
   }
 }
 
-// Whether all tiles are whole. Doubles among all types of weights are left to the general kernel.
+// Whether all tiles are whole, and not too many. Doubles among all types of weights are left to the general kernel.
 template <class Weight, class Importance>
 bool has_whole_tiles(const problem<Weight, Importance>& problem) {
   const bool double_among_others = std::is_same_v<Weight, any_weight> && problem.format == weight_format::binary64;
-  return problem.grid.rows % problem.nm.m == 0 && problem.grid.cols % problem.nm.m == 0 && !double_among_others;
+  const tiling& grid = problem.grid;
+  return grid.rows % problem.nm.m == 0 && grid.cols % problem.nm.m == 0 && grid.is_small() && !double_among_others;
 }
 
 // Side: M, or 0 where it is a run-time value. Kernels that no call of this M takes are not compiled. Masks alone have a

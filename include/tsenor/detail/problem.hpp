@@ -52,6 +52,8 @@ struct problem {
            in_fours(out.pruned.data, out.pruned.row_stride, out.pruned.batch_stride) &&
            in_fours(out.mask.data, out.mask.row_stride, out.mask.batch_stride);
   }
+  // Whether the plain code for 4x4 tiles will do: rows in fours, few tiles, no prices and reports.
+  bool is_plain4() const { return in_fours() && grid.is_small() && !certifies(); }
 
  private:
   template <class T>

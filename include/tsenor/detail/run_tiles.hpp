@@ -16,8 +16,7 @@ __attribute__((noinline)) void run_tiles4(const problem<Weight, Importance>& pro
 }
 template <class Weight, class Importance>
 void run_tiles4(const problem<Weight, Importance>& problem, std::int64_t begin, std::int64_t end) {
-  problem.in_fours() && !problem.certifies() ? run_tiles4<true>(problem, begin, end)
-                                             : run_tiles4<false>(problem, begin, end);
+  problem.is_plain4() ? run_tiles4<true>(problem, begin, end) : run_tiles4<false>(problem, begin, end);
 }
 
 template <int Width, class Weight, class Importance>

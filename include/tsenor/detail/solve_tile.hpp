@@ -163,8 +163,8 @@ struct loaded_weights {
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
   using index = typename L::index;
-  tile_position at = position_of(problem.grid, problem.nm.m, tile);
-  if constexpr (reads_again<L>) at.rows = at.cols = problem.nm.m;  // as they are; the same for all tiles
+  const tile_position at = L::whole ? position_of_whole_or_none(problem.grid, problem.nm.m, std::uint32_t(tile))
+                                    : position_of(problem.grid, problem.nm.m, tile);
   const bool at_most = !L::exactly && (L::whole || problem.kept == constraint::at_most || at.partial(problem.nm.m));
   loaded_weights<L> loaded(problem.nm.m);
   const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });

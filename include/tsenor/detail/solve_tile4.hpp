@@ -29,7 +29,7 @@ struct rows4 {
   }
   TSENOR_FN void store(T* to, std::int64_t stride) const {
     TSENOR_UNROLL for (int i = 0; i < 4; i++) {
-      if constexpr (std::is_class_v<T>) {  // of structs nvcc stores member by member
+      if constexpr (sizeof(row) <= sizeof(std::uint64_t)) {  // nvcc would store them number by number
         typedef std::conditional_t<sizeof(row) == 4, std::uint32_t, std::uint64_t> word __attribute__((may_alias));
         static_assert(sizeof(word) == sizeof(row));
         word bytes;
@@ -69,6 +69,12 @@ TSENOR_FN void store_rows(const rows4<T>& rows, const output_buffer<T>& to, cons
     rows.store(&element_of(to, at, 0, 0), to.row_stride);
   else
     rows.store(&element_of(to, at, 0, 0), to.row_stride, at.rows, at.cols);
+}
+
+// A thread of its own holds what 32 bits hold; a CPU is faster with the usual code.
+template <bool InFours, class Lanes>
+TSENOR_FN tile_position position_of_tile4(const tiling& grid, std::int64_t tile) {
+  return InFours && Lanes::count == 1 ? position_of_whole(grid, 4, std::uint32_t(tile)) : position_of(grid, 4, tile);
 }
 
 // A product, as it is rounded: not a factor of a sum (fused multiply-add).
@@ -205,7 +211,7 @@ TSENOR_FN typename Lanes::bits choose(const typename Lanes::real (&w)[4][4], int
     bool any = false;
     for (int t = 0; t < Lanes::count; t++) any = any || at_most[t] == bool(fewer);
     if (!any) continue;
-    const auto best = best_of_tile4<typename Lanes::bits>(w, n, fewer);
+    const auto best = best_of_tile4<Lanes>(w, n, fewer);
     for (int t = 0; t < Lanes::count; t++)
       if (at_most[t] == bool(fewer)) Lanes::set(kept, t, Lanes::get(best, t));
   }
@@ -221,22 +227,26 @@ TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& problem, std::int
   bool fewer[Lanes::count];
   for (int t = 0; t < Lanes::count; t++) {
     float importance[16];
-    const std::int64_t tile = first + t < end ? first + t : end - 1;  // another thread may be pruning what follows
-    const tile_position at = position_of(problem.grid, 4, tile);
-    fewer[t] = at_most || (!InFours && at.partial(4));
+    const bool beyond = Lanes::count > 1 && first + t >= end;  // another thread may be pruning what follows
+    const tile_position at = position_of_tile4<InFours, Lanes>(problem.grid, beyond ? end - 1 : first + t);
+    fewer[t] = at_most || at.partial(4);
     replaced[t] = load_tile4<InFours>(problem, at, importance);
     TSENOR_UNROLL for (int k = 0; k < 16; k++) Lanes::set(w[k / 4][k % 4], t, importance[k]);
   }
   typename Lanes::bits kept;
   if constexpr (InFours)
-    kept = best_of_tile4<typename Lanes::bits>(w, problem.nm.n, at_most);
+    kept = best_of_tile4<Lanes>(w, problem.nm.n, at_most);
   else
     kept = choose<Lanes>(w, problem.nm.n, fewer);
-  asm volatile("" ::: "memory");  // weights and positions are read again below, not held in registers until then
-  for (int t = 0; t < Lanes::count; t++)
-    if (first + t < end)
-      store_tile4<InFours, Certifies>(problem, position_of(problem.grid, 4, first + t), first + t,
-                                      mask4{Lanes::get(kept, t), problem.nm.n, fewer[t]}, replaced[t]);
+  asm volatile("" ::: "memory");  // weights are read again below, not held in registers until then
+  for (int t = 0; t < Lanes::count; t++) {
+    if (first + t >= end) continue;
+    const mask4 mask{Lanes::get(kept, t), problem.nm.n, fewer[t]};
+    // Nor are positions: compilers do not know that this adds 0.
+    const std::int64_t tile = first + t + (Lanes::count == 1 ? mask.kept >> 16 : 0);
+    store_tile4<InFours, Certifies>(problem, position_of_tile4<InFours, Lanes>(problem.grid, tile), tile, mask,
+                                    replaced[t]);
+  }
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

@@ -49,18 +49,8 @@ TSENOR_FN int sum(const upper_half& a, const upper_half& b, int c) {
 }
 
 // Tiles in lanes of their own: one a thread.
-struct tile_lanes {
-  static constexpr int count = 1;
+struct tile_lanes : one_tile {
   using real = float;
-  using bits = std::uint32_t;
-  template <class T>
-  TSENOR_FN static void set(T& x, int, T value) {
-    x = value;
-  }
-  template <class T>
-  TSENOR_FN static T get(const T& x, int) {
-    return x;
-  }
 };
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

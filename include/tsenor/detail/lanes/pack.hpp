@@ -19,6 +19,28 @@ struct fixed_bool {
 // The lowest four bits as bytes of 0 or 1.
 TSENOR_FN std::uint32_t bytes_of_four(std::uint32_t bits) { return (bits & 15u) * 0x00204081u & 0x01010101u; }
 
+// 4x4 tiles, one at a time: what tile_lanes of more of them have, too (README.md).
+struct one_tile {
+  static constexpr int count = 1;
+  using bits = std::uint32_t;
+  template <class T>
+  TSENOR_FN static void set(T& x, int, T value) {
+    x = value;
+  }
+  template <class T>
+  TSENOR_FN static T get(const T& x, int) {
+    return x;
+  }
+};
+
+// Whether it is so for any tile.
+template <class TileLanes, class Flag>
+TSENOR_FN bool any_of(const Flag& flag) {
+  auto any = TileLanes::get(flag, 0);
+  for (int t = 1; t < TileLanes::count; t++) any |= TileLanes::get(flag, t);
+  return any != 0;
+}
+
 // A truth value per lane.
 template <class Part, int P>
 struct flags {

@@ -82,7 +82,7 @@ TSENOR_FN std::int64_t kept_of(const std::int64_t (&w)[4][4], std::uint32_t entr
 
 // What the best mask keeps more than this one: the least G of certified.hpp, found without prices.
 TSENOR_FN std::int64_t left_open(const std::int64_t (&w)[4][4], const mask4& mask) {
-  return kept_of(w, best_of_tile4<std::uint32_t>(w, mask.n, mask.at_most)) - kept_of(w, mask.kept);
+  return kept_of(w, best_of_tile4<one_tile>(w, mask.n, mask.at_most)) - kept_of(w, mask.kept);
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE

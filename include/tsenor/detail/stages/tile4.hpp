@@ -1,7 +1,6 @@
 // The optimal mask of a 4x4 tile by comparing candidates, straight through and without lanes that talk to each other:
 // the same code for one tile a thread (V = float) and for one tile a lane of a hardware vector. Only sums, differences
-// and comparisons, each in one order, so that all machines find the same bits. Of equally good candidates the first one
-// wins.
+// and comparisons, each in one order, so that all machines find the same bits. The first of equally good ones wins.
 //
 // Sums of floats are rounded, so a mask may miss the optimum by a little: by less than 2^-20 of it. With u = 2^-24, the
 // sum T of all weights, and terms of u^2 left out, which the bounds below leave room for:
@@ -11,8 +10,8 @@
 //     what it keeps less T. So the best found keeps 5 u T less than the optimum at most: 10 u of it, as it is at least
 //     T / 2.
 //   At most 2: twice what an eight drops is within 10 u T (5, and 4 for the sum of all, and the difference of both),
-//     twice what a seven drops, T or less where it counts, within 8 u of itself, so within 4 u T where the best
-//     drops T / 2. Of an eight and a seven the better is missed by (10 + 4) / 2 u T: 14 u of the optimum.
+//     twice what a seven drops, T or less where it counts, within 5 u of itself. Of an eight and a seven the better is
+//     missed by (10 + 5) / 2 u T: 15 u of the optimum.
 //   At most 3: a gain is within u (row + col) + u min(row, col) of the least entries, of which there are T / 4 in all
 //     rows and in all columns, and the sum of four within 2 u of itself: 5/4 u T in all, so the best found misses 5/2 u
 //     T, 10/3 u of the optimum, as it is at least 3/4 T.
@@ -137,52 +136,89 @@ TSENOR_FN choice<V, Bits> best_two_in_four(const V (&w)[4][4]) {
   return better(mixed, better(top.best_halves() + bottom.best_halves(), halves.best_halves()));
 }
 
-// The sum of a[k] but for k = j, of four.
+// What each entry drops if it is alone in its row and column: the six others there.
 template <class V>
-TSENOR_FN V sum_without(int j, const V& a0, const V& a1, const V& a2, const V& a3) {
-  return j == 0 ? a1 + a2 + a3 : j == 1 ? a0 + a2 + a3 : j == 2 ? a0 + a1 + a3 : a0 + a1 + a2;
+TSENOR_FN void crosses_of(const V (&w)[4][4], V (&cross)[4][4]) {
+  TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) cross[i][j] =
+      (w[i][j ^ 1] + (w[i][j ^ 2] + w[i][j ^ 3])) + (w[i ^ 1][j] + (w[i ^ 2][j] + w[i ^ 3][j]));
 }
 
-// The least permutation of the two rows of `p` and the row `e`, over the columns but j.
-template <class C>
-TSENOR_FN C permutation_without(int j, const C (&e)[4], const column_pairs<C>& p) {
-  if (j == 0) return better(better(e[1] + p.p23, e[2] + p.p13), e[3] + p.p12);
-  if (j == 1) return better(better(e[0] + p.p23, e[2] + p.p03), e[3] + p.p02);
-  if (j == 2) return better(better(e[0] + p.p13, e[1] + p.p03), e[3] + p.p01);
-  return better(better(e[0] + p.p12, e[1] + p.p02), e[2] + p.p01);
+// The pairs of columns 01, 02, 03, 12, 13, 23: their first and their second one, and what x has for these. The other
+// two columns of pair p are pair 5 - p.
+template <class Pair, class X>
+TSENOR_FN X at_first(const Pair& p, const X (&x)[4]) {
+  return p < 3 ? x[0] : p < 5 ? x[1] : x[2];
+}
+template <class Pair, class X>
+TSENOR_FN X at_second(const Pair& p, const X (&x)[4]) {
+  return p == 0 ? x[1] : ((p == 1) | (p == 3)) ? x[2] : x[3];
 }
 
-// The best of the masks with seven entries that no eighth fits into, as the entries that it drops, and minus their sum.
-template <class Bits, class V>
-TSENOR_FN choice<V, Bits> least_of_nine_dropped(const V (&w)[4][4]) {
-  choice<V, Bits> e[4][4], best;
-  entries_of(w, e, true);
-  const auto top = crossed_pairs(e, 0), bottom = crossed_pairs(e, 2);
-  TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) {
-    const V around =
-        sum_without(j, w[i][0], w[i][1], w[i][2], w[i][3]) + sum_without(i, w[0][j], w[1][j], w[2][j], w[3][j]);
-    const choice<V, Bits> cross = {-around, Bits{} + (0xfu << 4 * i ^ 0x1111u << j)};
-    const auto dropped = cross + permutation_without(j, e[i ^ 1], i < 2 ? bottom : top);
-    best = i + j == 0 ? dropped : better(best, dropped);
+// The masks with seven entries that no eighth fits into drop a permutation and, in place of one of its entries, the
+// cross of that. The entry is in rows 0 and 1 (k < 6) or in the others, in one of the pair of columns k or k - 6: the
+// least that is dropped, of each.
+template <class V>
+TSENOR_FN void least_of_nine_dropped(const V (&w)[4][4], const V (&cross)[4][4], V (&dropped)[12]) {
+  V two[2][6], alone[2][6];
+  TSENOR_UNROLL for (int k = 0; k < 12; k++) {
+    const auto least = [k](const auto& up, const auto& down) {
+      return lesser(at_first(k % 6, up) + at_second(k % 6, down), at_second(k % 6, up) + at_first(k % 6, down));
+    };
+    const int r = k / 6 * 2;
+    two[r / 2][k % 6] = least(w[r], w[r + 1]);
+    alone[r / 2][k % 6] = lesser(least(cross[r], w[r + 1]), least(w[r], cross[r + 1]));
   }
-  return best;
+  TSENOR_UNROLL for (int k = 0; k < 12; k++) dropped[k] = alone[k / 6][k % 6] + two[1 - k / 6][5 - k % 6];
+}
+
+// What the best of the masks of one k keeps. All as if the entry were in rows 0 and 1.
+template <class Bits, class V>
+TSENOR_FN Bits seven_of(const V (&w)[4][4], const V (&cross)[4][4], const Bits& k) {
+  const auto below = k >= 6;
+  const Bits pair = below ? k - 6 : k, column[4] = {Bits{} + 1u, Bits{} + 2u, Bits{} + 4u, Bits{} + 8u};
+  V first[6], second[6];  // of rows 0 and 1, of rows 2 and 3 in the other columns, of the crosses of rows 0 and 1
+  TSENOR_UNROLL for (int i = 0; i < 6; i++) {
+    V row[4];
+    const auto &up = i < 4 ? w[i % 4] : cross[i % 4], &down = i < 4 ? w[i % 4 ^ 2] : cross[i % 4 ^ 2];
+    TSENOR_UNROLL for (int j = 0; j < 4; j++) row[j] = below ? down[j] : up[j];
+    first[i] = at_first(i / 2 == 1 ? 5 - pair : pair, row);
+    second[i] = at_second(i / 2 == 1 ? 5 - pair : pair, row);
+  }
+  // The entry is in column j of row i, and row i ^ 1 drops its entry in column j2.
+  const auto alone = [&](int i, const V& sum, const Bits& j, const Bits& j2) {
+    const Bits in_cross = (Bits{} + (0xfu << 4 * i)) ^ (j | j << 4 | j << 8 | j << 12);
+    return choice<V, Bits>{V{} - sum, in_cross | j2 << 4 * (1 - i)};
+  };
+  const Bits b = at_first(pair, column), c = at_second(pair, column);
+  const auto upper = better(better(alone(0, first[4] + second[1], b, c), alone(1, first[0] + second[5], c, b)),
+                            better(alone(0, second[4] + first[1], c, b), alone(1, second[0] + first[5], b, c)));
+  const Bits d = at_first(5 - pair, column), e = at_second(5 - pair, column);
+  const auto straight = first[2] + second[3] <= second[2] + first[3];
+  const Bits kept = (upper.entries | (straight ? d << 8 | e << 12 : e << 8 | d << 12)) ^ 0xffffu;
+  return below ? (kept << 8 | kept >> 8) & 0xffffu : kept;
 }
 
 // At most two in each row and column. No weight is negative, so the best masks that nothing fits into are enough. In
 // such a mask a row with room has an entry in every column with room. That is one entry at most, so if there is a
 // column with room there is just one, likewise just one row, and the entry where they meet is the only one of both: the
 // mask is one of the 90, or an entry alone in its row and column with two entries in each other row and column, which
-// are all but a permutation.
-template <class Bits, class V>
-TSENOR_FN Bits at_most_two(const V (&w)[4][4]) {
-  V row[4];
+// are all but a permutation. Since these are seldom better, their sums are found first.
+template <class Lanes, class V>
+TSENOR_FN typename Lanes::bits at_most_two(const V (&w)[4][4]) {
+  using bits = typename Lanes::bits;
+  V row[4], cross[4][4], dropped[12];
   TSENOR_UNROLL for (int i = 0; i < 4; i++) row[i] = (w[i][0] + w[i][1]) + (w[i][2] + w[i][3]);
-  const V sum = (row[0] + row[1]) + (row[2] + row[3]);
-  const auto eight = best_two_in_four<Bits>(w);
-  const auto seven = least_of_nine_dropped<Bits>(w);
-  const choice<V, Bits> a = {eight.value - sum, eight.entries};  // minus twice what they drop
-  const choice<V, Bits> b = {seven.value + seven.value, seven.entries ^ 0xffffu};
-  return better(a, b).entries;
+  const auto eight = best_two_in_four<bits>(w);
+  crosses_of(w, cross);
+  least_of_nine_dropped(w, cross, dropped);
+  V least = dropped[0];
+  TSENOR_UNROLL for (int k = 1; k < 12; k++) least = lesser(least, dropped[k]);
+  // Twice what a seven and an eight drop.
+  const auto fewer = least + least < ((row[0] + row[1]) + (row[2] + row[3])) - eight.value;
+  if (!any_of<Lanes>(fewer)) return eight.entries;
+  bits k = bits{} + 11;
+  TSENOR_UNROLL for (int other = 10; other >= 0; other--) k = dropped[other] == least ? bits{} + other : k;
+  return fewer ? seven_of(w, cross, k) : eight.entries;
 }
 
 // ---- N = 3, at most ----
@@ -201,12 +237,19 @@ TSENOR_FN Bits least_cover(const V (&w)[4][4]) {
     row[k] = better(better(e[k][0], e[k][1]), better(e[k][2], e[k][3]));
     col[k] = better(better(e[0][k], e[1][k]), better(e[2][k], e[3][k]));
   }
+  Bits gaining = {};
   TSENOR_UNROLL for (int i = 0; i < 4; i++) TSENOR_UNROLL for (int j = 0; j < 4; j++) {
-    const choice<V, Bits> two = row[i] + col[j], apart = {V{}, two.entries};
-    const choice<V, Bits> together = {e[i][j].value - two.value, e[i][j].entries};
-    gains[i][j] = better(apart, together);
+    const V gain = e[i][j].value - (row[i].value + col[j].value);
+    gains[i][j] = {gain > V{} ? gain : V{}, e[i][j].entries};
+    gaining |= gain > V{} ? e[i][j].entries : Bits{};
   }
-  return best_permutation(gains).entries;
+  const Bits matched = best_permutation(gains).entries & gaining;
+  Bits cover = matched;
+  TSENOR_UNROLL for (int k = 0; k < 4; k++) {
+    cover |= (matched & (0xfu << 4 * k)) == 0 ? row[k].entries : Bits{};
+    cover |= (matched & (0x1111u << k)) == 0 ? col[k].entries : Bits{};
+  }
+  return cover;
 }
 
 // ---- all of them ----
@@ -226,15 +269,24 @@ TSENOR_FN Bits positive_entries(const V (&w)[4][4]) {
   return r;
 }
 
+// Whether any tile has an entry of 0.
+template <class Lanes, class V>
+TSENOR_FN bool has_zero(const V (&w)[4][4]) {
+  V least = w[0][0];
+  TSENOR_UNROLL for (int k = 1; k < 16; k++) least = lesser(least, w[k / 4][k % 4]);
+  return any_of<Lanes>(least == V{});
+}
+
 // The entries of the optimal mask, n = 1 .. 4 in every row and column, or at most n and then none of zero; weights are
 // not negative. The optimum is missed by less than 2^-20 of it, and not at all if sums of weights are exact.
-template <class Bits, class V>
-TSENOR_FN Bits best_of_tile4(const V (&w)[4][4], int n, bool at_most) {
+template <class Lanes, class V>
+TSENOR_FN typename Lanes::bits best_of_tile4(const V (&w)[4][4], int n, bool at_most) {
+  using Bits = typename Lanes::bits;
   Bits kept = Bits{} + 0xffffu;
   if (n == 1) kept = best_permutation_of<Bits>(w, false);
-  if (n == 2) kept = at_most ? at_most_two<Bits>(w) : best_two_in_four<Bits>(w).entries;
+  if (n == 2) kept = at_most ? at_most_two<Lanes>(w) : best_two_in_four<Bits>(w).entries;
   if (n == 3) kept ^= at_most ? least_cover<Bits>(w) : best_permutation_of<Bits>(w, true);
-  return at_most ? kept & positive_entries<Bits>(w) : kept;
+  return at_most && has_zero<Lanes>(w) ? kept & positive_entries<Bits>(w) : kept;
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE
