@@ -86,10 +86,11 @@ __global__ void __launch_bounds__(block_tiles4, Plain ? 8 : 4)
   const auto solve = [&](std::int64_t tile) {
     cuda::solve_tiles4<Plain, !Plain, cuda::tile_lanes>(problem, tile, problem.grid.tiles, Kept == constraint::at_most);
   };
-  std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
   if constexpr (Plain) {  // a grid has room for all blocks: a loop would only make the compiler spill what it needs
-    if (tile < problem.grid.tiles) solve(tile);
+    const std::uint32_t tile = blockIdx.x * block_tiles4 + threadIdx.x;
+    if (tile < std::uint32_t(problem.grid.tiles)) solve(tile);
   } else {
+    std::int64_t tile = std::int64_t(blockIdx.x) * block_tiles4 + threadIdx.x;
     for (; tile < problem.grid.tiles; tile += std::int64_t(gridDim.x) * block_tiles4) solve(tile);
   }
 }

@@ -243,7 +243,8 @@ TSENOR_FN void solve_tiles4(const problem<Weight, Importance>& problem, std::int
     if (first + t >= end) continue;
     const mask4 mask{Lanes::get(kept, t), problem.nm.n, fewer[t]};
     // Nor are positions: compilers do not know that this adds 0.
-    const std::int64_t tile = first + t + (Lanes::count == 1 ? mask.kept >> 16 : 0);
+    const std::int64_t tile =
+        InFours && Lanes::count == 1 ? std::int64_t(std::uint32_t(first) + (mask.kept >> 16)) : first + t;
     store_tile4<InFours, Certifies>(problem, position_of_tile4<InFours, Lanes>(problem.grid, tile), tile, mask,
                                     replaced[t]);
   }
