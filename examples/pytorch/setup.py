@@ -115,9 +115,10 @@ def extension():
 def cuda_extension(cxx, arguments):
     cxx.append("-DTSENOR_TORCH_CUDA")
     cuda = sources("*.cu")
-    # The pruners take PyTorch's handle of cuSOLVER, from a library that PyTorch itself loads late.
+    # The pruners take PyTorch's handle of cuSOLVER, from a library that PyTorch itself loads late. It is found where
+    # PyTorch is beside the package, and else where it is now (pip install --target, --user).
     arguments["libraries"] = ["cublas", "torch_cuda_linalg"]
-    arguments["extra_link_args"].append("-Wl,-rpath,$ORIGIN/../torch/lib")
+    arguments["extra_link_args"].append(f"-Wl,-rpath,$ORIGIN/../torch/lib:{Path(torch.__file__).parent / 'lib'}")
     library = cusparselt()
     if library:
         cxx.append("-DTSENOR_TORCH_SPARSE24")

@@ -1,7 +1,11 @@
 """What the package says about its build, and what a build for the CPU alone says to CUDA tensors."""
 
 import importlib.metadata
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +45,33 @@ def test_the_version_is_the_installed_one():
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("not installed")
     assert tsenor_torch.__version__ == installed
+
+
+def imported_from(folder):
+    """What a new process says that imports the package from a folder."""
+    code, environment = "import tsenor_torch; print(tsenor_torch.__file__)", {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(Path(tsenor_torch.__file__).parent, tmp_path / "tsenor_torch")
+    return tmp_path
+
+
+def test_it_loads_from_a_folder_without_pytorch(copy):
+    """As `pip install --target` puts it."""
+    ran = imported_from(copy)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(str(copy))
+
+
+def test_what_the_loader_says_is_in_the_error(copy):
+    for library in (copy / "tsenor_torch").glob("_ops*.so"):
+        library.write_bytes(b"no library")
+    ran = imported_from(copy)
+    assert ran.returncode != 0
+    assert re.search("cannot be loaded into PyTorch .*: (file too short|invalid ELF header)", ran.stderr), ran.stderr
 
 
 @without_cuda

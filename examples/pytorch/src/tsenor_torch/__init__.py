@@ -41,9 +41,9 @@ try:
     torch.ops.load_library(_libraries[0])
 except OSError as error:
     raise ImportError(
-        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}: {error}. If they were built for "
-        "another one, build them again: pip install --no-build-isolation --force-reinstall --no-deps on tsenor_torch's "
-        "folder"
+        f"tsenor_torch's operators cannot be loaded into PyTorch {torch.__version__}: {error.__cause__ or error}. If "
+        "they were built for another one, build them again: pip install --no-build-isolation --force-reinstall "
+        "--no-deps on tsenor_torch's folder"
     ) from error
 
 from . import alps, pruners  # noqa: E402,F401  the pruners' operators
