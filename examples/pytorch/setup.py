@@ -57,6 +57,12 @@ def choose_architectures():
     return f"{ARCHITECTURES} (no GPU here; TORCH_CUDA_ARCH_LIST names others)"
 
 
+def run_path(beside, folder):
+    """The linker argument for a library that is found beside this package, where pip puts it, and else in the folder
+    where it is now (pip install --target, --user)."""
+    return f"-Wl,-rpath,$ORIGIN/../{beside}:{folder}"
+
+
 def cusparselt():
     """Arguments of the compiler and the linker for cuSPARSELt, from pip (it comes with PyTorch) or the CUDA toolkit."""
     found = importlib.util.find_spec("nvidia.cusparselt") if importlib.util.find_spec("nvidia") else None
@@ -66,9 +72,9 @@ def cusparselt():
         for folder in ("lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"):
             libraries = sorted((root / folder).glob("libcusparseLt.so.*"))
             if libraries and (root / "include" / "cusparseLt.h").exists():
-                # At run time it is found by its name: PyTorch has loaded it, or pip has put it beside this package.
-                link = [f"-L{root / folder}", f"-l:{libraries[0].name}", "-Wl,-rpath,$ORIGIN/../nvidia/cusparselt/lib"]
-                return [str(root / "include")], link
+                # Where PyTorch has loaded it, it is found by its name.
+                runpath = run_path("nvidia/cusparselt/lib", root / folder)
+                return [str(root / "include")], [f"-L{root / folder}", f"-l:{libraries[0].name}", runpath]
     return None
 
 
@@ -115,10 +121,9 @@ def extension():
 def cuda_extension(cxx, arguments):
     cxx.append("-DTSENOR_TORCH_CUDA")
     cuda = sources("*.cu")
-    # The pruners take PyTorch's handle of cuSOLVER, from a library that PyTorch itself loads late. It is found where
-    # PyTorch is beside the package, and else where it is now (pip install --target, --user).
+    # The pruners take PyTorch's handle of cuSOLVER, from a library that PyTorch itself loads late.
     arguments["libraries"] = ["cublas", "torch_cuda_linalg"]
-    arguments["extra_link_args"].append(f"-Wl,-rpath,$ORIGIN/../torch/lib:{Path(torch.__file__).parent / 'lib'}")
+    arguments["extra_link_args"].append(run_path("torch/lib", Path(torch.__file__).parent / "lib"))
     library = cusparselt()
     if library:
         cxx.append("-DTSENOR_TORCH_SPARSE24")

@@ -62,10 +62,6 @@ struct vectors {
   typedef float real __attribute__((vector_size(4 * Lanes)));
   typedef std::uint32_t bits __attribute__((vector_size(4 * Lanes)));
   template <class V>
-  static void set(V& x, int k, std::uint32_t value) {
-    x[k] = value;
-  }
-  template <class V>
   static auto get(const V& x, int k) {
     return x[k];
   }

@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(32 * block_warps<Width, For>, resident_blocks<
 
 constexpr int block_tiles4 = 128;
 
-// Each thread solves a 4x4 tile. Plain: of rows on boundaries of four, without prices and reports.
+// Each thread solves a 4x4 tile. Plain: what problem.is_plain4() says.
 template <bool Plain, constraint Kept, class Weight, class Importance>
 __global__ void __launch_bounds__(block_tiles4, Plain ? 8 : 4)
     find_mask_kernel4(const problem<Weight, Importance> problem) {

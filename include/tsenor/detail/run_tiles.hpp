@@ -7,7 +7,7 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
-// Tiles of 4x4. Plain: of rows on boundaries of four, without prices and reports.
+// Tiles of 4x4. Plain: what problem.is_plain4() says.
 template <bool Plain, class Weight, class Importance>
 __attribute__((noinline)) void run_tiles4(const problem<Weight, Importance>& problem, std::int64_t begin,
                                           std::int64_t end) {

@@ -190,11 +190,11 @@ TSENOR_FN Bits seven_of(const V (&w)[4][4], const V (&cross)[4][4], const Bits& 
     return choice<V, Bits>{V{} - sum, in_cross | j2 << 4 * (1 - i)};
   };
   const Bits b = at_first(pair, column), c = at_second(pair, column);
-  const auto upper = better(better(alone(0, first[4] + second[1], b, c), alone(1, first[0] + second[5], c, b)),
-                            better(alone(0, second[4] + first[1], c, b), alone(1, second[0] + first[5], b, c)));
+  const auto best = better(better(alone(0, first[4] + second[1], b, c), alone(1, first[0] + second[5], c, b)),
+                           better(alone(0, second[4] + first[1], c, b), alone(1, second[0] + first[5], b, c)));
   const Bits d = at_first(5 - pair, column), e = at_second(5 - pair, column);
   const auto straight = first[2] + second[3] <= second[2] + first[3];
-  const Bits kept = (upper.entries | (straight ? d << 8 | e << 12 : e << 8 | d << 12)) ^ 0xffffu;
+  const Bits kept = (best.entries | (straight ? d << 8 | e << 12 : e << 8 | d << 12)) ^ 0xffffu;
   return below ? (kept << 8 | kept >> 8) & 0xffffu : kept;
 }
 
