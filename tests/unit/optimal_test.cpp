@@ -201,6 +201,15 @@ TEST(Optimal, TilesOfColumnsOfLognormalScalesTakeLittleMoreSearchingThanGaussian
                         [&](float w, int, int col) { return w * std::exp(scales[std::size_t(col)]); });
 }
 
+// Coarse weights have all the digits that sums of 16 bits leave room for.
+TEST(Optimal, LognormalTilesOfM8TakeLittleMoreSearchingThanGaussianOnes) {
+  constexpr int side = 256;
+  for (const constraint c : both_constraints) {
+    const auto settled_of = [&](distribution d) { return settled({4, 8}, c, make_weights(d, side, side, 3), side); };
+    EXPECT_LT(settled_of(distribution::lognormal), 2 * settled_of(distribution::gaussian));
+  }
+}
+
 TEST(Optimal, TilesOfFewDifferentWeightsTakeLittleMoreSearchingThanGaussianOnes) {
   for (const pattern nm : {pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
     for (const constraint c : both_constraints)

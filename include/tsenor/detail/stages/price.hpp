@@ -11,6 +11,9 @@
 
 namespace tsenor::detail::TSENOR_MACHINE {
 
+constexpr int sweeps = 4;          // more cost what they save (see bench/NOTES.md)
+constexpr int constant_steps = 4;  // as well
+
 // The price that puts 0 midway between the n-th largest of w + price and the next.
 template <class L>
 TSENOR_FN typename L::index midprice(const typename L::index& nth, const typename L::index& next,
@@ -44,6 +47,136 @@ TSENOR_FN typename L::index balance(L& l, bool rows, const Prices& prices, const
   around_prices<L>(l.weights.entries(rows), prices, quota.n + quota.fillers, nth, next);
   const typename L::index price = midprice<L>(nth, next, rows ? quota.row : quota.col);
   return quota.at_most ? smallest(price, typename L::index(0)) : price;
+}
+
+// A row's entries of surplus > 0.
+template <class L, class Prices>
+TSENOR_FN typename L::bits better_entries(L& l, const Prices& col, const fixed_prices<L>& prices) {
+  using index = typename L::index;
+  return L::bits::template negative<L::width>(
+      [&](int k) { return index(0) - (l.weights.row_entry(k) + index(col[k]) + prices.row); });
+}
+
+// A sum over rows, and one over columns.
+struct both_sums {
+  float rows, cols;
+};
+template <class L>
+TSENOR_FN both_sums sums_of(const typename L::index& row, const typename L::index& col) {
+  std::uint32_t rows = 0, cols = 0;
+  L::for_each_lane([&](int i) {
+    rows += std::uint32_t(L::own(row, i));
+    cols += std::uint32_t(L::own(col, i));
+  });
+  return {float(std::int32_t(L::tile_sum(rows))), float(std::int32_t(L::tile_sum(cols)))};
+}
+
+// By how much prices are above 0 where rows' go up by `up`, and columns' down.
+template <class L>
+TSENOR_FN both_sums cut_off(const fixed_prices<L>& prices, int up) {
+  using index = typename L::index;
+  return sums_of<L>(largest(prices.row + index(up), index(0)), largest(prices.col - index(up), index(0)));
+}
+
+// What rows and columns lack that are cut off then: less than nothing where rounded prices leave them more.
+template <class L>
+TSENOR_FN both_sums lacking(L& l, const fixed_prices<L>& prices, int up, int shift, const quotas<L>& quota) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index zero = 0, unit = 1 << shift, row = prices.row + index(up), col = prices.col - index(up);
+  const auto cut_cols = col > zero;
+  const fixed_prices<L> cut{smallest(row, zero) * unit, smallest(col, zero) * unit};
+  const bits better = better_entries(l, l.share(cut.col), cut), in_cut = better & bits(L::ballot(cut_cols));
+  const both_sums s = sums_of<L>(pick(row > zero, quota.row - L::count(better), zero), L::count(in_cut));
+  return {s.rows, float(quota.n * L::count(cut_cols)) - s.cols};
+}
+
+// By how much rows' prices go up and columns' down before they are cut off at 0, so that what was cut off lacks about as
+// much in rows as in columns: the dual is least there. What is lacking is counted in the middle between `least` and
+// `most`, and elsewhere taken to be in proportion to what is cut off. Not near the ends, where that is least known.
+template <class L>
+TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>& prices, int shift,
+                               const quotas<L>& quota, int least, int most) {
+  L::barrier();
+  L l(memory);
+  const int middle = (least + most) >> 1, margin = (most - least) >> 3;
+  const both_sums lacks = lacking(l, prices, middle, shift, quota), cut = cut_off(prices, middle);
+  const float by_row = (lacks.rows + 1) * (cut.cols + 1), by_col = (lacks.cols + 1) * (cut.rows + 1);
+  least += margin;
+  most -= margin;
+  TSENOR_ROLLED for (int step = 0; step < constant_steps; step++) {
+    const int up = (least + most) >> 1;
+    const both_sums here = cut_off(prices, up);
+    if (by_row * here.rows >= by_col * here.cols)
+      most = up;
+    else
+      least = up;
+  }
+  L::barrier();
+  return (least + most) >> 1;
+}
+
+// Where prices must not be positive, what is still positive is cut off. After the first sweep, where more than a few
+// would be, their free constant, (u + c, v - c), is the best one for that; else it makes the largest u and the largest v
+// equal. Sweeps that are cut off from the start leave the constant to the rows.
+template <class L>
+TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool first, typename L::coarse_result& row,
+                                 typename L::coarse_result& col) {
+  using index = typename L::index;
+  const index zero = 0, least = coarse_least, u = L::widen(row), v = L::widen(col);
+  const typename L::flag all(L::plain), is_row = all | (quota.row > zero), is_col = all | (quota.col > zero);
+  const fixed_prices<L> inside{pick(is_row, u, least), pick(is_col, v, least)};
+  const int row_top = L::tile_largest(inside.row), col_top = L::tile_largest(inside.col);
+  index up = (col_top - row_top) >> 1;
+  if constexpr (L::width > 8)
+    if (first) {
+      const int cut = L::count(inside.row + up > zero) + L::count(inside.col - up > zero);
+      const bool many = quota.at_most && cut > 2;
+      if (L::any_tile(many)) {
+        const index best = best_constant<L>(l.mine, inside, shift, quota, -row_top, many ? col_top : -row_top);
+        if (many) up = best;
+      }
+    }
+  if (!quota.at_most) return;
+  row = L::narrow(pick(is_row, largest(smallest(inside.row + up, zero), least), u));
+  col = L::narrow(pick(is_col, largest(smallest(inside.col - up, zero), least), v));
+}
+
+// Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
+// so; returns whether all were made.
+template <class L, class Look>
+TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, int shift, const quotas<L>& quota,
+                             const Look& look, typename L::coarse_result& col) {
+  using result = typename L::coarse_result;
+  using index = typename L::index;
+  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
+  const int rank = quota.n + quota.fillers;
+  result row;
+  col = 0;
+  if constexpr (!L::plain) {
+    row = L::narrow(pick(is_filler<L>(quota), index(coarse_kept), index(coarse_outside)));
+    col = pick(col_quota > col, col, row);
+  }
+  TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
+    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
+    const auto half_sweep = [&](bool rows) {
+      coarse_sweep(l, rows ? lines.rows : lines.cols, rows ? col : row, sweep == 0, rows ? row_quota : col_quota, rank,
+                   coarse_least, most, rows ? row : col);
+    };
+    if constexpr (begins_anew<L> && !L::plain) {  // in half of the code
+      TSENOR_ROLLED for (int half = 0; half < 2; half++) {
+        half_sweep(half == 0);
+        if (half == 0 && sweep == 0 && look(row)) return false;
+      }
+    } else {
+      half_sweep(true);
+      if (begins_anew<L> && sweep == 0 && look(row)) return false;
+      half_sweep(false);
+    }
+    if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most))
+      make_not_positive(l, shift, quota, sweep == 0, row, col);
+  }
+  return true;
 }
 
 // Exact prices of coarse ones of columns, 0 outside the tile.

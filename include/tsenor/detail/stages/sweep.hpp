@@ -14,20 +14,15 @@ constexpr int kept_by_all = 1 << 29;  // with it the price of a lane outside tha
 // Coarse weights are within [0, 2^14], prices within (-2^14, 2^13], so that sums stay within 16 bits. Where a few
 // weights are so large that the others' coarse weights are small, coarse_shift gives way to a lesser one, and what is
 // beyond 2^14 then is cut off: it is kept in any case.
-constexpr int coarse_shift = 12;
-constexpr int coarse_most = 1 << (weight_bits - coarse_shift);
-constexpr int coarse_end = 2 * coarse_most;
-constexpr int coarse_least = 1 - coarse_end;  // of prices
-constexpr int coarse_outside = -coarse_end;   // prices of lanes outside, whose coarse weights are 0: below all sums
-constexpr int coarse_kept = 3 * coarse_most;  // and above
-constexpr int coarse_mean = 700;              // enough for the mean of coarse weights
+constexpr int coarse_shift = 11;
+constexpr int coarse_end = 1 << (weight_bits - coarse_shift);
+constexpr int coarse_most = coarse_end / 2, coarse_least = 1 - coarse_end;  // of prices
+constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
+constexpr int coarse_kept = coarse_end + coarse_most;  // and above
 template <class L>
-constexpr int coarse_median = L::width > 32 ? 600 : 150;  // enough for their median, so that the shift stays as it is
-
-constexpr int sweeps = 4;          // more cost what they save (see bench/NOTES.md)
-constexpr int constant_steps = 3;  // as well
+constexpr int coarse_mean = L::width > 32 ? 1400 : 700;  // enough for the mean of coarse weights
 template <class L>
-constexpr int constant_slope = L::width / 4;  // of the dual, where the search for its constant ends
+constexpr int coarse_median = L::width > 32 ? 1200 : 300;  // enough for their median, so that the shift stays as it is
 
 template <class L>
 struct fixed_prices {
@@ -132,7 +127,7 @@ TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
   l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
   sum = L::tile_sum(sum);
   const int entries = L::count(quota.row > index(0)) * L::count(quota.col > index(0));
-  const std::uint32_t least = std::uint32_t(entries * coarse_mean * scarce(quota.n, side) / side) >> 6;
+  const std::uint32_t least = std::uint32_t(entries * coarse_mean<L> * scarce(quota.n, side) / side) >> 6;
   int shift = exponent_of(float(sum)) - exponent_of(float(least));
   shift -= shift > 0 && least << shift > sum;
   const int line = L::tile_largest(largest(usual_entries<true>(l), usual_entries<false>(l)));
@@ -150,7 +145,7 @@ TSENOR_FN int first_shift(L& l, const typename L::index& sample, const quotas<L>
   l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sample, i)) >> 4; });
   const std::uint32_t top = std::uint32_t(L::tile_largest(sample)) >> 4, others = L::tile_sum(sum) - top;
   sum = others + (others < top ? others : top);
-  const std::uint32_t least = std::uint32_t(coarse_mean * scarce(quota.n, side)) >> 2;
+  const std::uint32_t least = std::uint32_t(coarse_mean<L> * scarce(quota.n, side)) >> 2;
   const int shift = exponent_of(float(sum)) - exponent_of(float(least));
   if (sum != 0 && shift <= coarse_shift) return shift > 0 ? shift : 0;
   return coarse_shift;
@@ -183,105 +178,6 @@ TSENOR_STAGE void coarse_sweep(L& l, const Entries& entries, const typename L::c
   }
   const result now = over_relaxed<L>(first ? target : price, target, least, most);
   price = L::plain ? now : pick(quota > result(0), now, price);
-}
-
-// A row's entries of surplus > 0.
-template <class L, class Prices>
-TSENOR_FN typename L::bits better_entries(L& l, const Prices& col, const fixed_prices<L>& prices) {
-  using index = typename L::index;
-  return L::bits::template negative<L::width>(
-      [&](int k) { return index(0) - (l.weights.row_entry(k) + index(col[k]) + prices.row); });
-}
-
-// By how much rows' prices go up and columns' down before they are cut off at 0, so that what was cut off lacks about as
-// much in rows as in columns: the dual is least there. Found by halving, between `least` and `most`.
-template <class L>
-TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>& prices, int shift,
-                               const quotas<L>& quota, int least, int most) {
-  using bits = typename L::bits;
-  using index = typename L::index;
-  const index zero = 0, unit = 1 << shift;
-  L::barrier();
-  L l(memory);
-  TSENOR_ROLLED for (int step = 0; step < constant_steps; step++) {
-    const bool apart = L::ballot(typename L::flag(least < most)) != 0;  // which tells the compiler that lanes agree
-    if (L::width <= 32 && !L::any_tile(apart)) break;                   // else it seldom is before the last step
-    const int up = (least + most) >> 1;
-    const index row = prices.row + index(up), col = prices.col - index(up);
-    const auto cut_rows = row > zero, cut_cols = (col > zero) & (quota.col > zero);
-    const fixed_prices<L> cut{smallest(row, zero) * unit, smallest(col, zero) * unit};
-    const bits better = better_entries(l, l.share(cut.col), cut), in_cut = better & bits(L::ballot(cut_cols));
-    const index lacking = pick(cut_rows, quota.row - L::count(better), zero) + L::count(in_cut);
-    std::uint32_t sum = 0;
-    l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(lacking, i)); });
-    const int slope = std::int32_t(L::tile_sum(sum)) - quota.n * L::count(cut_cols);
-    if (slope >= -constant_slope<L>) most = up;
-    if (slope <= constant_slope<L>) least = up;
-  }
-  L::barrier();
-  return (least + most) >> 1;
-}
-
-// Where prices must not be positive, what is still positive is cut off. After the first sweep, where more than a few
-// would be, their free constant, (u + c, v - c), is the best one for that; else it makes the largest u and the largest v
-// equal. Sweeps that are cut off from the start leave the constant to the rows.
-template <class L>
-TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool first, typename L::coarse_result& row,
-                                 typename L::coarse_result& col) {
-  using index = typename L::index;
-  const index zero = 0, least = coarse_least, u = L::widen(row), v = L::widen(col);
-  const int row_top = L::tile_largest(pick(quota.row > zero, u, least));
-  const int col_top = L::tile_largest(pick(quota.col > zero, v, least));
-  index up = (col_top - row_top) >> 1;
-  if constexpr (L::width > 8)
-    if (first) {
-      const int cut = L::count((u + up > zero) & (quota.row > zero)) + L::count((v - up > zero) & (quota.col > zero));
-      const bool many = quota.at_most && cut > 3;
-      if (L::any_tile(many)) {
-        const index best = best_constant<L>(l.mine, {u, v}, shift, quota, -row_top, many ? col_top : -row_top);
-        if (many) up = best;
-      }
-    }
-  if (!quota.at_most) return;
-  row = L::narrow(pick(quota.row > zero, largest(smallest(u + up, zero), least), u));
-  col = L::narrow(pick(quota.col > zero, largest(smallest(v - up, zero), least), v));
-}
-
-// Sweeps over rows and columns at the lower resolution. Ends after the first half of the first if look(row prices) says
-// so; returns whether all were made.
-template <class L, class Look>
-TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, int shift, const quotas<L>& quota,
-                             const Look& look, typename L::coarse_result& col) {
-  using result = typename L::coarse_result;
-  using index = typename L::index;
-  const result row_quota = L::narrow(quota.row), col_quota = L::narrow(quota.col);
-  const int rank = quota.n + quota.fillers;
-  result row;
-  col = 0;
-  if constexpr (!L::plain) {
-    row = L::narrow(pick(is_filler<L>(quota), index(coarse_kept), index(coarse_outside)));
-    col = pick(col_quota > col, col, row);
-  }
-  TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
-    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
-    const auto half_sweep = [&](bool rows) {
-      coarse_sweep(l, rows ? lines.rows : lines.cols, rows ? col : row, sweep == 0, rows ? row_quota : col_quota, rank,
-                   coarse_least, most, rows ? row : col);
-    };
-    if constexpr (begins_anew<L> && !L::plain) {  // in half of the code
-      TSENOR_ROLLED for (int half = 0; half < 2; half++) {
-        half_sweep(half == 0);
-        if (half == 0 && sweep == 0 && look(row)) return false;
-      }
-    } else {
-      half_sweep(true);
-      if (begins_anew<L> && sweep == 0 && look(row)) return false;
-      half_sweep(false);
-    }
-    if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most))
-      make_not_positive(l, shift, quota, sweep == 0, row, col);
-  }
-  return true;
 }
 
 }  // namespace tsenor::detail::TSENOR_MACHINE
