@@ -23,6 +23,8 @@ os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
 PartialState._prepare_backend = lambda *_: ("gloo", DistributedType.MULTI_GPU)
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
+sys.stdout.flush()
+os._exit(0)  # a thread of gloo may abort while Python takes itself down, as in ranks.py
 """
 
 
