@@ -93,7 +93,8 @@ TSENOR_FN both_sums lacking(L& l, const fixed_prices<L>& prices, int up, int shi
 
 // By how much rows' prices go up and columns' down before they are cut off at 0, so that what was cut off lacks about as
 // much in rows as in columns: the dual is least there. What is lacking is counted in the middle between `least` and
-// `most`, and elsewhere taken to be in proportion to what is cut off. Not near the ends, where that is least known.
+// `most`, and elsewhere taken to be in proportion to what is cut off. It stays off the ends, where the dual of scaled
+// columns may be least but more is left to repair (see bench/NOTES.md).
 template <class L>
 TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>& prices, int shift,
                                const quotas<L>& quota, int least, int most) {
