@@ -159,6 +159,34 @@ struct loaded_weights {
   }
 };
 
+// The optimum under exactly N, and what is left of it where rows and columns may keep fewer: the free constant of prices
+// becomes the one at which no column's is positive and rows' are the least. Where some rows' are positive still, they
+// give up what is not worth keeping at 0.
+template <class L>
+TSENOR_APART void repair_exactly_first(typename L::memory& memory, const quotas<L>& quota, int side, taken<L>& result,
+                                       effort& spent) {
+  using index = typename L::index;
+  L::barrier();
+  L l(memory);
+  taken<L> t = result;
+  effort all = spent;
+  repair(l, as_exactly(quota), t.kept, t.prices, all);
+  const auto inside = L::lane() < index(side);
+  const int row_top = L::tile_largest(pick(inside, t.prices.row, index(outside)));
+  const int col_top = L::tile_largest(pick(inside, t.prices.col, index(outside)));
+  t.prices.row = pick(inside, t.prices.row + index(col_top), index(0));
+  t.prices.col = pick(inside, t.prices.col - index(col_top), index(0));
+  if (L::any_tile(row_top + col_top > 0)) {
+    typename L::bits best;
+    balance_apart<L>(memory, true, quota, true, t.prices, best);
+    t.kept.rows = t.kept.rows & best;
+    t.kept.cols = L::transpose(t.kept.rows);
+  }
+  result = t;
+  spent = all;
+  L::barrier();
+}
+
 // load, price, take, repair, store.
 template <class L, class Weight, class Importance>
 TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, std::int64_t tile) {
@@ -170,8 +198,11 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   const tile_scale scale = load(l, problem, at, at.rows, at.cols, [&](int i, const auto& x) { loaded.put(l, i, x); });
   const index n = problem.nm.n, zero = 0;
   const quotas<L> quota{L::plain ? n : pick(L::lane() < index(at.rows), n, zero),
-                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero), problem.nm.n, at_most,
-                        fillers_of<L>(problem.nm.n, problem.nm.m)};
+                        L::plain ? n : pick(L::lane() < index(at.cols), n, zero),
+                        problem.nm.n,
+                        at_most,
+                        fillers_of<L>(problem.nm.n, problem.nm.m),
+                        is_exactly_first<L>(loaded.sample.digits, at_most && !at.partial(problem.nm.m))};
   const int shift = first_shift(l, loaded.sample.sum, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
   const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}
@@ -181,6 +212,13 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   mask_bits<L> kept;
   take(l, loaded.sample.digits, prices, quota, problem.nm.m, kept);
   effort spent{0, 0};
+  if constexpr (may_be_exactly_first<L>)
+    if (L::any_tile(quota.exactly_first)) {
+      taken<L> t{prices, kept};
+      repair_exactly_first<L>(l.mine, quota, problem.nm.m, t, spent);
+      prices = t.prices;
+      kept = t.kept;
+    }
   repair(l, quota, kept, prices, spent);
   if (!L::exactly && L::any_tile(may_keep_zeros(prices) && at_most)) {
     if (at_most) kept.rows = kept.rows - zero_entries(l);

@@ -56,6 +56,19 @@ TSENOR_FN typename L::bits equals_in_turn(const typename L::bits& best, const ma
   return took;
 }
 
+// The same, but last of all in the columns `last`.
+template <class L>
+TSENOR_FN typename L::bits equals_in_order(const typename L::bits& best, const mask_bits<L>& equals,
+                                           const typename L::flag& last, const quotas<L>& quota, int side) {
+  using bits = typename L::bits;
+  if constexpr (L::exactly) return equals_in_turn<L>(best, equals, quota, side);
+  const auto late = L::ballot(last);
+  const mask_bits<L> first{equals.rows - bits(late), where(!last, equals.cols)};
+  const bits took = equals_in_turn<L>(best, first, quota, side);
+  if (!L::any_tile(late != 0)) return took;
+  return took | first_equals<L>(equals.rows - first.rows, quota.row - L::count(best | took));
+}
+
 // A search over equals, breadth first from all columns with too many entries at once: what each row and column was
 // reached from, as a set of one.
 template <class L>
@@ -88,12 +101,12 @@ TSENOR_FN reached<L> reach(const mask_bits<L>& kept, const mask_bits<L>& equals,
 }
 
 // Moves units from columns with too many entries to others that have room, along paths over equals, which cost nothing.
+// `off` is by how many entries a column has too many.
 template <class L>
-TSENOR_FN void move_over_equals(const mask_bits<L>& equals, const quotas<L>& quota, bool wanted, mask_bits<L>& kept) {
+TSENOR_FN void move_over_equals(const mask_bits<L>& equals, typename L::index off, bool wanted, mask_bits<L>& kept) {
   using bits = typename L::bits;
   using index = typename L::index;
   const index zero = 0, one = 1, me = L::lane();
-  index off = L::count(kept.cols) - quota.col;
   TSENOR_ROLLED while (true) {
     const reached<L> r = reach<L>(kept, equals, off, wanted);
     bool walking = r.hit != 0;
@@ -110,6 +123,19 @@ TSENOR_FN void move_over_equals(const mask_bits<L>& equals, const quotas<L>& quo
       walking = walking && !ends;
       col = before;
     }
+  }
+}
+
+// The same, last of all to the columns `last`.
+template <class L>
+TSENOR_FN void move_in_order(const mask_bits<L>& equals, const typename L::flag& last, const quotas<L>& quota,
+                             bool wanted, mask_bits<L>& kept) {
+  using index = typename L::index;
+  const index zero = 0;
+  TSENOR_ROLLED for (bool all = L::exactly || !L::any_tile(L::ballot(last) != 0); true; all = true) {
+    const index off = L::count(kept.cols) - quota.col;
+    move_over_equals<L>(equals, pick(last & !all, largest(off, zero), off), wanted, kept);
+    if (all) return;
   }
 }
 

@@ -118,8 +118,9 @@ TSENOR_APART int best_constant(typename L::memory& memory, const fixed_prices<L>
 }
 
 // Where prices must not be positive, what is still positive is cut off. After the first sweep, where more than a few
-// would be, their free constant, (u + c, v - c), is the best one for that; else it makes the largest u and the largest v
-// equal. Sweeps that are cut off from the start leave the constant to the rows.
+// would be, their free constant, (u + c, v - c), is the best one for that; else, and where n is more than half of the
+// lanes, it makes the largest u and the largest v equal. Sweeps that are cut off from the start leave the constant to
+// the rows.
 template <class L>
 TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool first, typename L::coarse_result& row,
                                  typename L::coarse_result& col) {
@@ -132,7 +133,7 @@ TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool f
   if constexpr (L::width > 8)
     if (first) {
       const int cut = L::count(inside.row + up > zero) + L::count(inside.col - up > zero);
-      const bool many = quota.at_most && cut > 2;
+      const bool many = quota.at_most && cut > 2 && 2 * quota.n <= L::width;
       if (L::any_tile(many)) {
         const index best = best_constant<L>(l.mine, inside, shift, quota, -row_top, many ? col_top : -row_top);
         if (many) up = best;
@@ -158,8 +159,9 @@ TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, int sh
     row = L::narrow(pick(is_filler<L>(quota), index(coarse_kept), index(coarse_outside)));
     col = pick(col_quota > col, col, row);
   }
+  const bool cuts = first_problem(quota).at_most;
   TSENOR_ROLLED for (int sweep = 0; sweep < sweeps; sweep++) {
-    const int most = quota.at_most && sweep > 0 ? 0 : coarse_most;
+    const int most = cuts && sweep > 0 ? 0 : coarse_most;
     const auto half_sweep = [&](bool rows) {
       coarse_sweep(l, rows ? lines.rows : lines.cols, rows ? col : row, sweep == 0, rows ? row_quota : col_quota, rank,
                    coarse_least, most, rows ? row : col);
@@ -174,7 +176,7 @@ TSENOR_FN bool coarse_sweeps(L& l, const typename L::coarse_lines& lines, int sh
       if (begins_anew<L> && sweep == 0 && look(row)) return false;
       half_sweep(false);
     }
-    if (!L::exactly && sweep < sweeps - 1 && L::any_tile(quota.at_most))
+    if (!L::exactly && sweep < sweeps - 1 && L::any_tile(cuts))
       make_not_positive(l, shift, quota, sweep == 0, row, col);
   }
   return true;

@@ -42,8 +42,19 @@ struct quotas {
   typename L::index row, col;  // n, or 0 outside the tile
   int n;
   bool at_most;
-  int fillers;  // see fillers_of
+  int fillers;                 // see fillers_of
+  bool exactly_first = false;  // see is_exactly_first
 };
+
+// The same problem where rows and columns have to keep n, and the one that is solved first.
+template <class L>
+TSENOR_FN quotas<L> as_exactly(const quotas<L>& quota) {
+  return {quota.row, quota.col, quota.n, false, quota.fillers};
+}
+template <class L>
+TSENOR_FN quotas<L> first_problem(const quotas<L>& quota) {
+  return {quota.row, quota.col, quota.n, quota.at_most && !quota.exactly_first, quota.fillers};
+}
 
 // How many lanes outside of every tile, the last ones, stand for rows and columns that all keep; none keeps the others.
 // So the rank that is looked for is the middle one of all lanes, where M leaves over enough: fewest comparisons.
@@ -60,18 +71,18 @@ TSENOR_FN typename L::flag is_filler(const quotas<L>& quota) {
 // The same for the general lanes.
 template <class L>
 TSENOR_FN quotas<typename L::general> as_general(const quotas<L>& quota) {
-  return {quota.row, quota.col, quota.n, quota.at_most, quota.fillers};
+  return {quota.row, quota.col, quota.n, quota.at_most, quota.fillers, quota.exactly_first};
 }
 
 // Tiles of M > 32 begin their sweeps anew where the first half of the first shows that their resolution is too low.
 template <class L>
 constexpr bool begins_anew = L::width > 32;
-// Others have a sample of rows. Of M <= 8 all, for has_large_unit; else four that tell the resolution too, no two of
-// them a power of two apart, which any M of these lanes has.
+// A sample of rows tells whether a tile has a large unit. With 8 and 64 lanes it is all rows; with 16 and 32 lanes four
+// that tell the resolution too, no two of them a power of two apart, which any M of these lanes has.
 template <class L>
 TSENOR_FN bool is_sampled(int row) {
-  constexpr std::uint32_t rows = L::width == 32 ? 0x8421u : L::width == 16 ? 0xa5u : 0xffu;
-  return !begins_anew<L> && (rows >> row & 1u) != 0;
+  constexpr std::uint32_t rows = L::width == 32 ? 0x8421u : 0xa5u;
+  return L::width == 8 || L::width == 64 || (rows >> row & 1u) != 0;
 }
 
 // The sum of the sampled rows, and all binary digits that their weights have.
@@ -87,6 +98,16 @@ template <class L>
 TSENOR_FN bool has_large_unit(const typename L::index& digits) {
   using index = typename L::index;
   return L::ballot(digits - (digits >> unit_shift) * index(1 << unit_shift) > index(0)) == 0;
+}
+
+// Whether a tile under at most N is solved under exactly N first. Of few different weights that is the optimum of both,
+// mostly, and found by half as many searches. With M <= 32 the code would cost other tiles more.
+template <class L>
+constexpr bool may_be_exactly_first = !L::exactly && L::width > 32;
+template <class L>
+TSENOR_FN bool is_exactly_first(const typename L::index& digits, bool may_be) {
+  if constexpr (may_be_exactly_first<L>) return has_large_unit<L>(digits) && may_be;
+  return false;
 }
 
 // Where less than half of the entries are kept, prices are larger beside the weights' mean: this of `side`.

@@ -22,34 +22,42 @@ TSENOR_FN typename L::bits best_entries(L& l, const Prices& col, const fixed_pri
   return L::plain ? best : where(quota.row > zero, best & bits(L::ballot(quota.col > zero)));
 }
 
-// Of a row's entries of surplus >= 0, those above 0, and as many of those at 0, the equals, as it has room for. Of
-// `many` equals columns get even shares, and units move over equals until no path is left.
-template <class L, class Prices>
-TSENOR_STAGE void take_better(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
-                              [[maybe_unused]] bool many, typename L::bits& best) {
-  const typename L::bits better = better_entries(l, col, prices), equal = best - better, above = best & better;
-  best = above | first_equals<L>(equal, quota.row - L::count(above));
-  if constexpr (L::width <= 32)
-    if (L::any_tile(many)) {
-      const mask_bits<L> equals{equal, L::transpose(equal)};
-      const typename L::bits in_turn = above | equals_in_turn<L>(above, equals, quota, side);
-      mask_bits<L> kept{in_turn, L::transpose(in_turn)};
-      move_over_equals<L>(equals, quota, many, kept);
-      if (many) best = kept.rows;
-    }
+// Columns of price 0 may keep fewer for nothing: of equals, rows take those in others first. Not with care: where there
+// are few different weights that costs more than it brings.
+template <class L>
+TSENOR_FN typename L::flag come_last(const fixed_prices<L>& prices, const quotas<L>& quota, bool care) {
+  return (prices.col == typename L::index(0)) & (quota.at_most && !care);
 }
 
-// Rows take their n best, those of surplus >= 0, and choose among equals: where rows may keep fewer, with care only if
-// that is wanted.
+// Of their best entries rows keep those of surplus above 0, and as many of the others, the equals, as they have room for;
+// of `many` equals so that columns get even shares. Returns whether any tile has many; `equals` are set then.
+template <class L, class Prices>
+TSENOR_STAGE bool take_better(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
+                              bool many, const typename L::flag& last, typename L::bits& best, mask_bits<L>& equals) {
+  using bits = typename L::bits;
+  const bits better = better_entries(l, col, prices), equal = best - better, above = best & better;
+  if (L::any_tile(!many)) best = above | first_equals<L>(equal, quota.row - L::count(above));
+  if (!L::any_tile(many)) return false;
+  equals = {equal, L::transpose(equal)};
+  const bits in_turn = above | equals_in_order<L>(above, equals, last, quota, side);
+  if (many) best = in_turn;
+  return true;
+}
+
+// Rows take their n best, those of surplus >= 0, and choose among equals. Then units move over these until no path is
+// left.
 template <class L, class Prices>
 TSENOR_STAGE void take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                             bool care, mask_bits<L>& kept) {
   kept.rows = best_entries(l, col, prices, quota, care);
-  const auto chooses = L::count(kept.rows) > quota.row;
-  const int choosing = L::count(chooses);
+  const int choosing = L::count(L::count(kept.rows) > quota.row);
   const bool many = choosing * 4 > side;
-  if (L::any_tile(choosing != 0)) take_better(l, col, prices, quota, side, many && (care || !quota.at_most), kept.rows);
+  const typename L::flag last = come_last(prices, quota, care);
+  mask_bits<L> equals;
+  bool moves = false;
+  if (L::any_tile(choosing != 0)) moves = take_better(l, col, prices, quota, side, many, last, kept.rows, equals);
   kept.cols = L::transpose(kept.rows);
+  if (moves) move_in_order<L>(equals, last, quota, many, kept);
 }
 
 // Prices of columns rounded to the power of two of which all weights are multiples, where that is above `least`: what is
@@ -123,6 +131,13 @@ TSENOR_APART void balance_apart(typename L::memory& memory, bool rows, const quo
   L::barrier();
 }
 
+// For M > 32 where few rows choose: of their best entries they keep those of surplus above 0, and the first of the others.
+template <class L>
+TSENOR_FN void take_first(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, typename L::bits& best) {
+  const typename L::bits above = best & better_entries(l, shared_prices(l, prices.col, quota), prices);
+  best = above | first_equals<L>(best - above, quota.row - L::count(above));
+}
+
 // Of their best entries, `best`, rows choose among equals with more care for columns. Returns whether a row has to;
 // `equals` are all entries of surplus 0.
 template <class L>
@@ -134,7 +149,7 @@ TSENOR_FN bool take_in_turn(L& l, const fixed_prices<L>& prices, const quotas<L>
   const auto chooses = L::count(best) > quota.row;
   const bits open = where(chooses, equals.rows), above = best - open;
   const mask_bits<L> these{open, equals.cols & bits(L::ballot(chooses))};
-  kept.rows = above | equals_in_turn<L>(above, these, quota, side);
+  kept.rows = above | equals_in_order<L>(above, these, come_last(prices, quota, false), quota, side);
   kept.cols = L::transpose(kept.rows);
   return L::ballot(chooses) != 0;
 }
@@ -155,34 +170,38 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
   L::barrier();
   L l(memory);
   taken<L> t = result;
-  const int least = quota.at_most ? 1 << (unit_shift - 1) : 1 << coarse_shift;
+  const quotas<L> first = first_problem(quota);
+  const int least = first.at_most ? 1 << (unit_shift - 1) : 1 << coarse_shift;
   t.prices.col = rounded_to_unit(l, t.prices.col, least);
   mask_bits<L> equals;
   bool chooses = false;
   TSENOR_ROLLED for (int steps = far ? 2 : 1; true; steps = 2) {
     typename L::bits best;
-    TSENOR_ROLLED for (; steps > 0; steps--) balance_apart(memory, steps == 1, quota, true, t.prices, best);
-    chooses = take_in_turn(l, t.prices, quota, side, best, t.kept, equals);
+    TSENOR_ROLLED for (; steps > 0; steps--) balance_apart(memory, steps == 1, first, true, t.prices, best);
+    chooses = take_in_turn(l, t.prices, first, side, best, t.kept, equals);
     if (far) break;
-    far = has_far_off<L>(t.kept.cols, t.prices, quota, side);
+    far = has_far_off<L>(t.kept.cols, t.prices, first, side);
     if (!far) break;
   }
-  if (chooses) move_over_equals<L>(equals, quota, true, t.kept);
+  if (chooses) move_in_order<L>(equals, come_last(t.prices, first, false), first, true, t.kept);
   result = t;
   L::barrier();
 }
 
 // Tiles of M > 32, one at a time.
 template <class L>
-TSENOR_FN void take_wide(L& l, fixed_prices<L>& prices, const quotas<L>& quota, int side, mask_bits<L>& kept) {
-  balance_apart<L>(l.mine, true, quota, false, prices, kept.rows);
-  const int choosing = L::count(L::count(kept.rows) > quota.row);
+TSENOR_FN void take_wide(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
+                         int side, mask_bits<L>& kept) {
   bool far = false;
-  if (choosing * 4 <= side) {
-    if (choosing != 0) take_better(l, shared_prices(l, prices.col, quota), prices, quota, side, false, kept.rows);
-    kept.cols = L::transpose(kept.rows);
-    far = has_far_off<L>(kept.cols, prices, quota, side);
-    if (!far) return;
+  if (!has_large_unit<L>(digits)) {
+    balance_apart<L>(l.mine, true, quota, false, prices, kept.rows);
+    const int choosing = L::count(L::count(kept.rows) > quota.row);
+    if (choosing * 4 <= side) {
+      if (choosing != 0) take_first<L>(l, prices, quota, kept.rows);
+      kept.cols = L::transpose(kept.rows);
+      far = has_far_off<L>(kept.cols, prices, quota, side);
+      if (!far) return;
+    }
   }
   taken<L> t{prices, kept};
   take_with_care<L>(l.mine, quota, side, far, t);
@@ -195,7 +214,7 @@ template <class L>
 TSENOR_STAGE void take(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota, int side,
                        mask_bits<L>& kept) {
   if constexpr (L::width > 32)
-    take_wide(l, prices, quota, side, kept);
+    take_wide(l, digits, prices, quota, side, kept);
   else
     take_narrow(l, digits, prices, quota, side, kept);
 }
