@@ -42,6 +42,24 @@ TEST_P(OptimalPatterns, AreFeasibleAndCertifiedForEveryN) {
   }
 }
 
+// Few different weights, in rows and columns so unlike that some keep fewer than N: what is the optimum under exactly N
+// is none here.
+TEST(Optimal, TilesOfFewDifferentWeightsKeepFewerWhereThatIsBetter) {
+  constexpr int side = 128;
+  std::vector<float> weights = make_weights(distribution::gaussian, side, side, 13);
+  for (int i = 0; i < side * side; ++i) {
+    const int row = i / side, col = i % side;
+    const float few = std::floor(std::fmin(2 * std::fabs(weights[std::size_t(i)]), 3.f));
+    weights[std::size_t(i)] = few * float(row % 5 == 0 ? 8 : 1) * float(col % 7 == 0 ? 4 : 1);
+  }
+  for (const int n : {1, 5, 20, 32, 40, 60, 63}) {
+    SCOPED_TRACE(n);
+    const auto s = solve_priced(pattern{n, 64}, weights, side, side, optimal_options(constraint::at_most));
+    expect_certified(pattern{n, 64}, constraint::at_most, importances_of(weights), s);
+    if (n == 32) EXPECT_LT(std::count(s.mask.begin(), s.mask.end(), 1), side * side / 2);
+  }
+}
+
 #if defined(TSENOR_HAVE_LEMON)
 
 // Tiles of h x w of one pattern against LEMON.
@@ -214,6 +232,19 @@ TEST(Optimal, TilesOfFewDifferentWeightsTakeLittleMoreSearchingThanGaussianOnes)
   for (const pattern nm : {pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
     for (const constraint c : both_constraints)
       expect_searching_of(nm, c, 3, [](float w, int, int) { return std::floor(std::fmin(2 * std::fabs(w), 3.f)); });
+}
+
+// Under exactly N first, with M > 32.
+TEST(Optimal, TilesOfM64OfFewDifferentWeightsTakeLessSearchingThanGaussianOnesUnderAtMostN) {
+  expect_searching_of({32, 64}, constraint::at_most, 0.7,
+                      [](float w, int, int) { return std::floor(std::fmin(2 * std::fabs(w), 3.f)); });
+}
+
+// Where all entries of a tile are equals, those go first to columns that may not keep fewer.
+TEST(Optimal, TilesOfSumsOfRowAndColumnTakeLessSearchingThanGaussianOnesUnderAtMostN) {
+  for (const pattern nm : {pattern{8, 16}, pattern{16, 32}, pattern{32, 64}})
+    expect_searching_of(nm, constraint::at_most, nm.m > 32 ? 0.7 : 0.1,
+                        [](float, int row, int col) { return float((813 * row + col) % 1009); });
 }
 
 TEST(Optimal, DoesNotDependOnThreadsOrScale) {
