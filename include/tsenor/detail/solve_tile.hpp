@@ -154,7 +154,8 @@ struct loaded_weights {
     }
     if (is_sampled<L>(i)) {
       const index counted = L::plain ? w : largest(w, index(0));
-      sample = {sample.sum + counted, sample.digits | counted};
+      sample.digits = sample.digits | counted;
+      if constexpr (!begins_anew<L>) sample.sum = sample.sum + counted;
     }
   }
 };

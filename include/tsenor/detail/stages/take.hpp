@@ -22,10 +22,13 @@ TSENOR_FN typename L::bits best_entries(L& l, const Prices& col, const fixed_pri
   return L::plain ? best : where(quota.row > zero, best & bits(L::ballot(quota.col > zero)));
 }
 
-// Columns of price 0 may keep fewer for nothing: of equals, rows take those in others first. Not with care: where there
-// are few different weights that costs more than it brings.
+// Columns of price 0 may keep fewer for nothing: of equals, rows take those in others first. Not with care, nor with M <=
+// 16: where there are few different weights, or few in all, that costs more than it brings.
+template <class L>
+constexpr bool columns_come_last = L::width > 16;
 template <class L>
 TSENOR_FN typename L::flag come_last(const fixed_prices<L>& prices, const quotas<L>& quota, bool care) {
+  if constexpr (!columns_come_last<L>) return typename L::flag(false);
   return (prices.col == typename L::index(0)) & (quota.at_most && !care);
 }
 
@@ -44,14 +47,14 @@ TSENOR_STAGE bool take_better(L& l, const Prices& col, const fixed_prices<L>& pr
   return true;
 }
 
-// Rows take their n best, those of surplus >= 0, and choose among equals. Then units move over these until no path is
-// left.
+// Rows take their n best, those of surplus >= 0, and choose among equals: where rows may keep fewer and no columns come
+// last, in turn only with care. Then units move over these until no path is left.
 template <class L, class Prices>
 TSENOR_STAGE void take_best(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                             bool care, mask_bits<L>& kept) {
   kept.rows = best_entries(l, col, prices, quota, care);
   const int choosing = L::count(L::count(kept.rows) > quota.row);
-  const bool many = choosing * 4 > side;
+  const bool many = choosing * 4 > side && (columns_come_last<L> || care || !quota.at_most);
   const typename L::flag last = come_last(prices, quota, care);
   mask_bits<L> equals;
   bool moves = false;
