@@ -160,9 +160,9 @@ struct loaded_weights {
   }
 };
 
-// The optimum under exactly N, and what is left of it where rows and columns may keep fewer: the free constant of prices
-// becomes the one at which no column's is positive and rows' are the least. Where some rows' are positive still, they
-// give up what is not worth keeping at 0.
+// The optimum under exactly N, and what is left of it where rows and columns may keep fewer. The free constant of
+// prices becomes the one at which no column's is positive and rows' are the least. Where some rows' are positive still,
+// they give up what is not worth keeping at 0.
 template <class L>
 TSENOR_APART void repair_exactly_first(typename L::memory& memory, const quotas<L>& quota, int side, taken<L>& result,
                                        effort& spent) {

@@ -22,8 +22,8 @@ TSENOR_FN typename L::bits best_entries(L& l, const Prices& col, const fixed_pri
   return L::plain ? best : where(quota.row > zero, best & bits(L::ballot(quota.col > zero)));
 }
 
-// Columns of price 0 may keep fewer for nothing: of equals, rows take those in others first. Not with care, nor with M <=
-// 16: where there are few different weights, or few in all, that costs more than it brings.
+// Columns of price 0 may keep fewer for nothing: of equals, rows take those in others first. Not with care, nor with
+// M <= 16: where there are few different weights, or few in all, that costs more than it brings.
 template <class L>
 constexpr bool columns_come_last = L::width > 16;
 template <class L>
@@ -32,8 +32,8 @@ TSENOR_FN typename L::flag come_last(const fixed_prices<L>& prices, const quotas
   return (prices.col == typename L::index(0)) & (quota.at_most && !care);
 }
 
-// Of their best entries rows keep those of surplus above 0, and as many of the others, the equals, as they have room for;
-// of `many` equals so that columns get even shares. Returns whether any tile has many; `equals` are set then.
+// Of their best entries rows keep those of surplus above 0, and as many of the others, the equals, as they have room
+// for; of `many` equals so that columns get even shares. Returns whether any tile has many; `equals` are set then.
 template <class L, class Prices>
 TSENOR_STAGE bool take_better(L& l, const Prices& col, const fixed_prices<L>& prices, const quotas<L>& quota, int side,
                               bool many, const typename L::flag& last, typename L::bits& best, mask_bits<L>& equals) {
@@ -134,7 +134,7 @@ TSENOR_APART void balance_apart(typename L::memory& memory, bool rows, const quo
   L::barrier();
 }
 
-// For M > 32 where few rows choose: of their best entries they keep those of surplus above 0, and the first of the others.
+// For M > 32 where few rows choose: of their best entries they keep those of surplus above 0, and the first others.
 template <class L>
 TSENOR_FN void take_first(L& l, const fixed_prices<L>& prices, const quotas<L>& quota, typename L::bits& best) {
   const typename L::bits above = best & better_entries(l, shared_prices(l, prices.col, quota), prices);
