@@ -117,11 +117,22 @@ TEST(Optimal, KeepsAsMuchOfTheTransposedTile) {
       }
 }
 
+void expect_no_zeros_kept(pattern p, const std::vector<float>& weights, int side) {
+  const solution s = solve(p, weights, side, side, optimal_options(constraint::at_most));
+  for (std::size_t k = 0; k < weights.size(); ++k)
+    EXPECT_FALSE(s.mask[k] != 0 && weights[k] == 0) << p.n << ":" << p.m << ", entry " << k;
+}
+
+// Rows take zeros with care, and searches do.
 TEST(Optimal, KeepsNoWeightOfZeroImportanceUnderAtMost) {
-  for (const pattern p : {pattern{2, 4}, pattern{7, 8}, pattern{8, 16}, pattern{16, 16}, pattern{16, 32}}) {
-    const std::vector<float> weights = make_weights(distribution::mostlyzero, 4 * p.m, 4 * p.m, 29);
-    const solution s = solve(p, weights, 4 * p.m, 4 * p.m, optimal_options(constraint::at_most));
-    for (std::size_t k = 0; k < weights.size(); ++k) EXPECT_FALSE(s.mask[k] != 0 && weights[k] == 0) << "entry " << k;
+  for (const pattern p : {pattern{2, 4}, pattern{7, 8}, pattern{8, 16}, pattern{16, 16}, pattern{20, 24},
+                          pattern{16, 32}, pattern{32, 64}, pattern{60, 64}}) {
+    for (const distribution d : {distribution::mostlyzero, distribution::ties})
+      expect_no_zeros_kept(p, make_weights(d, 4 * p.m, 4 * p.m, 29), 4 * p.m);
+    const int side = 12 * p.m;
+    std::vector<float> ramp(std::size_t(side * side));
+    for (std::size_t k = 0; k < ramp.size(); ++k) ramp[k] = float(k % 1009);
+    expect_no_zeros_kept(p, ramp, side);
   }
 }
 

@@ -75,19 +75,25 @@ TSENOR_FN earlier_prices<L> read_prices(L& l, const problem<Weight, Importance>&
   return read_prices_as<Weight>(l, problem, at, tile, scale, at_most);
 }
 
-// Whether the mask may have entries that keep nothing, if no price is positive: only where those of its row and column
-// are 0.
+// Entries that keep nothing go, where rows and columns may keep fewer: only those of prices 0 can have them.
 template <class L>
-TSENOR_FN bool may_keep_zeros(const fixed_prices<L>& prices) {
-  const typename L::index zero = 0;
-  const auto rows = L::ballot(prices.row == zero), cols = L::ballot(prices.col == zero);
-  return rows != 0 && cols != 0;
-}
-
-// The entries that keep nothing.
-template <class L>
-TSENOR_FN typename L::bits zero_entries(const L& l) {
-  return L::bits::template negative<L::width>([&](int k) { return l.weights.row_entry(k) - typename L::index(1); });
+TSENOR_FN void drop_zeros(const L& l, const fixed_prices<L>& prices, const quotas<L>& quota, bool may_have,
+                          mask_bits<L>& kept) {
+  using bits = typename L::bits;
+  using index = typename L::index;
+  const index zero = 0;
+  const auto in_row = prices.row == zero;
+  const auto rows = L::ballot(in_row), cols = L::ballot((prices.col == zero) & (quota.col > zero));
+  bits zeros(0);
+  auto left = quota.at_most && may_have && rows != 0 ? cols : 0;
+  TSENOR_ROLLED while (L::any_tile(left != 0)) {
+    const int k = L::first(left);
+    zeros = zeros | bits::one(index(k), in_row & !(l.weights.row_entry(k) > zero) & (left != 0));
+    left &= left - 1;
+  }
+  if (!L::any(zeros.any())) return;
+  kept.rows = kept.rows - zeros;
+  kept.cols = L::transpose(kept.rows);
 }
 
 // An importance, which is below 2, as the nearest integer w, the greater of two: it is within 2^-25. What is added
@@ -211,7 +217,7 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
   fixed_prices<L> prices;
   price(l, loaded.held, shift, quota, earlier, problem.nm.m, prices.col);
   mask_bits<L> kept;
-  take(l, loaded.sample.digits, prices, quota, problem.nm.m, kept);
+  const bool care = take(l, loaded.sample.digits, prices, quota, problem.nm.m, kept);
   effort spent{0, 0};
   if constexpr (may_be_exactly_first<L>)
     if (L::any_tile(quota.exactly_first)) {
@@ -221,10 +227,8 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
       kept = t.kept;
     }
   repair(l, quota, kept, prices, spent);
-  if (!L::exactly && L::any_tile(may_keep_zeros(prices) && at_most)) {
-    if (at_most) kept.rows = kept.rows - zero_entries(l);
-    kept.cols = L::transpose(kept.rows);
-  }
+  const bool may_have_zeros = care || quota.exactly_first || spent.moves != 0;
+  if constexpr (!L::exactly) drop_zeros(l, prices, quota, may_have_zeros, kept);
   store(l, problem, at, tile, kept, prices, scale, spent, [&](auto& p) { centre(l, quota, p); });
 }
 

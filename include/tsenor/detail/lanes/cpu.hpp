@@ -208,6 +208,7 @@ struct lanes : lane_values<Width> {
   }
   TSENOR_FN static void barrier() {}
   TSENOR_FN static bool any_tile(bool f) { return f; }
+  TSENOR_FN static bool any(const flag& f) { return ballot(f) != 0; }
   template <class T, class Part, int P>
   TSENOR_FN static T tile_largest(const pack<T, Part, P>& x) {
     Part y = x.part[0];
@@ -216,6 +217,9 @@ struct lanes : lane_values<Width> {
     T r = y[0];
     for (int i = 1; i < values::template part_lanes<T>; i++) r = r > y[i] ? r : y[i];
     return r;
+  }
+  TSENOR_FN static two_ints tile_largest_both(const index& a, const index& b) {
+    return {tile_largest(a), tile_largest(b)};
   }
   TSENOR_FN static int tile_smallest(const index& x) {
     index_part y = x.part[0];

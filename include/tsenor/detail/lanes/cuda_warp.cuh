@@ -91,7 +91,7 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
   }
   template <class T, class Part>
   TSENOR_FN static T at(const pack<T, Part, parts>& value, int k) {
-    return __shfl_sync(warp, part_of(value, k), k & (group - 1), group);
+    return __shfl_sync(warp, part_of(value, k), k, group);  // lane k modulo group
   }
   TSENOR_FN static tile_set at(const bits& x, int k) {
     tile_set r = at(x.word[0], k);
@@ -128,11 +128,26 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     else
       return __ballot_sync(warp, f) != 0;
   }
+  TSENOR_FN static bool any(const flag& f) {
+    bool r = f.part[0];
+    TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r || f.part[s];
+    return __ballot_sync(warp, r) != 0;
+  }
   template <class T, class Part>
   TSENOR_FN static T tile_largest(const pack<T, Part, parts>& x) {
     T r = x.part[0];
     TSENOR_UNROLL_PARTS for (int s = 1; s < parts; s++) r = r > x.part[s] ? r : x.part[s];
     return tile_max(r);
+  }
+  // The largest of a and the largest of b, numbers of 16 bits.
+  TSENOR_FN static two_ints tile_largest_both(const index& a, const index& b) {
+    if constexpr (parts > 1 || reduces) {
+      return {tile_largest(a), tile_largest(b)};
+    } else {
+      pair16 both = pair_of(a.part[0], b.part[0]);
+      TSENOR_UNROLL for (int h = group / 2; h > 0; h /= 2) both = upper(both, {__shfl_xor_sync(warp, both.x, h)});
+      return {std::int16_t(both.x), std::int16_t(both.x >> 16)};
+    }
   }
   TSENOR_FN static int tile_smallest(const index& x) {
     auto r = x.part[0];  // of a dependent type, so that __reduce_min_sync may be unknown where it is not called
@@ -205,16 +220,16 @@ struct warp_lanes : lane_arithmetic<Width / 32 + (Width < 32)> {
     else
       return __popc(ballot(f));
   }
+  // Of a set that has a member; where tiles share a warp, `first` of none is the last lane.
   TSENOR_FN static int first(tile_set x) {
     const std::uint32_t low = std::uint32_t(x);
-    if constexpr (parts == 2) return low ? __ffs(int(low)) - 1 : (__ffs(int(x >> 32)) + 31) & (width - 1);
-    return (__ffs(int(low)) - 1) & (width - 1);
+    if constexpr (parts == 2) return low ? __ffs(int(low)) - 1 : __ffs(int(x >> 32)) + 31;
+    const int k = __ffs(int(low)) - 1;
+    return one_tile ? k : k & (width - 1);
   }
   TSENOR_FN static int last(tile_set x) {
-    if constexpr (parts == 2)
-      return (63 - __clzll(static_cast<long long>(x))) & (width - 1);
-    else
-      return (31 - __clz(static_cast<int>(x))) & (width - 1);
+    const int high = parts == 2 ? int(std::uint64_t(x) >> 32) : 0;
+    return high != 0 ? 63 - __clz(high) : 31 - __clz(int(std::uint32_t(x)));
   }
 
  private:

@@ -133,6 +133,17 @@ TSENOR_FN To same_bits(const From& x) {
   return r;
 }
 
+// The least member of a set, as a set.
+template <class Set>
+TSENOR_FN Set lowest_of(Set set) {
+  return set & (Set(0) - set);
+}
+
+// Of two lane values, one number each.
+struct two_ints {
+  int first, second;
+};
+
 // A set of up to 32 * Words columns (or rows) per lane. A set that all lanes of a tile agree on is a `tile_set`.
 template <class Part, int P, int Words>
 struct lane_bits {

@@ -128,7 +128,7 @@ TSENOR_FN void make_not_positive(L& l, int shift, const quotas<L>& quota, bool f
   const index zero = 0, least = coarse_least, u = L::widen(row), v = L::widen(col);
   const typename L::flag all(L::plain), is_row = all | (quota.row > zero), is_col = all | (quota.col > zero);
   const fixed_prices<L> inside{pick(is_row, u, least), pick(is_col, v, least)};
-  const int row_top = L::tile_largest(inside.row), col_top = L::tile_largest(inside.col);
+  const auto [row_top, col_top] = L::tile_largest_both(inside.row, inside.col);
   index up = (col_top - row_top) >> 1;
   if constexpr (L::width > 8)
     if (first) {

@@ -37,11 +37,11 @@ struct paths_to {
   typename L::index length, from, key;
 };
 
-// All that a search has found.
+// All that a search has found. `hub` has the keys of the ways to the hub from each row or, against the arcs, column.
 template <class L>
 struct paths {
   paths_to<L> row, col;
-  int hub, hub_from;  // the row or, against the arcs, the column before the hub
+  typename L::index hub;
 };
 template <class L>
 constexpr int no_vertex = L::width;  // before a source
@@ -53,6 +53,15 @@ struct arrival {
   bool at_hub;
 };
 
+// At the row or column x, which has this key, or from one that has it on the way to the hub, if there is one.
+template <class L>
+TSENOR_FN arrival arrival_of(const paths<L>& d, int key, int x, bool wanted) {
+  const int length = wanted ? key >> 2 : 0;
+  if constexpr (L::exactly) return {x, length, false};
+  const auto by_hub = L::ballot(d.hub == typename L::index(key));
+  return {by_hub != 0 ? L::first(by_hub) : x, length, by_hub != 0};
+}
+
 // What a search is about. Back: a bool, or a fixed_bool.
 template <class L, class Back>
 struct search_frame {
@@ -60,19 +69,20 @@ struct search_frame {
   const fixed_prices<L>& prices;
   const quotas<L>& quota;
   typename L::index row_kind, col_kind;  // an_end or not
-  bool may_end_at_hub;
-  Back back;  // against the arcs
+  typename L::index to_hub;              // 4 times the way from a row or, against the arcs, a column
+  Back back;                             // against the arcs
   bool from_hub;
 };
 
 // What a search settles next: row or column x, `length` away. Nothing comes of it where the search is not `open`: it
 // has ended, and only those of other tiles go on. `is_row` is a bool, or a fixed_bool where all that runs together
 // agrees on it.
-template <class Bool>
+template <class L, class Bool>
 struct vertex {
   Bool is_row;
   int x, length;
   bool open;
+  typename L::tile_set alone;  // {x}
 };
 
 // Ways to columns through a row, or to rows through a column.
@@ -85,11 +95,12 @@ struct ways {
 // From a column to rows, over entries that are kept; from a row to columns, over free ones; against the arcs the other
 // way round. `price` is that of the vertex.
 template <class L, class Back, class Bool>
-TSENOR_FN ways<L> ways_through(L& l, const search_frame<L, Back>& f, const vertex<Bool>& v, int price,
+TSENOR_FN ways<L> ways_through(L& l, const search_frame<L, Back>& f, const vertex<L, Bool>& v, int price,
                                const paths<L>& d) {
+  using bits = typename L::bits;
   using index = typename L::index;
   const index surplus = l.weights.arcs_of(v.is_row, v.x) + (v.is_row ? f.prices.col : f.prices.row) + index(price);
-  const auto kept = (v.is_row ? f.mask.kept.cols : f.mask.kept.rows).test(v.x);
+  const auto kept = ((v.is_row ? f.mask.kept.cols : f.mask.kept.rows) & bits(v.alone)).any();
   const bool over_free = bool(v.is_row) != bool(f.back);
   const index length = over_free ? index(v.length) - surplus : index(v.length) + surplus;
   auto shorter = (length < (v.is_row ? d.col : d.row).length) & (over_free ? !kept : kept) & v.open;
@@ -108,25 +119,20 @@ TSENOR_FN void take_shorter(const ways<L>& through, int x, const typename L::ind
   to.key = pick(through.shorter, through.length * unit + kind, pick(settled, index(no_key), to.key));
 }
 
-// To the hub: from a row, which makes a unit of slack; against the arcs from a column, which it fills.
+// Follows the arcs from what is settled: from a row to columns, from a column to rows, and from rows, which make a unit
+// of slack, or, against the arcs, from columns, which are filled, to the hub.
 template <class L, class Back, class Bool>
-TSENOR_FN void reach_hub(const search_frame<L, Back>& f, const vertex<Bool>& v, int price, paths<L>& d) {
-  const int length = v.length - price;
-  if (f.may_end_at_hub && v.open && bool(v.is_row) != bool(f.back) && length < d.hub) {
-    d.hub = length;
-    d.hub_from = v.x;
-  }
-}
-
-// Follows the arcs from what is settled: from a row to columns, from a column to rows, and to the hub.
-template <class L, class Back, class Bool>
-TSENOR_FN void settle(L& l, const search_frame<L, Back>& f, const vertex<Bool>& v, paths<L>& d) {
+TSENOR_FN void settle(L& l, const search_frame<L, Back>& f, const vertex<L, Bool>& v, paths<L>& d) {
+  using index = typename L::index;
   const int price = L::at(v.is_row ? f.prices.row : f.prices.col, v.x);
   const ways<L> on = ways_through(l, f, v, price, d);
-  const auto settled = (L::lane() == typename L::index(v.x)) & v.open;
+  const auto settled = (L::lane() == index(v.x)) & v.open;
   take_shorter<L>({on.length, on.shorter & bool(v.is_row)}, v.x, f.col_kind, settled & !v.is_row, d.col);
   take_shorter<L>({on.length, on.shorter & !v.is_row}, v.x, f.row_kind, settled & bool(v.is_row), d.row);
-  if constexpr (!L::exactly) reach_hub(f, v, price, d);
+  if constexpr (!L::exactly) {
+    const auto may_end = on.shorter & (bool(v.is_row) == bool(f.back));
+    d.hub = pick(may_end, on.length * index(4) + f.to_hub, d.hub);
+  }
 }
 
 // The state before a search from some columns, or from the hub, one arc from the rows and columns.
@@ -139,33 +145,34 @@ TSENOR_FN paths<L> paths_from(const typename L::flag& sources, const search_fram
     row = pick((f.mask.row_slack > zero) & f.from_hub, zero, row);
     col = pick((f.quota.col > zero) & f.from_hub, zero - f.prices.col, col);
   }
-  return {{row, before, row * unit + f.row_kind}, {col, before, col * unit + f.col_kind}, unreached, 0};
+  const index hub = pick(sources & bool(f.back), f.to_hub, index(no_key));
+  return {{row, before, row * unit + f.row_kind}, {col, before, col * unit + f.col_kind}, hub};
 }
 
-// Dijkstra's algorithm until one of the ends is settled.
+// Dijkstra's algorithm until one of the ends is the nearest.
 template <class L, class Back>
-TSENOR_FN arrival search(L& l, const search_frame<L, Back>& f, bool open, paths<L>& d, int& settled) {
+TSENOR_FN arrival search(L& l, const search_frame<L, Back>& f, const bool wanted, paths<L>& d, int& settled) {
   using index = typename L::index;
-  arrival end{0, 0, false};
+  [[maybe_unused]] bool open = wanted;
   while (true) {
-    const index least = smallest(d.row.key, d.col.key);
+    const index nearest = smallest(d.row.key, d.col.key), least = L::exactly ? nearest : smallest(nearest, d.hub);
     const int key = L::tile_smallest(least), length = key >> 2;
-    const bool is_row = key & a_row;
-    const int x = L::first(L::ballot(least == index(key)));
-    const bool hub_is_nearest = f.may_end_at_hub && d.hub <= length, ends = (key & 3) == an_end || hub_is_nearest;
-    const arrival here{hub_is_nearest ? d.hub_from : x, hub_is_nearest ? d.hub : length, hub_is_nearest};
+    const bool is_row = (key & a_column) == 0;
+    const typename L::tile_set alone = lowest_of(L::ballot(least == index(key)));
+    const int x = L::last(alone);
+    const bool ends = (key & 3) == an_end;
     if constexpr (L::one_tile) {
-      if (ends) return here;
+      if (ends) return arrival_of<L>(d, key, x, true);
       settled++;
       if (is_row)
-        settle(l, f, vertex<fixed_bool<true>>{{}, x, length, true}, d);
+        settle(l, f, vertex<L, fixed_bool<true>>{{}, x, length, true, alone}, d);
       else
-        settle(l, f, vertex<fixed_bool<false>>{{}, x, length, true}, d);
+        settle(l, f, vertex<L, fixed_bool<false>>{{}, x, length, true, alone}, d);
     } else {
-      if (open && ends) end = here, open = false;
-      if (!L::any_tile(open)) return end;
+      open = open && !ends;
+      if (!L::any_tile(open)) return arrival_of<L>(d, key, x, wanted);
       settled += open;
-      settle(l, f, vertex<bool>{is_row, x, length, open}, d);
+      settle(l, f, vertex<L, bool>{is_row, x, length, open, alone}, d);
     }
   }
 }
@@ -233,9 +240,8 @@ struct needs {
   bool open, back, from_hub;
 };
 template <class L>
-TSENOR_FN needs<L> needs_of(const partial_mask<L>& mask, const quotas<L>& quota) {
-  using index = typename L::index;
-  const index zero = 0, off = L::count(mask.kept.cols) + mask.col_slack - quota.col;
+TSENOR_FN needs<L> needs_of(const partial_mask<L>& mask, const typename L::index& off, const quotas<L>& quota) {
+  const typename L::index zero = 0;
   const auto many = off > zero, has_slack = mask.row_slack > zero, few = off < zero;
   const bool open = L::ballot(many) != 0;
   if constexpr (L::exactly) return {many, few, has_slack, open, false, false};
@@ -249,11 +255,12 @@ TSENOR_FN search_frame<L, Back> frame_of(const partial_mask<L>& mask, const fixe
                                          const quotas<L>& quota, const needs<L>& need, const Back& back) {
   using index = typename L::index;
   const index zero = 0, row = a_row, col = a_column;
-  if constexpr (L::exactly) return {mask, prices, quota, row, pick(need.few, zero, col), false, back, false};
+  if constexpr (L::exactly) return {mask, prices, quota, row, pick(need.few, zero, col), zero, back, false};
   const auto sinks = (need.few | ((mask.col_slack > zero) & !need.from_hub)) & !bool(back);
   const index rows = pick(need.has_slack & bool(back), zero, row), cols = pick(sinks, zero, col);
-  const bool may_end_at_hub = quota.at_most && !need.from_hub;
-  return {mask, prices, quota, rows, cols, may_end_at_hub, back, need.from_hub};
+  const auto may_end = typename L::flag(quota.at_most && !need.from_hub), by_col = typename L::flag(bool(back));
+  const index to_hub = pick(may_end, pick(by_col, prices.col, prices.row) * index(-4), index(4 * unreached));
+  return {mask, prices, quota, rows, cols, to_hub, back, need.from_hub};
 }
 
 // One search, and what it mends.
@@ -271,10 +278,13 @@ TSENOR_FN void mend(L& l, const needs<L>& need, const quotas<L>& quota, const Ba
 // The optimal mask from the rows' best entries, and the prices that prove it.
 template <class L>
 TSENOR_STAGE void repair(L& l, const quotas<L>& quota, mask_bits<L>& kept, fixed_prices<L>& prices, effort& spent) {
+  using index = typename L::index;
+  const index zero = 0;
   partial_mask<L> mask = with_slack(kept, prices, quota);
   while (true) {
-    const needs<L> need = needs_of(mask, quota);
-    if (!L::any_tile(need.open)) break;
+    const index off = L::count(mask.kept.cols) + mask.col_slack - quota.col;
+    if (!L::any(!(off == zero))) break;
+    const needs<L> need = needs_of(mask, off, quota);
     if constexpr (!L::exactly && !L::one_tile)
       mend(l, need, quota, need.back, mask, prices, spent);
     else if (!L::exactly && need.back)

@@ -96,7 +96,7 @@ TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& 
 // rounded to it; those with a column far off at exact prices of columns, which are those of rows while the tile lies
 // transposed.
 template <class L>
-TSENOR_FN void take_narrow(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
+TSENOR_FN bool take_narrow(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
                            int side, mask_bits<L>& kept) {
   enum { first, rounded, columns, last } pass = first;
   bool large_unit = false, far = false;
@@ -114,7 +114,7 @@ TSENOR_FN void take_narrow(L& l, const typename L::index& digits, fixed_prices<L
     }
     if (pass != columns) take_best(l, col, prices, quota, side, large_unit || far, kept);
     if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side);
-    if (pass == last || !L::any_tile(far)) return;
+    if (pass == last || !L::any_tile(far)) return large_unit || far;
     l.weights.transpose(far);
     if (far) prices = {prices.col, prices.row};
     pass = pass <= rounded ? columns : last;
@@ -193,7 +193,7 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
 
 // Tiles of M > 32, one at a time.
 template <class L>
-TSENOR_FN void take_wide(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
+TSENOR_FN bool take_wide(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
                          int side, mask_bits<L>& kept) {
   bool far = false;
   if (!has_large_unit<L>(digits)) {
@@ -203,23 +203,24 @@ TSENOR_FN void take_wide(L& l, const typename L::index& digits, fixed_prices<L>&
       if (choosing != 0) take_first<L>(l, prices, quota, kept.rows);
       kept.cols = L::transpose(kept.rows);
       far = has_far_off<L>(kept.cols, prices, quota, side);
-      if (!far) return;
+      if (!far) return false;
     }
   }
   taken<L> t{prices, kept};
   take_with_care<L>(l.mine, quota, side, far, t);
   prices = t.prices;
   kept = t.kept;
+  return true;
 }
 
-// The rows' best entries, to begin with.
+// The rows' best entries, to begin with. Returns whether with care.
 template <class L>
-TSENOR_STAGE void take(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota, int side,
+TSENOR_STAGE bool take(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota, int side,
                        mask_bits<L>& kept) {
   if constexpr (L::width > 32)
-    take_wide(l, digits, prices, quota, side, kept);
+    return take_wide(l, digits, prices, quota, side, kept);
   else
-    take_narrow(l, digits, prices, quota, side, kept);
+    return take_narrow(l, digits, prices, quota, side, kept);
 }
 
 // The mask while it is repaired: entries and slack of every row add up to its quota.
