@@ -166,20 +166,22 @@ struct taken {
 
 // What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
 // equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, as is known
-// before or seen then, at those of one more sweep, an exact one.
+// before or seen then, at those of one more sweep, an exact one. `priced`: rows are, and their best is what is kept.
 template <class L>
-TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool far,
+TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool priced, bool far,
                                  taken<L>& result) {
   L::barrier();
   L l(memory);
   taken<L> t = result;
   const quotas<L> first = first_problem(quota);
   const int least = first.at_most ? 1 << (unit_shift - 1) : 1 << coarse_shift;
-  t.prices.col = rounded_to_unit(l, t.prices.col, least);
+  const typename L::index even = rounded_to_unit(l, t.prices.col, least);
+  const bool as_before = !L::any(!(even == t.prices.col)) && priced;
+  t.prices.col = even;
+  typename L::bits best = t.kept.rows;
   mask_bits<L> equals;
   bool chooses = false;
-  TSENOR_ROLLED for (int steps = far ? 2 : 1; true; steps = 2) {
-    typename L::bits best;
+  TSENOR_ROLLED for (int steps = far ? 2 : as_before ? 0 : 1; true; steps = 2) {
     TSENOR_ROLLED for (; steps > 0; steps--) balance_apart(memory, steps == 1, first, true, t.prices, best);
     chooses = take_in_turn(l, t.prices, first, side, best, t.kept, equals);
     if (far) break;
@@ -195,8 +197,9 @@ TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& qu
 template <class L>
 TSENOR_FN bool take_wide(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
                          int side, mask_bits<L>& kept) {
+  const bool priced = !has_large_unit<L>(digits);
   bool far = false;
-  if (!has_large_unit<L>(digits)) {
+  if (priced) {
     balance_apart<L>(l.mine, true, quota, false, prices, kept.rows);
     const int choosing = L::count(L::count(kept.rows) > quota.row);
     if (choosing * 4 <= side) {
@@ -207,7 +210,7 @@ TSENOR_FN bool take_wide(L& l, const typename L::index& digits, fixed_prices<L>&
     }
   }
   taken<L> t{prices, kept};
-  take_with_care<L>(l.mine, quota, side, far, t);
+  take_with_care<L>(l.mine, quota, side, priced, far, t);
   prices = t.prices;
   kept = t.kept;
   return true;
