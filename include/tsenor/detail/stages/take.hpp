@@ -166,7 +166,7 @@ struct taken {
 
 // What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
 // equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, as is known
-// before or seen then, at those of one more sweep, an exact one. `priced`: rows are, and their best is what is kept.
+// before or seen then, at those of one more sweep, an exact one. `priced`: rows have prices, and their best in `result`.
 template <class L>
 TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool priced, bool far,
                                  taken<L>& result) {
