@@ -62,7 +62,7 @@ TSENOR_FN arrival arrival_of(const paths<L>& d, int key, int x, bool wanted) {
   return {by_hub != 0 ? L::first(by_hub) : x, length, by_hub != 0};
 }
 
-// What a search is about. Back: a bool, or a fixed_bool.
+// What a search is about. Back: a bool, or a fixed_bool. Where lanes run together, they look for the hub in any case.
 template <class L, class Back>
 struct search_frame {
   const partial_mask<L>& mask;
@@ -71,7 +71,8 @@ struct search_frame {
   typename L::index row_kind, col_kind;  // an_end or not
   typename L::index to_hub;              // 4 times the way from a row or, against the arcs, a column
   Back back;                             // against the arcs
-  bool from_hub;
+  bool from_hub, may_end_at_hub;
+  TSENOR_FN bool looks_for_hub() const { return !L::exactly && (may_end_at_hub || !L::one_at_a_time); }
 };
 
 // What a search settles next: row or column x, `length` away. Nothing comes of it where the search is not `open`: it
@@ -97,10 +98,9 @@ struct ways {
 template <class L, class Back, class Bool>
 TSENOR_FN ways<L> ways_through(L& l, const search_frame<L, Back>& f, const vertex<L, Bool>& v, int price,
                                const paths<L>& d) {
-  using bits = typename L::bits;
   using index = typename L::index;
   const index surplus = l.weights.arcs_of(v.is_row, v.x) + (v.is_row ? f.prices.col : f.prices.row) + index(price);
-  const auto kept = ((v.is_row ? f.mask.kept.cols : f.mask.kept.rows) & bits(v.alone)).any();
+  const auto kept = (v.is_row ? f.mask.kept.cols : f.mask.kept.rows).test(v.x, v.alone);
   const bool over_free = bool(v.is_row) != bool(f.back);
   const index length = over_free ? index(v.length) - surplus : index(v.length) + surplus;
   auto shorter = (length < (v.is_row ? d.col : d.row).length) & (over_free ? !kept : kept) & v.open;
@@ -129,7 +129,7 @@ TSENOR_FN void settle(L& l, const search_frame<L, Back>& f, const vertex<L, Bool
   const auto settled = (L::lane() == index(v.x)) & v.open;
   take_shorter<L>({on.length, on.shorter & bool(v.is_row)}, v.x, f.col_kind, settled & !v.is_row, d.col);
   take_shorter<L>({on.length, on.shorter & !v.is_row}, v.x, f.row_kind, settled & bool(v.is_row), d.row);
-  if constexpr (!L::exactly) {
+  if (f.looks_for_hub()) {
     const auto may_end = on.shorter & (bool(v.is_row) == bool(f.back));
     d.hub = pick(may_end, on.length * index(4) + f.to_hub, d.hub);
   }
@@ -155,7 +155,8 @@ TSENOR_FN arrival search(L& l, const search_frame<L, Back>& f, const bool wanted
   using index = typename L::index;
   [[maybe_unused]] bool open = wanted;
   while (true) {
-    const index nearest = smallest(d.row.key, d.col.key), least = L::exactly ? nearest : smallest(nearest, d.hub);
+    const index nearest = smallest(d.row.key, d.col.key),
+                least = f.looks_for_hub() ? smallest(nearest, d.hub) : nearest;
     const int key = L::tile_smallest(least), length = key >> 2;
     const bool is_row = (key & a_column) == 0;
     const typename L::tile_set alone = lowest_of(L::ballot(least == index(key)));
@@ -255,12 +256,13 @@ TSENOR_FN search_frame<L, Back> frame_of(const partial_mask<L>& mask, const fixe
                                          const quotas<L>& quota, const needs<L>& need, const Back& back) {
   using index = typename L::index;
   const index zero = 0, row = a_row, col = a_column;
-  if constexpr (L::exactly) return {mask, prices, quota, row, pick(need.few, zero, col), zero, back, false};
+  if constexpr (L::exactly) return {mask, prices, quota, row, pick(need.few, zero, col), zero, back, false, false};
   const auto sinks = (need.few | ((mask.col_slack > zero) & !need.from_hub)) & !bool(back);
   const index rows = pick(need.has_slack & bool(back), zero, row), cols = pick(sinks, zero, col);
-  const auto may_end = typename L::flag(quota.at_most && !need.from_hub), by_col = typename L::flag(bool(back));
-  const index to_hub = pick(may_end, pick(by_col, prices.col, prices.row) * index(-4), index(4 * unreached));
-  return {mask, prices, quota, rows, cols, to_hub, back, need.from_hub};
+  const bool may_end = quota.at_most && !need.from_hub;
+  const index way = pick(typename L::flag(bool(back)), prices.col, prices.row) * index(-4);
+  const index to_hub = pick(typename L::flag(may_end), way, index(4 * unreached));
+  return {mask, prices, quota, rows, cols, to_hub, back, need.from_hub, may_end};
 }
 
 // One search, and what it mends.
@@ -278,12 +280,10 @@ TSENOR_FN void mend(L& l, const needs<L>& need, const quotas<L>& quota, const Ba
 // The optimal mask from the rows' best entries, and the prices that prove it.
 template <class L>
 TSENOR_STAGE void repair(L& l, const quotas<L>& quota, mask_bits<L>& kept, fixed_prices<L>& prices, effort& spent) {
-  using index = typename L::index;
-  const index zero = 0;
   partial_mask<L> mask = with_slack(kept, prices, quota);
   while (true) {
-    const index off = L::count(mask.kept.cols) + mask.col_slack - quota.col;
-    if (!L::any(!(off == zero))) break;
+    const typename L::index off = L::count(mask.kept.cols) + mask.col_slack - quota.col;
+    if (!L::any(!(off == typename L::index(0)))) break;
     const needs<L> need = needs_of(mask, off, quota);
     if constexpr (!L::exactly && !L::one_tile)
       mend(l, need, quota, need.back, mask, prices, spent);
