@@ -69,7 +69,7 @@ struct search_frame {
   const fixed_prices<L>& prices;
   const quotas<L>& quota;
   typename L::index row_kind, col_kind;  // an_end or not
-  typename L::index to_hub;              // 4 times the way from a row or, against the arcs, a column
+  typename L::index to_hub;              // 4 times the way from a row or, against the arcs, a column; or too far
   Back back;                             // against the arcs
   bool from_hub, may_end_at_hub;
   TSENOR_FN bool looks_for_hub() const { return !L::exactly && (may_end_at_hub || !L::one_at_a_time); }
