@@ -161,7 +161,7 @@ struct loaded_weights {
     if (is_sampled<L>(i)) {
       const index counted = L::plain ? w : largest(w, index(0));
       sample.digits = sample.digits | counted;
-      if constexpr (!begins_anew<L>) sample.sum = sample.sum + counted;
+      if constexpr (tells_resolution<L>) sample.exponents = sample.exponents + exponents_of<L>(counted);
     }
   }
 };
@@ -210,7 +210,7 @@ TSENOR_FN void solve_optimal(L& l, const problem<Weight, Importance>& problem, s
                         at_most,
                         fillers_of<L>(problem.nm.n, problem.nm.m),
                         is_exactly_first<L>(loaded.sample.digits, at_most && !at.partial(problem.nm.m))};
-  const int shift = first_shift(l, loaded.sample.sum, quota, L::plain ? L::width : problem.nm.m);
+  const int shift = first_shift<L>(loaded.sample.exponents, quota, L::plain ? L::width : problem.nm.m);
   l.weights.template seal<false>();
   const earlier_prices<L> earlier = L::masks_only || !problem.warm ? earlier_prices<L>{zero, false}
                                                                    : read_prices(l, problem, at, tile, scale, at_most);

@@ -60,6 +60,12 @@ struct lane_values {
     TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __builtin_convertvector(x.part[s], index_part);
     return r;
   }
+  // The nearest real.
+  TSENOR_FN static real real_of(const index& x) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < parts; s++) r.part[s] = __builtin_convertvector(x.part[s], real_part);
+    return r;
+  }
   // 2^x within 3e-7 relative, x clamped to [-64, 64].
   TSENOR_FN static real exp2(const real& x) {
     real r;

@@ -48,6 +48,12 @@ struct lane_arithmetic {
     TSENOR_UNROLL_PARTS for (int s = 0; s < Parts; s++) r.part[s] = int(x.part[s]);
     return r;
   }
+  // The nearest real.
+  TSENOR_FN static real real_of(const index& x) {
+    real r;
+    TSENOR_UNROLL_PARTS for (int s = 0; s < Parts; s++) r.part[s] = float(x.part[s]);
+    return r;
+  }
 
  private:
   // One instruction, 2 ulp.

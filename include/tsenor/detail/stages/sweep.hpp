@@ -20,8 +20,6 @@ constexpr int coarse_most = coarse_end / 2, coarse_least = 1 - coarse_end;  // o
 constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
 constexpr int coarse_kept = coarse_end + coarse_most;  // and above
 template <class L>
-constexpr int coarse_mean = L::width > 32 ? 1400 : 700;  // enough for the mean of coarse weights
-template <class L>
 constexpr int coarse_median = L::width > 32 ? 1200 : 300;  // enough for their median, so that the shift stays as it is
 
 template <class L>
@@ -80,15 +78,18 @@ constexpr bool begins_anew = L::width > 32;
 // A sample of rows tells whether a tile has a large unit. With 8 and 64 lanes it is all rows; with 16 and 32 lanes four
 // that tell the resolution too, no two of them a power of two apart, which any M of these lanes has.
 template <class L>
+constexpr bool tells_resolution = L::width == 16 || L::width == 32;
+constexpr int sampled_rows = 4;
+template <class L>
 TSENOR_FN bool is_sampled(int row) {
   constexpr std::uint32_t rows = L::width == 32 ? 0x8421u : 0xa5u;
-  return L::width == 8 || L::width == 64 || (rows >> row & 1u) != 0;
+  return !tells_resolution<L> || (rows >> row & 1u) != 0;
 }
 
-// The sum of the sampled rows, and all binary digits that their weights have.
+// The sum of the sampled rows' exponents, and all binary digits that their weights have.
 template <class L>
 struct weight_sample {
-  typename L::index sum, digits;
+  typename L::index exponents, digits;
 };
 
 // Whether all weights of the sample, and so of the tile probably, are multiples of 2^unit_shift: then there are few
@@ -124,6 +125,32 @@ TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<
   return L::count(low) * 2 > side;
 }
 
+// The binary exponents of weights. Zeros count as the largest: they are kept last at any resolution.
+constexpr int float_digits = 23, float_bias = 127;
+template <class L>
+TSENOR_FN typename L::index exponents_of(const typename L::index& weight) {
+  using index = typename L::index;
+  const index bits = same_bits<index>(L::real_of(weight));
+  return pick(weight > index(0), (bits >> float_digits) - index(float_bias), index(fixed_bits));
+}
+
+// By how many bits weights are shifted, so that their geometric mean, which a few large ones hardly move, keeps
+// usual_quarters / 4 digits; more where less than half of the entries are kept, whose prices are larger. `exponents`:
+// sums of so many rows' in each column.
+template <class L>
+constexpr int usual_quarters = L::width > 32 ? 34 : 29;
+template <class L>
+TSENOR_FN int shift_of(const typename L::index& exponents, int rows, const quotas<L>& quota, int side) {
+  using index = typename L::index;
+  const index zero = 0, inside = L::plain ? exponents : pick(quota.col > zero, exponents, zero);
+  std::uint32_t sum = 0;
+  L::for_each_lane([&](int i) { sum += std::uint32_t(L::own(inside, i)); });
+  const int cols = L::plain ? L::width : L::count(quota.col > zero);
+  const int quarters = int(4 * L::tile_sum(sum)) / (rows * (cols > 0 ? cols : 1)) - usual_quarters<L>;
+  const int shift = (quarters >> 2) + exponent_of(float(side)) - exponent_of(float(scarce(quota.n, side)));
+  return shift < 0 ? 0 : shift < coarse_shift ? shift : coarse_shift;
+}
+
 // The sum of every fourth entry of each row (Rows) or column but for the largest, in 2^6.
 template <bool Rows, class L>
 TSENOR_FN typename L::index usual_entries(const L& l) {
@@ -137,39 +164,24 @@ TSENOR_FN typename L::index usual_entries(const L& l) {
   return sum - top;
 }
 
-// By how many bits weights are shifted where coarse_shift is too coarse: so that their mean is at least coarse_mean,
-// but the prices of the largest row or column are not cut off.
+// By how many bits where coarse_shift has turned out to be too coarse: by one more if prices of the largest row or column
+// would be cut off.
 template <class L>
 TSENOR_FN int finer_shift(L& l, const quotas<L>& quota, int side) {
   using index = typename L::index;
-  index sums = 0;
-  for (int k = 0; k < L::width; k++) sums = sums + (largest(l.weights.row_entry(k), index(0)) >> 6);
-  std::uint32_t sum = 0;
-  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sums, i)); });
-  sum = L::tile_sum(sum);
-  const int entries = L::count(quota.row > index(0)) * L::count(quota.col > index(0));
-  const std::uint32_t least = std::uint32_t(entries * coarse_mean<L> * scarce(quota.n, side) / side) >> 6;
-  int shift = exponent_of(float(sum)) - exponent_of(float(least));
-  shift -= shift > 0 && least << shift > sum;
+  index exponents = 0;
+  for (int k = 0; k < side; k++) exponents = exponents + exponents_of<L>(l.weights.col_entry(k));
+  const int shift = shift_of<L>(exponents, side, quota, side);
   const int line = L::tile_largest(largest(usual_entries<true>(l), usual_entries<false>(l)));
   const int most = coarse_end * 3 / 32 * (side + 2 * scarce(quota.n, side)) >> 6;
-  while (shift < coarse_shift && line >> shift > most) shift++;
-  return shift > coarse_shift ? coarse_shift : shift > 0 ? shift : 0;
+  return shift + (shift < coarse_shift && line >> shift > most);
 }
 
-// By how many bits weights are shifted to begin with: so that the sample's mean is at least coarse_mean, or half of it.
-// One lane counts no more than all others, since it may have a single large weight.
+// By how many bits to begin with, told by the sample.
 template <class L>
-TSENOR_FN int first_shift(L& l, const typename L::index& sample, const quotas<L>& quota, int side) {
-  if (begins_anew<L> || L::width <= 8) return coarse_shift;
-  std::uint32_t sum = 0;
-  l.for_each_lane([&](int i) { sum += std::uint32_t(L::own(sample, i)) >> 4; });
-  const std::uint32_t top = std::uint32_t(L::tile_largest(sample)) >> 4, others = L::tile_sum(sum) - top;
-  sum = others + (others < top ? others : top);
-  const std::uint32_t least = std::uint32_t(coarse_mean<L> * scarce(quota.n, side)) >> 2;
-  const int shift = exponent_of(float(sum)) - exponent_of(float(least));
-  if (sum != 0 && shift <= coarse_shift) return shift > 0 ? shift : 0;
-  return coarse_shift;
+TSENOR_FN int first_shift(const typename L::index& exponents, const quotas<L>& quota, int side) {
+  if constexpr (!tells_resolution<L>) return coarse_shift;
+  return shift_of<L>(exponents, sampled_rows, quota, side);
 }
 
 // A quarter further than from `price` to `target`, within [least, most].
