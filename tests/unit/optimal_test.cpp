@@ -215,6 +215,17 @@ TEST(Optimal, TilesWithALargeWeightTakeLittleMoreSearchingThanGaussianOnes) {
                           [&](float w, int row, int col) { return row % nm.m == 0 && col % nm.m == 3 ? 5000.f : w; });
 }
 
+// A few large weights do not take the resolution that the others need.
+TEST(Optimal, TilesOfWeightsOfVeryUnlikeSizesTakeLittleMoreSearchingThanGaussianOnes) {
+  for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
+    for (const constraint c : both_constraints) {
+      expect_searching_of(nm, c, 3, [](float w, int, int) { return w > 1 ? w : w / 100; });
+      expect_searching_of(nm, c, 9, [](float w, int, int) { return std::exp(4 * w); });
+      expect_searching_of(nm, c, 12, [](float w, int row, int) { return row % 64 == 5 ? 1000 * w : w; });
+      expect_searching_of(nm, c, 12, [](float w, int row, int col) { return row % 8 + col % 8 == 0 ? 1e6f * w : w; });
+    }
+}
+
 TEST(Optimal, TilesOfColumnsOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnes) {
   for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
     for (const constraint c : both_constraints)
