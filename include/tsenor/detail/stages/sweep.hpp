@@ -19,8 +19,7 @@ constexpr int coarse_end = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_most = coarse_end / 2, coarse_least = 1 - coarse_end;  // of prices
 constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
 constexpr int coarse_kept = coarse_end + coarse_most;  // and above
-template <class L>
-constexpr int coarse_median = L::width > 32 ? 1200 : 300;  // enough for their median, so that the shift stays as it is
+constexpr int coarse_median = 1200;                    // enough for their median, so that the shift stays as it is
 
 template <class L>
 struct fixed_prices {
@@ -120,7 +119,7 @@ template <class L>
 TSENOR_FN bool is_too_coarse(const typename L::coarse_result& row, const quotas<L>& quota, int side) {
   using index = typename L::index;
   const int n = quota.n;
-  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median<L> * (n - side) * scarce(n, side));
+  auto low = L::widen(row) * index(side * side) > index(2 * coarse_median * (n - side) * scarce(n, side));
   if constexpr (!L::plain) low = low & (quota.row > index(0));
   return L::count(low) * 2 > side;
 }
@@ -134,8 +133,17 @@ TSENOR_FN typename L::index exponents_of(const typename L::index& weight) {
   return pick(weight > index(0), (bits >> float_digits) - index(float_bias), index(fixed_bits));
 }
 
-// By how many bits weights are shifted, so that their geometric mean, which a few large ones hardly move, keeps
-// usual_quarters / 4 digits; more where less than half of the entries are kept, whose prices are larger. `exponents`:
+// A logarithm to base 2 in quarters, plus a constant.
+TSENOR_FN int quarters_of(int x) { return int(bits_of(float(x)) >> (float_digits - 2)); }
+
+// By how many bits weights are shifted, so that 2^(usual / 4) keeps `digits` / 4 digits; by more where less than half of
+// the entries are kept, whose prices are larger.
+TSENOR_FN int shift_for(int usual, int digits, int n, int side) {
+  const int shift = (usual - digits + quarters_of(side) - quarters_of(scarce(n, side))) >> 2;
+  return shift < 0 ? 0 : shift < coarse_shift ? shift : coarse_shift;
+}
+
+// So that all weights' geometric mean, which a few large ones hardly move, keeps usual_quarters / 4 digits. `exponents`:
 // sums of so many rows' in each column.
 template <class L>
 constexpr int usual_quarters = L::width > 32 ? 34 : 29;
@@ -146,9 +154,8 @@ TSENOR_FN int shift_of(const typename L::index& exponents, int rows, const quota
   std::uint32_t sum = 0;
   L::for_each_lane([&](int i) { sum += std::uint32_t(L::own(inside, i)); });
   const int cols = L::plain ? L::width : L::count(quota.col > zero);
-  const int quarters = int(4 * L::tile_sum(sum)) / (rows * (cols > 0 ? cols : 1)) - usual_quarters<L>;
-  const int shift = (quarters >> 2) + exponent_of(float(side)) - exponent_of(float(scarce(quota.n, side)));
-  return shift < 0 ? 0 : shift < coarse_shift ? shift : coarse_shift;
+  const int usual = int(4 * L::tile_sum(sum)) / (rows * (cols > 0 ? cols : 1));
+  return shift_for(usual, usual_quarters<L>, quota.n, side);
 }
 
 // The sum of every fourth entry of each row (Rows) or column but for the largest, in 2^6.

@@ -81,19 +81,29 @@ TSENOR_FN typename L::index rounded_to_unit(L& l, const typename L::index& price
   return pick(typename L::flag(unit > least), rounded, price);
 }
 
-// Whether the sweeps at the lower resolution have left a column further from its quota than sweeps do where they work.
+// By how many units each column is off. Where they may keep fewer, those of price 0 may lack some.
 template <class L>
-TSENOR_FN bool has_far_off(const typename L::bits& cols, const fixed_prices<L>& prices, const quotas<L>& quota,
-                           int side) {
+TSENOR_FN typename L::index units_off(const typename L::bits& cols, const fixed_prices<L>& prices,
+                                      const quotas<L>& quota) {
   using index = typename L::index;
-  const index off = L::count(cols) - quota.col, most = side / 4, zero = 0;
-  auto far = off * off > most * most;
-  if constexpr (!L::exactly) far = far & ((off > zero) | (prices.col < zero) | typename L::flag(!quota.at_most));
-  return L::ballot(far) != 0;
+  const index zero = 0, off = L::count(cols) - quota.col, units = largest(off, zero - off);
+  if constexpr (L::exactly) return units;
+  return pick((prices.col == zero) & quota.at_most, largest(off, zero), units);
+}
+
+// Whether the sweeps at the lower resolution have left columns off by more units, in all, than sweeps do where they work,
+// which is more where rows choose among `equals`.
+template <class L>
+constexpr int usual_of_equals = L::width > 16 ? 12 : 8;  // in eighths of a unit for each column
+template <class L>
+TSENOR_FN bool are_far_off(const typename L::index& units, int side, bool equals) {
+  std::uint32_t sum = 0;
+  L::for_each_lane([&](int i) { sum += std::uint32_t(L::own(units, i)); });
+  return int(L::tile_sum(sum)) * 8 > side * (equals ? usual_of_equals<L> : 3);
 }
 
 // Tiles of M <= 32. Hard ones pass again, through the same code: those with a large unit at prices of columns that are
-// rounded to it; those with a column far off at exact prices of columns, which are those of rows while the tile lies
+// rounded to it; those with columns far off at exact prices of columns, which are those of rows while the tile lies
 // transposed.
 template <class L>
 TSENOR_FN bool take_narrow(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
@@ -113,7 +123,7 @@ TSENOR_FN bool take_narrow(L& l, const typename L::index& digits, fixed_prices<L
       }
     }
     if (pass != columns) take_best(l, col, prices, quota, side, large_unit || far, kept);
-    if (pass <= rounded) far = has_far_off<L>(kept.cols, prices, quota, side);
+    if (pass <= rounded) far = are_far_off<L>(units_off<L>(kept.cols, prices, quota), side, large_unit);
     if (pass == last || !L::any_tile(far)) return large_unit || far;
     l.weights.transpose(far);
     if (far) prices = {prices.col, prices.row};
@@ -165,52 +175,53 @@ struct taken {
 };
 
 // What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
-// equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, as is known
-// before or seen then, at those of one more sweep, an exact one. `priced`: rows have prices, and their best in `result`.
+// equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, or
+// one of a tile with a large unit, at those of one more sweep, an exact one, unless these are `swept`. `priced`: there is
+// no large unit; rows have prices, and their best in `result`.
 template <class L>
-TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool priced, bool far,
+TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool priced, bool swept,
                                  taken<L>& result) {
   L::barrier();
   L l(memory);
   taken<L> t = result;
   const quotas<L> first = first_problem(quota);
   const int least = first.at_most ? 1 << (unit_shift - 1) : 1 << coarse_shift;
-  const typename L::index even = rounded_to_unit(l, t.prices.col, least);
+  const typename L::index even = rounded_to_unit(l, t.prices.col, least), most = side / 4;
   const bool as_before = !L::any(!(even == t.prices.col)) && priced;
   t.prices.col = even;
   typename L::bits best = t.kept.rows;
   mask_bits<L> equals;
   bool chooses = false;
-  TSENOR_ROLLED for (int steps = far ? 2 : as_before ? 0 : 1; true; steps = 2) {
+  TSENOR_ROLLED for (int steps = as_before ? 0 : 1; true; steps = 2) {
     TSENOR_ROLLED for (; steps > 0; steps--) balance_apart(memory, steps == 1, first, true, t.prices, best);
     chooses = take_in_turn(l, t.prices, first, side, best, t.kept, equals);
-    if (far) break;
-    far = has_far_off<L>(t.kept.cols, t.prices, first, side);
-    if (!far) break;
+    const typename L::index units = units_off<L>(t.kept.cols, t.prices, first);
+    if (swept || !(priced ? are_far_off<L>(units, side, true) : L::any(units > most))) break;
+    swept = true;
   }
   if (chooses) move_in_order<L>(equals, come_last(t.prices, first, false), first, true, t.kept);
   result = t;
   L::barrier();
 }
 
-// Tiles of M > 32, one at a time.
+// Tiles of M > 32, one at a time. While columns are far off, a few more sweeps follow, exact ones.
+constexpr int exact_sweeps = 3;
 template <class L>
 TSENOR_FN bool take_wide(L& l, const typename L::index& digits, fixed_prices<L>& prices, const quotas<L>& quota,
                          int side, mask_bits<L>& kept) {
   const bool priced = !has_large_unit<L>(digits);
-  bool far = false;
-  if (priced) {
+  int sweep = 0;
+  TSENOR_ROLLED for (; priced; sweep++) {
     balance_apart<L>(l.mine, true, quota, false, prices, kept.rows);
     const int choosing = L::count(L::count(kept.rows) > quota.row);
-    if (choosing * 4 <= side) {
-      if (choosing != 0) take_first<L>(l, prices, quota, kept.rows);
-      kept.cols = L::transpose(kept.rows);
-      far = has_far_off<L>(kept.cols, prices, quota, side);
-      if (!far) return false;
-    }
+    if (choosing * 4 > side) break;
+    if (choosing != 0) take_first<L>(l, prices, quota, kept.rows);
+    kept.cols = L::transpose(kept.rows);
+    if (sweep == exact_sweeps || !are_far_off<L>(units_off<L>(kept.cols, prices, quota), side, false)) return false;
+    balance_apart<L>(l.mine, false, quota, false, prices, kept.rows);
   }
   taken<L> t{prices, kept};
-  take_with_care<L>(l.mine, quota, side, priced, far, t);
+  take_with_care<L>(l.mine, quota, side, priced, sweep > 0, t);
   prices = t.prices;
   kept = t.kept;
   return true;
