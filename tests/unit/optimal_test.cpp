@@ -220,10 +220,28 @@ TEST(Optimal, TilesOfWeightsOfVeryUnlikeSizesTakeLittleMoreSearchingThanGaussian
   for (const pattern nm : {pattern{16, 32}, pattern{32, 64}})
     for (const constraint c : both_constraints) {
       expect_searching_of(nm, c, 3, [](float w, int, int) { return w > 1 ? w : w / 100; });
-      expect_searching_of(nm, c, 9, [](float w, int, int) { return std::exp(4 * w); });
-      expect_searching_of(nm, c, 12, [](float w, int row, int) { return row % 64 == 5 ? 1000 * w : w; });
+      expect_searching_of(nm, c, 6, [](float w, int, int) { return std::exp(4 * w); });
+      expect_searching_of(nm, c, 5, [](float w, int row, int) { return row % 64 == 5 ? 1000 * w : w; });
       expect_searching_of(nm, c, 12, [](float w, int row, int col) { return row % 8 + col % 8 == 0 ? 1e6f * w : w; });
     }
+}
+
+// What sweeps at the lower resolution leave of weights that differ by less than it does, exact ones find.
+TEST(Optimal, TilesOfWeightsThatHardlyDifferTakeLittleMoreSearchingThanGaussianOnes) {
+  const auto scale = [](int i) { return std::exp(std::sin(7.f * float(i)) * 1.5f); };
+  for (const pattern nm : {pattern{8, 16}, pattern{12, 32}, pattern{16, 32}, pattern{32, 64}})
+    for (const constraint c : both_constraints) {
+      expect_searching_of(nm, c, nm.m == 16 ? 10 : 6, [](float w, int, int) { return 1 + w / 1000; });
+      expect_searching_of(nm, c, 6, [&](float w, int row, int col) { return scale(row) + scale(col) + w / 10; });
+    }
+}
+
+// They keep the digits that those of N = M / 2 do.
+TEST(Optimal, TilesOfRowsOfLognormalScalesTakeLittleMoreSearchingThanGaussianOnesWhereNIsBelowHalfOfM) {
+  const std::vector<float> scales = make_weights(distribution::gaussian, 1, 128, 11);
+  for (const constraint c : both_constraints)
+    expect_searching_of({15, 32}, c, 1.3,
+                        [&](float w, int row, int) { return w * std::exp(scales[std::size_t(row)]); });
 }
 
 TEST(Optimal, TilesOfColumnsOfUnlikeScalesTakeLittleMoreSearchingThanGaussianOnes) {
