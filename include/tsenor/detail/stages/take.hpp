@@ -175,9 +175,9 @@ struct taken {
 };
 
 // What a hard tile of M > 32 keeps, with more care: where rows choose among equals, at prices where as much as can be is
-// equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, or
-// one of a tile with a large unit, at those of one more sweep, an exact one, unless these are `swept`. `priced`: there is
-// no large unit; rows have prices, and their best in `result`.
+// equal, which rounding to a small unit does not bring where rows may keep fewer; where columns are far off, of a tile
+// with a large unit a single one, at those of one more sweep, an exact one, unless they are `swept`. `priced`: there is no
+// large unit; rows have prices, and their best in `result`.
 template <class L>
 TSENOR_APART void take_with_care(typename L::memory& memory, const quotas<L>& quota, int side, bool priced, bool swept,
                                  taken<L>& result) {
