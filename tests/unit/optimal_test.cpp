@@ -236,7 +236,7 @@ TEST(Optimal, TilesOfWeightsThatHardlyDifferTakeLittleMoreSearchingThanGaussianO
     }
 }
 
-// They keep the digits that those of N = M / 2 do.
+// Where N is a little below M / 2, weights keep as many digits as at M / 2.
 TEST(Optimal, TilesOfRowsOfLognormalScalesTakeLittleMoreSearchingThanGaussianOnesWhereNIsBelowHalfOfM) {
   const std::vector<float> scales = make_weights(distribution::gaussian, 1, 128, 11);
   for (const constraint c : both_constraints)

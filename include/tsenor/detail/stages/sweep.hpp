@@ -19,7 +19,7 @@ constexpr int coarse_end = 1 << (weight_bits - coarse_shift);
 constexpr int coarse_most = coarse_end / 2, coarse_least = 1 - coarse_end;  // of prices
 constexpr int coarse_outside = -coarse_end;  // prices of lanes outside, whose coarse weights are 0: below all sums
 constexpr int coarse_kept = coarse_end + coarse_most;  // and above
-constexpr int coarse_median = 1200;                    // enough for their median, so that the shift stays as it is
+constexpr int coarse_median = 1200;  // enough for the median of coarse weights, so that the shift stays as it is
 
 template <class L>
 struct fixed_prices {
@@ -136,14 +136,8 @@ TSENOR_FN typename L::index exponents_of(const typename L::index& weight) {
 // A logarithm to base 2 in quarters, plus a constant.
 TSENOR_FN int quarters_of(int x) { return int(bits_of(float(x)) >> (float_digits - 2)); }
 
-// By how many bits weights are shifted, so that 2^(usual / 4) keeps `digits` / 4 digits; by more where less than half of
-// the entries are kept, whose prices are larger.
-TSENOR_FN int shift_for(int usual, int digits, int n, int side) {
-  const int shift = (usual - digits + quarters_of(side) - quarters_of(scarce(n, side))) >> 2;
-  return shift < 0 ? 0 : shift < coarse_shift ? shift : coarse_shift;
-}
-
-// So that all weights' geometric mean, which a few large ones hardly move, keeps usual_quarters / 4 digits. `exponents`:
+// By how many bits weights are shifted, so that their geometric mean, which a few large ones hardly move, keeps
+// usual_quarters / 4 digits; by more where less than half of the entries are kept, whose prices are larger. `exponents`:
 // sums of so many rows' in each column.
 template <class L>
 constexpr int usual_quarters = L::width > 32 ? 34 : 29;
@@ -154,8 +148,9 @@ TSENOR_FN int shift_of(const typename L::index& exponents, int rows, const quota
   std::uint32_t sum = 0;
   L::for_each_lane([&](int i) { sum += std::uint32_t(L::own(inside, i)); });
   const int cols = L::plain ? L::width : L::count(quota.col > zero);
-  const int usual = int(4 * L::tile_sum(sum)) / (rows * (cols > 0 ? cols : 1));
-  return shift_for(usual, usual_quarters<L>, quota.n, side);
+  const int mean = int(4 * L::tile_sum(sum)) / (rows * (cols > 0 ? cols : 1));
+  const int shift = (mean - usual_quarters<L> + quarters_of(side) - quarters_of(scarce(quota.n, side))) >> 2;
+  return shift < 0 ? 0 : shift < coarse_shift ? shift : coarse_shift;
 }
 
 // The sum of every fourth entry of each row (Rows) or column but for the largest, in 2^6.
